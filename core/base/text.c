@@ -1,0 +1,162 @@
+/* Base32, hex, names. */
+#include "base/text.h"
+
+#include <string.h>
+
+static const char base32_digits[] = "abcdefghijklmnopqrstuvwxyz234567";
+
+void text_base32(const void *data, size_t size, char *ret_text)
+{
+    const uint8_t *p = data;
+    uint32_t acc = 0;
+    unsigned bits = 0;
+    for (size_t i = 0; i < size; i++) {
+        acc = acc << 8 | p[i];
+        bits += 8;
+        while (bits >= 5) {
+            bits -= 5;
+            *ret_text++ = base32_digits[acc >> bits & 31];
+        }
+    }
+    if (bits)
+        *ret_text++ = base32_digits[acc << (5 - bits) & 31];
+    *ret_text = 0;
+}
+
+static int base32_value(char c)
+{
+    if (c >= 'a' && c <= 'z')
+        return c - 'a';
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= '2' && c <= '7')
+        return c - '2' + 26;
+    return -1;
+}
+
+bool text_base32_decode(const char *text, size_t len, void *ret_data, size_t size)
+{
+    if (len != TEXT_BASE32_LEN(size))
+        return false;
+    uint8_t *out = ret_data;
+    uint32_t acc = 0;
+    unsigned bits = 0;
+    for (size_t i = 0; i < len; i++) {
+        int v = base32_value(text[i]);
+        if (v < 0)
+            return false;
+        acc = acc << 5 | (uint32_t)v;
+        bits += 5;
+        if (bits >= 8) {
+            bits -= 8;
+            *out++ = (uint8_t)(acc >> bits);
+        }
+    }
+    return (acc & ((1u << bits) - 1)) == 0;
+}
+
+void text_hex(const void *data, size_t size, char *ret_text)
+{
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *p = data;
+    for (size_t i = 0; i < size; i++) {
+        *ret_text++ = digits[p[i] >> 4];
+        *ret_text++ = digits[p[i] & 15];
+    }
+    *ret_text = 0;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+bool text_hex_decode(const char *text, size_t len, void *ret_data, size_t size)
+{
+    if (len != size * 2)
+        return false;
+    uint8_t *out = ret_data;
+    for (size_t i = 0; i < size; i++) {
+        int hi = hex_value(text[2 * i]), lo = hex_value(text[2 * i + 1]);
+        if (hi < 0 || lo < 0)
+            return false;
+        out[i] = (uint8_t)(hi << 4 | lo);
+    }
+    return true;
+}
+
+bool text_name_ok(const char *name)
+{
+    size_t len = strnlen(name, TEXT_NAME_MAX + 1);
+    if (len == 0 || len > TEXT_NAME_MAX || name[0] == '-' || name[len - 1] == '-')
+        return false;
+    return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+}
+
+/* Length of the valid UTF-8 sequence at p, 0 if it is none. */
+static size_t utf8_sequence(const unsigned char *p)
+{
+    if (p[0] >= 0xc2 && p[0] <= 0xdf)
+        return (p[1] & 0xc0) == 0x80 ? 2 : 0;
+    if ((p[0] & 0xf0) == 0xe0) {
+        if ((p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80)
+            return 0;
+        return (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ? 0 : 3;
+    }
+    if (p[0] >= 0xf0 && p[0] <= 0xf4) {
+        if ((p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80 || (p[3] & 0xc0) != 0x80)
+            return 0;
+        return (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f) ? 0 : 4;
+    }
+    return 0;
+}
+
+void text_sanitize(char *text)
+{
+    unsigned char *p = (unsigned char *)text;
+    while (*p) {
+        if (*p >= 0x20 && *p < 0x7f) {
+            p++;
+            continue;
+        }
+        size_t n = *p >= 0x80 ? utf8_sequence(p) : 0;
+        /* C1 control characters drive terminals too */
+        if (n == 2 && p[0] == 0xc2 && p[1] < 0xa0)
+            n = 0;
+        if (n)
+            p += n;
+        else
+            *p++ = '?';
+    }
+}
+
+unsigned text_distance(const char *a, const char *b, unsigned max)
+{
+    size_t la = strnlen(a, 64), lb = strnlen(b, 64);
+    unsigned row[65];
+    for (size_t j = 0; j <= lb; j++)
+        row[j] = (unsigned)j;
+    for (size_t i = 1; i <= la; i++) {
+        unsigned diagonal = row[0], best = row[0] = (unsigned)i;
+        for (size_t j = 1; j <= lb; j++) {
+            unsigned cost = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < cost)
+                cost = row[j] + 1;
+            if (row[j - 1] + 1 < cost)
+                cost = row[j - 1] + 1;
+            row[j] = cost;
+            if (cost < best)
+                best = cost;
+        }
+        if (best > max)
+            return max + 1;
+    }
+    return row[lb];
+}

@@ -1,0 +1,84 @@
+/*
+ * One stage, complete before exec: user, namespaces, root, Landlock, capabilities, limits, seccomp.
+ * Profiles are data (profiles.c).  A step that fails ends the child with its own exit status; nothing is
+ * left out silently: a missing kernel feature is an error that names it, unless the owner allowed it.
+ */
+#ifndef SANDBOX_SANDBOX_H
+#define SANDBOX_SANDBOX_H
+
+#include <clan/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define SANDBOX_FDS_MAX   32
+#define SANDBOX_BINDS_MAX 16
+
+/* Mechanisms that machine.yaml may allow to be missing: sandbox: {weaker: [landlock]} */
+#define SANDBOX_WEAKER_LANDLOCK (1u << 0)
+#define SANDBOX_WEAKER_NOTIFY   (1u << 1)
+#define SANDBOX_WEAKER_CGROUP   (1u << 2)
+
+struct sandbox_fd {
+    int from, to; /* every other descriptor is closed */
+};
+struct sandbox_bind {
+    int source_fd;      /* O_PATH directory or file, owned by the caller */
+    const char *target; /* inside the new root: "/state", "/volume", "/plugin.so" */
+    bool writable;      /* always nosuid, nodev, noexec unless `exec` */
+    bool exec;
+};
+
+struct sandbox_spec {
+    const char *profile; /* row of profiles.c: "core", "link", "resolver", "keeper", "host",
+                            "host-net" (shares the machine's network), "program-lighttpd", ... */
+    const char *program; /* absolute path outside; executed by descriptor */
+    char *const *argv, *const *envp;
+    uid_t uid;
+    gid_t gid, extra_gid; /* extra_gid 0: none */
+    const struct sandbox_fd *fds;
+    unsigned fd_count;
+    const struct sandbox_bind *binds;
+    unsigned bind_count;
+    int cgroup_fd;             /* directory of its cgroup (v2), -1: none */
+    uint32_t memory_mib, pids; /* 0: the profile's */
+    uint32_t weaker;           /* SANDBOX_WEAKER_ bits the owner allowed */
+};
+
+struct sandbox_child {
+    pid_t pid;
+    int pidfd;
+    int notify_fd; /* seccomp user notifications, -1 when the profile has none */
+    bool loaded;   /* set by the warden: library opens are refused from now on */
+};
+
+/* Which features this kernel has; names the missing ones.  NOSYS when one is missing that is not in `weaker`. */
+clan_status sandbox_probe(uint32_t weaker, struct clan_error *reterr);
+/* Forks, builds, execs.  Returns after exec succeeded or a step failed (named in *reterr). */
+clan_status sandbox_spawn(const struct sandbox_spec *spec, struct sandbox_child *ret_child,
+    struct clan_error *reterr);
+/* Compares /proc/PID with the profile: seccomp mode, no new privileges, capabilities, uid, namespaces. */
+clan_status sandbox_readback(const struct sandbox_child *child, const char *profile,
+    struct clan_error *reterr);
+/* Answers one waiting notification: lets library opens pass until `loaded`, refuses the rest.
+ * ret_text (at least 256): "open /etc/shadow refused", empty when it was let through. */
+clan_status sandbox_notification(struct sandbox_child *child, char *ret_text, size_t cap);
+/* A dead child in words: "killed by signal 31 (bad system call)", "sandbox step landlock failed". */
+void sandbox_exit_text(int wait_status, char *ret_text, size_t cap);
+
+/* link closes the last filter itself, after threads and cipher contexts exist. */
+clan_status sandbox_close_link(struct clan_error *reterr);
+
+/* A program row for exec:PROFILE (SECURITY I4): NULL when there is none. */
+struct sandbox_program {
+    const char *profile; /* "lighttpd" */
+    const char *program; /* "/usr/sbin/lighttpd" */
+    const char *const *argv; /* template; {state} and {volume} stand for the directories inside */
+    const char *const *envp;
+    const char *sandbox; /* "program-lighttpd" */
+    const char *package; /* Debian package to install when it is missing */
+};
+const struct sandbox_program *sandbox_program_find(const char *profile);
+
+#endif

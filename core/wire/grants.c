@@ -1,0 +1,128 @@
+/* Reading and writing the compiled consent. */
+#include "wire/grants.h"
+
+#include "base/error.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const struct grant_word grant_words[] = {
+    {GRANT_FS_STATE, "fs.state", "keep files in a directory of its own"},
+    {GRANT_NET_SERVICE, "net.service", "answer on the address of its own service in the clan"},
+    {GRANT_NET_LISTEN, "net.listen", "accept connections on the addresses that you list"},
+    {GRANT_NET_CONNECT_LAN, "net.connect:lan", "connect to computers in your local network"},
+    {GRANT_NET_CONNECT_INTERNET, "net.connect:internet", "connect to computers on the internet"},
+    {GRANT_NET_CONNECT_OVERLAY, "net.connect:overlay", "connect to other machines of the clan"},
+    {GRANT_API_READ, "api.read", "see what the clan's machines and services are"},
+    {GRANT_KVM, "kvm", "run virtual machines with the processor's help"},
+    {GRANT_JIT, "jit", "make program code while it runs"},
+};
+const unsigned grant_words_count = sizeof grant_words / sizeof grant_words[0];
+
+uint32_t grant_word_bit(const char *word)
+{
+    for (unsigned i = 0; i < grant_words_count; i++)
+        if (strcmp(grant_words[i].word, word) == 0)
+            return grant_words[i].bit;
+    return 0;
+}
+
+static bool ends(const char *text, size_t cap)
+{
+    return memchr(text, 0, cap) != NULL;
+}
+
+static bool plugin_valid(const struct grant_plugin *p)
+{
+    if (!ends(p->id, sizeof p->id) || !ends(p->file, sizeof p->file) || strchr(p->file, '/'))
+        return false;
+    if (p->exec_count > GRANTS_EXEC_MAX || p->listen_count > GRANTS_LISTEN_MAX)
+        return false;
+    for (unsigned i = 0; i < p->exec_count; i++)
+        if (!ends(p->exec[i], sizeof p->exec[i]))
+            return false;
+    for (unsigned i = 0; i < p->listen_count; i++)
+        if (p->listen[i].family != 4 && p->listen[i].family != 6)
+            return false;
+    return true;
+}
+
+static bool grants_valid(const struct grants *g, size_t size)
+{
+    if (size != sizeof *g || g->magic != GRANTS_MAGIC || g->version != GRANTS_VERSION ||
+        g->size != sizeof *g || g->plugin_count > GRANTS_PLUGINS_MAX ||
+        g->user_count > GRANTS_USERS_MAX)
+        return false;
+    for (unsigned i = 0; i < g->plugin_count; i++)
+        if (!plugin_valid(&g->plugins[i]))
+            return false;
+    return true;
+}
+
+clan_status grants_load(const char *path, bool check_owner, struct grants *ret_grants,
+    struct clan_error *reterr)
+{
+    uint8_t *data = NULL;
+    size_t size;
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) {
+        clan_status s = errno == ENOENT ? CLAN_E_NOENT : CLAN_E_IO;
+        err_errno(reterr, s, "cannot read what the owner granted (%s)", path);
+        err_remedy(reterr, "run as root: clan machine apply");
+        return s;
+    }
+    clan_status s = file_read_fd(fd, sizeof *ret_grants, &data, &size, reterr);
+    if (s == CLAN_OK && check_owner &&
+        (fstat(fd, &st) != 0 || st.st_uid != 0 || (st.st_mode & 022))) {
+        s = err_set(reterr, CLAN_E_PERM, "%s may be written by others than root", path);
+        err_remedy(reterr, "run as root: clan machine apply");
+    }
+    close(fd);
+    if (s == CLAN_OK && size == sizeof *ret_grants)
+        memcpy(ret_grants, data, size);
+    if (s == CLAN_OK && (size != sizeof *ret_grants || !grants_valid(ret_grants, size))) {
+        s = err_set(reterr, CLAN_E_INVAL, "%s is not what this Clan writes", path);
+        err_why(reterr, "it is damaged, or was written by another version");
+        err_remedy(reterr, "run as root: clan machine apply");
+    }
+    free(data);
+    return s;
+}
+
+clan_status grants_store(const char *path, const struct grants *g, struct clan_error *reterr)
+{
+    char dir_copy[4096], base_copy[4096];
+    if (strlen(path) >= sizeof dir_copy)
+        return err_set(reterr, CLAN_E_INVAL, "the path is too long");
+    strcpy(dir_copy, path);
+    strcpy(base_copy, path);
+    int dir = open(dirname(dir_copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return err_errno(reterr, CLAN_E_IO, "cannot open the directory of %s", path);
+    clan_status s = file_write_durable(dir, basename(base_copy), g, sizeof *g, 0644, reterr);
+    close(dir);
+    return s;
+}
+
+const struct grant_plugin *grants_find(const struct grants *g, const char *plugin_id)
+{
+    for (unsigned i = 0; i < g->plugin_count; i++)
+        if (strcmp(g->plugins[i].id, plugin_id) == 0)
+            return &g->plugins[i];
+    return NULL;
+}
+
+bool grants_exec(const struct grant_plugin *p, const char *profile)
+{
+    for (unsigned i = 0; i < p->exec_count; i++)
+        if (strcmp(p->exec[i], profile) == 0)
+            return true;
+    return false;
+}

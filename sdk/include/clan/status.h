@@ -1,0 +1,77 @@
+/* Status codes and the error record, shared by the SDK and by Clan itself. */
+#ifndef CLAN_STATUS_H
+#define CLAN_STATUS_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * One table: X(name, number, exit class of the command line, text).
+ * Numbers are never reused; new ones go at the end.
+ * Exit classes: 0 ok, 1 failed, 2 wrong use or bad input, 3 not allowed, 4 not reachable or not
+ * running, 5 refused by the other side, 6 conflict or wrong state, 70 a defect of ours.
+ */
+#define CLAN_STATUS_TABLE(X)                                                                       \
+    X(OK, 0, 0, "ok")                                                                              \
+    X(INVAL, 1, 2, "bad input")                                                                    \
+    X(NOMEM, 2, 1, "out of memory")                                                                \
+    X(IO, 3, 1, "input or output failed")                                                          \
+    X(AGAIN, 4, 1, "not now")                                                                      \
+    X(NOENT, 5, 2, "not found")                                                                    \
+    X(EXIST, 6, 6, "exists already")                                                               \
+    X(PERM, 7, 3, "not permitted")                                                                 \
+    X(GRANT, 8, 3, "not granted by the owner of this machine")                                     \
+    X(AUTH, 9, 5, "signature or key does not verify")                                              \
+    X(PROTO, 10, 5, "the other side broke the protocol")                                           \
+    X(LIMIT, 11, 6, "a limit is reached")                                                          \
+    X(STATE, 12, 6, "wrong state")                                                                 \
+    X(TIMEOUT, 13, 4, "no answer in time")                                                         \
+    X(UNREACHABLE, 14, 4, "not reachable")                                                         \
+    X(EXPIRED, 15, 5, "expired")                                                                   \
+    X(USED, 16, 5, "used up")                                                                      \
+    X(WITHDRAWN, 17, 5, "withdrawn")                                                               \
+    X(REVOKED, 18, 5, "removed from the clan")                                                     \
+    X(PROVISIONAL, 19, 5, "not confirmed yet")                                                     \
+    X(STALE, 20, 6, "not caught up")                                                               \
+    X(NOSYS, 21, 1, "not supported here")                                                          \
+    X(ABI, 22, 2, "built for another version")                                                     \
+    X(NOTRUNNING, 23, 4, "not running")                                                            \
+    X(CONFLICT, 24, 6, "conflict")                                                                 \
+    X(CANCELLED, 25, 1, "cancelled")                                                               \
+    X(DEFECT, 26, 70, "a defect in Clan")
+
+enum {
+#define CLAN_STATUS_ENUM(name, number, exit_class, text) CLAN_E_##name = number,
+    CLAN_STATUS_TABLE(CLAN_STATUS_ENUM)
+#undef CLAN_STATUS_ENUM
+};
+
+/* 0 is success; every other value is a CLAN_E_ code. */
+typedef int32_t clan_status;
+#define CLAN_OK 0
+
+/*
+ * What a user reads when something fails: three sentences.  The caller supplies the record and sets
+ * `size`; whoever fails fills it.  Strings are UTF-8, always terminated, empty when there is nothing
+ * to say.  The layout is frozen; it grows at the end.
+ */
+struct clan_error {
+    uint32_t size;     /* sizeof(struct clan_error) of whoever made the record */
+    clan_status status;
+    char what[160];    /* what happened */
+    char why[320];     /* why, as far as known */
+    char remedy[240];  /* what to do */
+};
+
+#define CLAN_ERROR_INIT                                                                            \
+    {                                                                                              \
+        sizeof(struct clan_error), CLAN_OK, "", "", ""                                             \
+    }
+
+#ifdef __cplusplus
+}
+#endif
+#endif
