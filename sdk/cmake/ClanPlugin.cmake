@@ -1,0 +1,34 @@
+# clan_add_plugin(NAME KIND transport|hypervisor|service SOURCES ... [LIBS ...]): one plugin, one .so
+# with one exported function.  Needs the target clan_sdk or Clan::SDK; CLAN_PLUGINDIR says where to.
+set(CLAN_PLUGIN_VERSION_SCRIPT ${CMAKE_CURRENT_LIST_DIR}/plugin.ver)
+
+function(clan_add_plugin name)
+  cmake_parse_arguments(A "" "KIND" "SOURCES;LIBS" ${ARGN})
+  if(NOT A_KIND MATCHES "^(transport|hypervisor|service)$")
+    message(FATAL_ERROR "clan_add_plugin(${name}): KIND is transport, hypervisor or service, not '${A_KIND}'")
+  endif()
+  if(NOT name MATCHES "^[a-z0-9-]+$")
+    message(FATAL_ERROR "clan_add_plugin(${name}): a plugin's id is made of a-z, 0-9 and '-'")
+  endif()
+  set(target plugin_${name})
+  add_library(${target} MODULE ${A_SOURCES})
+  set_target_properties(${target} PROPERTIES
+    PREFIX "" OUTPUT_NAME ${name} C_STANDARD 17 C_VISIBILITY_PRESET hidden
+    POSITION_INDEPENDENT_CODE ON LINK_DEPENDS ${CLAN_PLUGIN_VERSION_SCRIPT})
+  if(TARGET clan_sdk)
+    target_link_libraries(${target} PRIVATE clan_sdk)
+  else()
+    target_link_libraries(${target} PRIVATE Clan::SDK)
+  endif()
+  if(TARGET clan_flags)
+    target_link_libraries(${target} PRIVATE clan_flags)
+  endif()
+  target_link_libraries(${target} PRIVATE ${A_LIBS})
+  target_link_options(${target} PRIVATE
+    -Wl,--version-script=${CLAN_PLUGIN_VERSION_SCRIPT}
+    -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed)
+  if(NOT CLAN_SANITIZE)
+    target_link_options(${target} PRIVATE -Wl,-z,defs) # a sanitizer's symbols come from the program
+  endif()
+  install(TARGETS ${target} LIBRARY DESTINATION ${CLAN_PLUGINDIR})
+endfunction()
