@@ -1,4 +1,5 @@
-/* Derivations that both ends must agree on (SECURITY A1, A8, B3, E2); fixed vectors in tests/unit/keys.c. */
+/* Derivations that both ends must agree on (SECURITY A1, A8, B3, E2); fixed vectors in
+ * tests/unit/keys.c. */
 #ifndef NOISE_KEYS_H
 #define NOISE_KEYS_H
 
@@ -16,14 +17,15 @@ void keys_static(const uint8_t root[32], enum key_purpose purpose, uint32_t coun
 /* Ed25519 pair from a 32-byte seed; secret is libsodium's 64-byte form. */
 void keys_sign_pair(const uint8_t seed[32], uint8_t ret_secret[64], uint8_t ret_public[32]);
 
-/* An invitation: its 16-byte seed -> Ed25519 pair (sk_i, pk_i), and the X25519 public key for Tor doors. */
+/* An invitation: its 16-byte seed -> Ed25519 pair (sk_i, pk_i), and the X25519 public key for Tor
+ * doors. */
 void keys_invite(const uint8_t seed[16], uint8_t ret_secret[64], uint8_t ret_public[32],
     uint8_t ret_x25519_public[32]);
 void keys_invite_id(const uint8_t pk_i[32], uint8_t ret_id[16]);
 void keys_invite_psk(const uint8_t clan_id[32], const uint8_t pk_i[32], uint8_t ret_psk[32]);
 
-/* prologue = "clan noise v1" || purpose text || clan ID || responder ID; for a door the responder ID is
- * id_i followed by 16 zero bytes (the joiner does not know the door's machine ID yet). */
+/* prologue = "clan noise v1" || purpose text || clan ID || responder ID; for a door the responder
+ * ID is id_i followed by 16 zero bytes (the joiner does not know the door's machine ID yet). */
 #define KEYS_PROLOGUE_MAX 96
 unsigned keys_prologue(enum key_purpose purpose, const uint8_t clan_id[32],
     const uint8_t responder_id[32], uint8_t ret_prologue[KEYS_PROLOGUE_MAX]);
@@ -39,7 +41,8 @@ unsigned keys_fetch_proof(const uint8_t clan_id[32], const uint8_t id_i[16],
 
 /* Addresses: fd + 40 bits of the clan ID as /48, then 80 bits of the machine ID or of
  * BLAKE2b-256("clan service v1" || name); the resolver is prefix::53. */
-void keys_machine_address(const uint8_t clan_id[32], const uint8_t machine_id[32], uint8_t ret_addr[16]);
+void keys_machine_address(
+    const uint8_t clan_id[32], const uint8_t machine_id[32], uint8_t ret_addr[16]);
 void keys_service_address(const uint8_t clan_id[32], const char *name, uint8_t ret_addr[16]);
 void keys_resolver_address(const uint8_t clan_id[32], uint8_t ret_addr[16]);
 
