@@ -1,6 +1,5 @@
 # clan_add_plugin(NAME KIND transport|hypervisor|service SOURCES ... [LIBS ...]): one plugin, one .so
 # with one exported function.  Needs the target clan_sdk or Clan::SDK; CLAN_PLUGINDIR says where to.
-set(CLAN_PLUGIN_VERSION_SCRIPT ${CMAKE_CURRENT_LIST_DIR}/plugin.ver)
 
 function(clan_add_plugin name)
   cmake_parse_arguments(A "" "KIND" "SOURCES;LIBS" ${ARGN})
@@ -11,10 +10,11 @@ function(clan_add_plugin name)
     message(FATAL_ERROR "clan_add_plugin(${name}): a plugin's id is made of a-z, 0-9 and '-'")
   endif()
   set(target plugin_${name})
+  set(script ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.ver)
   add_library(${target} MODULE ${A_SOURCES})
   set_target_properties(${target} PROPERTIES
     PREFIX "" OUTPUT_NAME ${name} C_STANDARD 17 C_VISIBILITY_PRESET hidden
-    POSITION_INDEPENDENT_CODE ON LINK_DEPENDS ${CLAN_PLUGIN_VERSION_SCRIPT})
+    POSITION_INDEPENDENT_CODE ON LINK_DEPENDS ${script})
   if(TARGET clan_sdk)
     target_link_libraries(${target} PRIVATE clan_sdk)
   else()
@@ -25,7 +25,7 @@ function(clan_add_plugin name)
   endif()
   target_link_libraries(${target} PRIVATE ${A_LIBS})
   target_link_options(${target} PRIVATE
-    -Wl,--version-script=${CLAN_PLUGIN_VERSION_SCRIPT}
+    -Wl,--version-script=${script}
     -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed)
   if(NOT CLAN_SANITIZE)
     target_link_options(${target} PRIVATE -Wl,-z,defs) # a sanitizer's symbols come from the program

@@ -105,7 +105,8 @@ struct clan_host {
 
     /* One line, UTF-8, at most 900 bytes; control characters are replaced.  [any]  since 0.1 */
     void (*log)(void *host_data, uint32_t level, const char *text);
-    /* Calls fn when fd is ready; one watch per fd, at most 256.  [loop]  INVAL, LIMIT.  since 0.1 */
+    /* Calls fn when fd is ready; one watch per fd, a second call replaces it; at most 256.  An error or
+     * a hang-up of fd comes as CLAN_IO_HUP together with `events`.  [loop]  INVAL, LIMIT.  since 0.1 */
     clan_status (*io_watch)(void *host_data, int32_t fd, uint32_t events, clan_io_fn *fn, void *user);
     /* Ends the watch; before the descriptor is closed.  [loop]  since 0.1 */
     void (*io_unwatch)(void *host_data, int32_t fd);
@@ -175,12 +176,17 @@ static inline const void *clan_host_interface(const struct clan_host *h, const c
     return CLAN_HOST_HAS(h, get_interface) ? h->get_interface(h->host_data, id) : NULL;
 }
 
-/* Marks the one exported function. */
+/*
+ * Marks the one exported function:
+ *     CLAN_PLUGIN_EXPORT const struct clan_plugin *clan_plugin_query(void) { return &my_plugin; }
+ */
 #ifdef __cplusplus
 #define CLAN_PLUGIN_EXPORT extern "C" __attribute__((visibility("default"), used))
 #else
 #define CLAN_PLUGIN_EXPORT __attribute__((visibility("default"), used))
 #endif
+
+__attribute__((visibility("default"))) const struct clan_plugin *clan_plugin_query(void);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,240 @@
+/* Messages from core, by one table; the states of a plugin are enforced here. */
+#include "host/host.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "wire/channel.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+
+#define HOST_EXIT_PROTOCOL 76
+#define HOST_DRAIN         16 /* messages in one turn of the loop */
+
+#define ST(name) (1u << clan_host_State_STATE_##name)
+#define ST_ANY   (~0u)
+
+static void refuse_state(struct host *h, const char *what)
+{
+    log_error("core said %s in the wrong state (%d)", what, (int)h->state);
+}
+
+static void on_hello(struct host *h, const clan_host_ToHost *m)
+{
+    if (m->m.hello.incarnation != h->incarnation) {
+        /* answers to a core that is gone mean nothing to this one */
+        if (h->incarnation) {
+            host_out_clear(h);
+            host_forget_dials(h);
+            host_forget_runs(h);
+        }
+        h->incarnation = m->m.hello.incarnation;
+    }
+    clan_host_HelloAck *a = &host_message(h, clan_host_FromHost_hello_ack_tag)->m.hello_ack;
+    a->incarnation = h->incarnation;
+    snprintf(a->build, sizeof a->build, "%s", CLAN_VERSION);
+    snprintf(a->plugin, sizeof a->plugin, "%s", h->id);
+    snprintf(a->version, sizeof a->version, "%.31s", h->note.version);
+    a->state = h->state;
+    if (h->transport)
+        snprintf(a->interfaces[a->interfaces_count++], 64, "%s", CLAN_TRANSPORT_STREAM);
+    if (h->service)
+        snprintf(a->interfaces[a->interfaces_count++], 64, "%s", CLAN_SERVICE);
+    host_send(h, -1);
+    if (h->state == clan_host_State_STATE_FAILED) {
+        struct clan_error why = h->error;
+        host_state(h, h->state, &why);
+    }
+}
+
+static bool is_directory(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static bool asks(const struct host *h, const char *word)
+{
+    for (unsigned i = 0; i < h->note.asks_count; i++)
+        if (strcmp(h->note.asks[i], word) == 0)
+            return true;
+    return false;
+}
+
+/* A kind without its interface, or a table shorter than its first version, is not started. */
+static clan_status find_interfaces(struct host *h, struct clan_error *e)
+{
+    const struct clan_transport_stream *t =
+        h->plugin->get_interface(h->instance_data, CLAN_TRANSPORT_STREAM);
+    const struct clan_service *s = h->plugin->get_interface(h->instance_data, CLAN_SERVICE);
+    if (t && t->struct_size >= sizeof *t && t->start && t->stop && t->dial && t->cancel &&
+        t->endpoints)
+        h->transport = t;
+    if (s && s->struct_size >= sizeof *s && s->start && s->stop && s->health)
+        h->service = s;
+    if ((h->note.kind == CLAN_KIND_TRANSPORT && h->transport) ||
+        (h->note.kind == CLAN_KIND_SERVICE && h->service))
+        return CLAN_OK;
+    err_set(e, CLAN_E_ABI, "plugin %s offers nothing that this Clan can start", h->id);
+    err_why(e, "a transport needs a complete %s, a service a complete %s", CLAN_TRANSPORT_STREAM,
+        CLAN_SERVICE);
+    err_remedy(e, "rebuild it with this Clan's SDK");
+    return CLAN_E_ABI;
+}
+
+static void on_create(struct host *h, const clan_host_ToHost *msg)
+{
+    const clan_host_Create *m = &msg->m.create;
+    struct clan_setting settings[sizeof m->settings / sizeof m->settings[0]];
+    struct clan_error err = CLAN_ERROR_INIT;
+    struct clan_config c = {.struct_size = sizeof c,
+        .setting_count = m->settings_count,
+        .setting_size = sizeof settings[0],
+        .listen_count = h->listen_count,
+        .settings = settings,
+        .listen_fds = h->listen_fds,
+        .instance = m->instance,
+        .clan = m->clan,
+        .machine = m->machine,
+        .state_dir = asks(h, "fs.state") && is_directory(h->state_fd) ? "/state" : "",
+        .volume_dir = is_directory(h->volume_fd) ? "/volume" : "",
+        .service_port = (uint16_t)m->service_port};
+    for (unsigned i = 0; i < m->settings_count; i++)
+        settings[i] = (struct clan_setting){m->settings[i].key, m->settings[i].value};
+    if (m->service_address.size == sizeof c.service_address)
+        memcpy(c.service_address, m->service_address.bytes, sizeof c.service_address);
+    clan_status st = h->plugin->create(&h->table, &c, &h->instance_data, &err);
+    if (st == CLAN_OK)
+        st = find_interfaces(h, &err);
+    if (st != CLAN_OK)
+        host_state(h, clan_host_State_STATE_FAILED, &err);
+    else
+        host_state(h, clan_host_State_STATE_CREATED, NULL);
+}
+
+static void on_start(struct host *h, const clan_host_ToHost *msg)
+{
+    struct clan_error err = CLAN_ERROR_INIT;
+    (void)msg;
+    if (h->started) {
+        refuse_state(h, "Start");
+        return;
+    }
+    h->started = true; /* the plugin may answer before start() returns */
+    clan_status st = h->transport ? h->transport->start(h->instance_data, &err)
+                                  : h->service->start(h->instance_data, &err);
+    if (st != CLAN_OK) {
+        h->started = false;
+        host_state(h, clan_host_State_STATE_FAILED, &err);
+    } else if (h->transport)
+        host_state(h, clan_host_State_STATE_STARTED, NULL);
+    /* a service says by service_state() when it is up */
+}
+
+static void on_stop(struct host *h, const clan_host_ToHost *msg)
+{
+    (void)msg;
+    if (h->started) {
+        host_forget_dials(h);
+        if (h->transport)
+            h->transport->stop(h->instance_data);
+        else
+            h->service->stop(h->instance_data);
+        h->started = false;
+    }
+    if (h->instance_data && h->plugin)
+        h->plugin->destroy(h->instance_data);
+    h->instance_data = NULL;
+    host_state(h, clan_host_State_STATE_STOPPED, NULL);
+    loop_stop(h->loop, 0);
+}
+
+static void on_dial(struct host *h, const clan_host_ToHost *m)
+{
+    host_dial(h, &m->m.dial);
+}
+
+static void on_cancel_dial(struct host *h, const clan_host_ToHost *m)
+{
+    host_cancel_dial(h, m->m.cancel_dial.request);
+}
+
+static void on_ask_endpoints(struct host *h, const clan_host_ToHost *m)
+{
+    host_endpoints(h, &m->m.ask_endpoints);
+}
+
+static void on_run_result(struct host *h, const clan_host_ToHost *m)
+{
+    host_run_result(h, &m->m.run_result);
+}
+
+static void on_run_exited(struct host *h, const clan_host_ToHost *m)
+{
+    host_run_exited(h, &m->m.run_exited);
+}
+
+static void on_ask_health(struct host *h, const clan_host_ToHost *m)
+{
+    host_ask_health(h, m->m.ask_health.request);
+}
+
+typedef void session_fn(struct host *h, const clan_host_ToHost *m);
+static const struct {
+    pb_size_t tag;
+    uint32_t states;
+    const char *name;
+    session_fn *fn;
+} session_table[] = {
+    {clan_host_ToHost_hello_tag, ST_ANY, "Hello", on_hello},
+    {clan_host_ToHost_create_tag, ST(LOADED), "Create", on_create},
+    {clan_host_ToHost_start_tag, ST(CREATED), "Start", on_start},
+    {clan_host_ToHost_stop_tag, ST_ANY, "Stop", on_stop},
+    {clan_host_ToHost_dial_tag, ST_ANY, "Dial", on_dial},
+    {clan_host_ToHost_cancel_dial_tag, ST_ANY, "CancelDial", on_cancel_dial},
+    {clan_host_ToHost_ask_endpoints_tag, ST_ANY, "AskEndpoints", on_ask_endpoints},
+    {clan_host_ToHost_run_result_tag, ST_ANY, "RunResult", on_run_result},
+    {clan_host_ToHost_run_exited_tag, ST_ANY, "RunExited", on_run_exited},
+    {clan_host_ToHost_ask_health_tag, ST_ANY, "AskHealth", on_ask_health},
+};
+
+static void dispatch(struct host *h, const clan_host_ToHost *m)
+{
+    for (size_t i = 0; i < sizeof session_table / sizeof session_table[0]; i++) {
+        if (session_table[i].tag != m->which_m)
+            continue;
+        if (session_table[i].states & 1u << h->state)
+            session_table[i].fn(h, m);
+        else
+            refuse_state(h, session_table[i].name);
+        return;
+    }
+    log_error("core said something unknown (%u)", (unsigned)m->which_m);
+}
+
+void host_session_readable(void *arg, int fd, uint32_t events)
+{
+    static clan_host_ToHost m; /* large; one loop, not re-entered */
+    struct host *h = arg;
+    int fds[CHANNEL_FDS_MAX];
+    size_t fd_count;
+    if (events & EPOLLOUT)
+        host_out_flush(h);
+    for (unsigned i = 0; i < HOST_DRAIN && h->state != clan_host_State_STATE_STOPPED; i++) {
+        clan_status st =
+            channel_recv(fd, clan_host_ToHost_fields, &m, fds, CHANNEL_FDS_MAX, &fd_count);
+        if (st == CLAN_E_AGAIN)
+            return;
+        if (st != CLAN_OK) {
+            if (st == CLAN_E_PROTO)
+                log_error("core sent a message that cannot be read");
+            loop_stop(h->loop, st == CLAN_E_PROTO ? HOST_EXIT_PROTOCOL : 0);
+            return;
+        }
+        channel_close_fds(fds, fd_count); /* core never sends any */
+        dispatch(h, &m);
+    }
+}
