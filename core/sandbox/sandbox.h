@@ -21,7 +21,8 @@
 #define SANDBOX_WEAKER_CGROUP   (1u << 2)
 
 struct sandbox_fd {
-    int from, to; /* every other descriptor is closed */
+    int from, to; /* every other descriptor is closed; a directory must be one of the binds too: it is
+                     opened again inside, else it would lead out of the root.  0-2: /dev/null when unnamed */
 };
 struct sandbox_bind {
     int source_fd;      /* O_PATH directory or file, owned by the caller */
@@ -55,14 +56,16 @@ struct sandbox_child {
 
 /* Which features this kernel has; names the missing ones.  NOSYS when one is missing that is not in `weaker`. */
 clan_status sandbox_probe(uint32_t weaker, struct clan_error *reterr);
-/* Forks, builds, execs.  Returns after exec succeeded or a step failed (named in *reterr). */
+/* Forks, builds, execs.  Returns after exec succeeded or a step failed (named in *reterr, the child is
+ * reaped).  The caller is root and has one thread.  A program is PID 1 of its own PID namespace. */
 clan_status sandbox_spawn(const struct sandbox_spec *spec, struct sandbox_child *ret_child,
     struct clan_error *reterr);
 /* Compares /proc/PID with the profile: seccomp mode, no new privileges, capabilities, uid, namespaces. */
 clan_status sandbox_readback(const struct sandbox_child *child, const char *profile,
     struct clan_error *reterr);
-/* Answers one waiting notification: lets library opens pass until `loaded`, refuses the rest.
- * ret_text (at least 256): "open /etc/shadow refused", empty when it was let through. */
+/* Answers one waiting notification: lets reading opens pass until `loaded`, those in the own /state and
+ * /volume (descriptors 6, 7) always, refuses the rest; never waits.  AGAIN: there was none.
+ * ret_text (at least 256): "openat /etc/shadow refused", empty when it was let through. */
 clan_status sandbox_notification(struct sandbox_child *child, char *ret_text, size_t cap);
 /* A dead child in words: "killed by signal 31 (bad system call)", "sandbox step landlock failed". */
 void sandbox_exit_text(int wait_status, char *ret_text, size_t cap);

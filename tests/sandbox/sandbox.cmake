@@ -1,0 +1,15 @@
+# One test per profile: each forbidden thing is tried and must have its exact end (needs root, else skipped).
+if(TARGET clan_sandbox)
+  set(dir ${CMAKE_CURRENT_LIST_DIR})
+  add_executable(sandbox_attempt ${dir}/attempt.c)
+  target_link_libraries(sandbox_attempt PRIVATE clan_flags ${CMAKE_DL_LIBS})
+  add_library(sandbox_evil MODULE ${dir}/evil.c)
+  target_link_libraries(sandbox_evil PRIVATE clan_flags)
+  add_executable(sandbox_runner ${dir}/runner.c)
+  target_link_libraries(sandbox_runner PRIVATE clan_sandbox)
+  foreach(profile core link resolver keeper host host-net program-lighttpd)
+    add_test(NAME sandbox.${profile}
+      COMMAND sandbox_runner ${profile} $<TARGET_FILE:sandbox_attempt> $<TARGET_FILE:sandbox_evil>)
+    set_tests_properties(sandbox.${profile} PROPERTIES LABELS sandbox TIMEOUT 120 SKIP_RETURN_CODE 77)
+  endforeach()
+endif()
