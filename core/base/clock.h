@@ -4,9 +4,9 @@
 
 #include <stdint.h>
 
-uint64_t clock_mono_ms(void);  /* CLOCK_MONOTONIC: timers, back-off */
-uint64_t clock_boot_ms(void);  /* CLOCK_BOOTTIME: counts through suspend; gap = slept */
+uint64_t clock_mono_ms(void); /* CLOCK_MONOTONIC: timers, back-off */
+uint64_t clock_boot_ms(void); /* CLOCK_BOOTTIME: counts through suspend; gap = slept */
 uint64_t clock_mono_ns(void);
-int64_t clock_wall_s(void);    /* seconds since 1970: logs, a keeper's judgement */
+int64_t clock_wall_s(void); /* seconds since 1970: logs, a keeper's judgement */
 
 #endif

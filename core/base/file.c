@@ -51,8 +51,8 @@ out:
     return st;
 }
 
-clan_status file_read_fd(int fd, size_t max, uint8_t **ret_data, size_t *ret_size,
-    struct clan_error *reterr)
+clan_status file_read_fd(
+    int fd, size_t max, uint8_t **ret_data, size_t *ret_size, struct clan_error *reterr)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
@@ -88,7 +88,8 @@ clan_status file_read(int dir_fd, const char *name, size_t max, uint8_t **ret_da
 {
     int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
-        return err_errno(reterr, errno == ENOENT ? CLAN_E_NOENT : CLAN_E_IO, "cannot open %s", name);
+        return err_errno(
+            reterr, errno == ENOENT ? CLAN_E_NOENT : CLAN_E_IO, "cannot open %s", name);
     clan_status st = file_read_fd(fd, max, ret_data, ret_size, reterr);
     close(fd);
     return st;

@@ -15,8 +15,9 @@ clan_status file_write_durable(int dir_fd, const char *name, const void *data, s
 clan_status file_read(int dir_fd, const char *name, size_t max, uint8_t **ret_data,
     size_t *ret_size, struct clan_error *reterr);
 /* The same for an open descriptor. */
-clan_status file_read_fd(int fd, size_t max, uint8_t **ret_data, size_t *ret_size,
-    struct clan_error *reterr);
-clan_status file_write_all(int fd, const void *data, size_t size); /* retries EINTR and short writes */
+clan_status file_read_fd(
+    int fd, size_t max, uint8_t **ret_data, size_t *ret_size, struct clan_error *reterr);
+clan_status file_write_all(
+    int fd, const void *data, size_t size); /* retries EINTR and short writes */
 
 #endif

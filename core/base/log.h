@@ -1,4 +1,5 @@
-/* Logging of every process: one record per line, to a descriptor; identity is added by the reader. */
+/* Logging of every process: one record per line, to a descriptor; identity is added by the reader.
+ */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 

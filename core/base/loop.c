@@ -67,8 +67,8 @@ static struct loop_watch *find_watch(struct loop *l, int fd)
 static struct epoll_event event_of(struct loop *l, const struct loop_watch *w, uint32_t events)
 {
     /* slot and generation, so that an event queued for a closed descriptor meets nobody else */
-    return (struct epoll_event){.events = events,
-        .data.u64 = (uint64_t)w->generation << 32 | (uint64_t)(w - l->watch)};
+    return (struct epoll_event){
+        .events = events, .data.u64 = (uint64_t)w->generation << 32 | (uint64_t)(w - l->watch)};
 }
 
 clan_status loop_fd_add(struct loop *l, int fd, uint32_t epoll_events, loop_fd_fn *fn, void *arg)

@@ -19,7 +19,8 @@ void loop_free(struct loop *l); /* takes NULL; closes nothing that it did not op
 clan_status loop_fd_add(struct loop *l, int fd, uint32_t epoll_events, loop_fd_fn *fn, void *arg);
 clan_status loop_fd_mod(struct loop *l, int fd, uint32_t epoll_events);
 void loop_fd_del(struct loop *l, int fd); /* before the descriptor is closed */
-/* One-shot, at a CLOCK_MONOTONIC millisecond.  Returns an id > 0, or 0 when LOOP_TIMERS_MAX is reached. */
+/* One-shot, at a CLOCK_MONOTONIC millisecond.  Returns an id > 0, or 0 when LOOP_TIMERS_MAX is
+ * reached. */
 uint64_t loop_timer_at(struct loop *l, uint64_t mono_ms, loop_timer_fn *fn, void *arg);
 uint64_t loop_timer_in(struct loop *l, uint64_t delay_ms, loop_timer_fn *fn, void *arg);
 void loop_timer_cancel(struct loop *l, uint64_t id); /* 0 and ids that fired are ignored */

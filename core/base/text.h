@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TEXT_NAME_MAX    32 /* machine, service and clan names: [a-z0-9-]{1,32} */
-#define TEXT_ID_CHARS    52 /* base32 of 32 bytes, without the terminator */
+#define TEXT_NAME_MAX      32 /* machine, service and clan names: [a-z0-9-]{1,32} */
+#define TEXT_ID_CHARS      52 /* base32 of 32 bytes, without the terminator */
 #define TEXT_BASE32_LEN(n) (((n)*8 + 4) / 5)
 
 /* Base32 of RFC 4648, lower case, no padding.  ret_text holds TEXT_BASE32_LEN(size) + 1. */

@@ -114,8 +114,8 @@ clan_status channel_recv_raw(int fd, void *ret_data, size_t cap, size_t *ret_siz
     return CLAN_OK;
 }
 
-clan_status channel_send(int fd, const pb_msgdesc_t *desc, const void *msg, const int *fds,
-    size_t fd_count)
+clan_status channel_send(
+    int fd, const pb_msgdesc_t *desc, const void *msg, const int *fds, size_t fd_count)
 {
     pb_ostream_t os = pb_ostream_from_buffer(channel_bytes, sizeof channel_bytes);
     if (!pb_encode(&os, desc, msg) || os.bytes_written == 0)

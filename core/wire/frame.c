@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-clan_status frame_encode(const pb_msgdesc_t *desc, const void *msg, uint8_t *ret_bytes,
-    size_t cap, size_t *ret_size)
+clan_status frame_encode(
+    const pb_msgdesc_t *desc, const void *msg, uint8_t *ret_bytes, size_t cap, size_t *ret_size)
 {
     if (cap < FRAME_HEAD)
         return CLAN_E_LIMIT;

@@ -12,8 +12,8 @@
 #define FRAME_HEAD 2
 
 /* Encodes msg behind its length.  ret_bytes holds FRAME_HEAD + WIRE_FRAME_MAX. */
-clan_status frame_encode(const pb_msgdesc_t *desc, const void *msg, uint8_t *ret_bytes,
-    size_t cap, size_t *ret_size);
+clan_status frame_encode(
+    const pb_msgdesc_t *desc, const void *msg, uint8_t *ret_bytes, size_t cap, size_t *ret_size);
 
 /* Collects bytes into frames.  Bounded by its buffer; a zero length is CLAN_E_PROTO. */
 struct frame_reader {

@@ -65,8 +65,8 @@ static bool grants_valid(const struct grants *g, size_t size)
     return true;
 }
 
-clan_status grants_load(const char *path, bool check_owner, struct grants *ret_grants,
-    struct clan_error *reterr)
+clan_status grants_load(
+    const char *path, bool check_owner, struct grants *ret_grants, struct clan_error *reterr)
 {
     uint8_t *data = NULL;
     size_t size;

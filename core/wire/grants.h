@@ -19,15 +19,15 @@
 #define GRANTS_USERS_MAX   8
 
 /* Permission bits: the closed vocabulary of DESIGN 9, as far as it is enforced today. */
-#define GRANT_FS_STATE              (1u << 0)
-#define GRANT_NET_SERVICE           (1u << 1) /* listen on the address of its own service */
-#define GRANT_NET_LISTEN            (1u << 2) /* the addresses of `listen:` */
-#define GRANT_NET_CONNECT_LAN       (1u << 3)
-#define GRANT_NET_CONNECT_INTERNET  (1u << 4)
-#define GRANT_NET_CONNECT_OVERLAY   (1u << 5)
-#define GRANT_API_READ              (1u << 6)
-#define GRANT_KVM                   (1u << 7)
-#define GRANT_JIT                   (1u << 8)
+#define GRANT_FS_STATE             (1u << 0)
+#define GRANT_NET_SERVICE          (1u << 1) /* listen on the address of its own service */
+#define GRANT_NET_LISTEN           (1u << 2) /* the addresses of `listen:` */
+#define GRANT_NET_CONNECT_LAN      (1u << 3)
+#define GRANT_NET_CONNECT_INTERNET (1u << 4)
+#define GRANT_NET_CONNECT_OVERLAY  (1u << 5)
+#define GRANT_API_READ             (1u << 6)
+#define GRANT_KVM                  (1u << 7)
+#define GRANT_JIT                  (1u << 8)
 
 /* One table for the YAML spelling, the ELF note, the words and the bit. */
 struct grant_word {
@@ -52,7 +52,7 @@ struct grant_plugin {
     char file[64];    /* base name in the plugins directory */
     uint8_t hash[32]; /* BLAKE2b-256 of the file; all zero: bound to signer */
     uint8_t signer[32];
-    uint32_t permissions; /* GRANT_ bits */
+    uint32_t permissions;      /* GRANT_ bits */
     uint32_t memory_mib, pids; /* 0: the default of the profile */
     uint32_t disk_mib;
     uint8_t exec_count, listen_count, zero[6];
@@ -67,11 +67,12 @@ enum grant_hosting { GRANT_HOSTING_ASK = 0, GRANT_HOSTING_YES, GRANT_HOSTING_NO 
 
 struct grants {
     uint32_t magic, version;
-    uint32_t size;        /* sizeof(struct grants) */
+    uint32_t size; /* sizeof(struct grants) */
     uint32_t plugin_count;
-    uint32_t owner_uid;   /* may use the overlay and the local API */
+    uint32_t owner_uid; /* may use the overlay and the local API */
     uint8_t manage, dns, stale, hosting;
-    uint32_t weaker;      /* sandbox mechanisms the owner allows to be missing, by SANDBOX_WEAKER_ bits */
+    uint32_t
+        weaker; /* sandbox mechanisms the owner allows to be missing, by SANDBOX_WEAKER_ bits */
     uint32_t user_count;
     uint32_t users[GRANTS_USERS_MAX]; /* local_users besides the owner */
     uint8_t reserved[64];
@@ -80,8 +81,8 @@ struct grants {
 
 /* Reads and checks the whole file (size, magic, counts, terminated strings, owner root and not
  * writable by others unless check_owner is false).  NOENT when there is none. */
-clan_status grants_load(const char *path, bool check_owner, struct grants *ret_grants,
-    struct clan_error *reterr);
+clan_status grants_load(
+    const char *path, bool check_owner, struct grants *ret_grants, struct clan_error *reterr);
 clan_status grants_store(const char *path, const struct grants *g, struct clan_error *reterr);
 const struct grant_plugin *grants_find(const struct grants *g, const char *plugin_id);
 bool grants_exec(const struct grant_plugin *p, const char *profile);

@@ -1,0 +1,410 @@
+/* The local API: connections, frames, who may ask what, and waiting for events. */
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "brain/brain.h"
+#include "brain/client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pb_decode.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define API_OUT_MAX (4u << 20) /* a client that does not read this much is hung up on */
+
+static clan_api_Request request;
+static clan_api_Answer answer;
+
+void wire_from_error(clan_wire_Error *ret, const struct clan_error *e)
+{
+    ret->status = e->status;
+    snprintf(ret->what, sizeof ret->what, "%s", e->what);
+    snprintf(ret->why, sizeof ret->why, "%s", e->why);
+    snprintf(ret->remedy, sizeof ret->remedy, "%s", e->remedy);
+}
+
+void error_from_wire(struct clan_error *ret, const clan_wire_Error *e)
+{
+    err_set(ret, e->status, "%s", e->what);
+    err_why(ret, "%s", e->why);
+    err_remedy(ret, "%s", e->remedy);
+    text_sanitize(ret->what);
+    text_sanitize(ret->why);
+    text_sanitize(ret->remedy);
+}
+
+/* ---- output ---- */
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void client_free(uv_handle_t *handle)
+{
+    struct client *c = handle->data;
+    close(c->fd);
+    sodium_memzero(c->in, sizeof c->in);
+    free(c->out);
+    free(c);
+}
+
+static void client_close(struct client *c)
+{
+    struct brain *b = c->b;
+    if (c->closing)
+        return;
+    c->closing = true;
+    for (struct client **p = &b->clients; *p; p = &(*p)->next)
+        if (*p == c) {
+            *p = c->next;
+            break;
+        }
+    for (unsigned i = 0; i < BRAIN_SESSIONS_MAX; i++)
+        if (b->sessions[i].ping_client == c)
+            b->sessions[i].ping_client = NULL;
+    joiner_cancel(b, c);
+    uv_close((uv_handle_t *)&c->poll, client_free);
+    if (c->first && !b->bound)
+        exit(0); /* the one this core was started for is gone, and nothing came of it */
+}
+
+static void flush(struct client *c)
+{
+    size_t sent = 0;
+    while (sent < c->out_len) {
+        ssize_t n = send(c->fd, c->out + sent, c->out_len - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        sent += (size_t)n;
+    }
+    memmove(c->out, c->out + sent, c->out_len - sent);
+    c->out_len -= sent;
+    uv_poll_start(&c->poll, c->out_len ? UV_READABLE | UV_WRITABLE : UV_READABLE, on_poll);
+}
+
+bool api_alive(const struct brain *b, const struct client *c)
+{
+    for (const struct client *i = b->clients; i; i = i->next)
+        if (i == c)
+            return true;
+    return false;
+}
+
+clan_api_Answer *api_blank(void)
+{
+    memset(&answer, 0, sizeof answer);
+    return &answer;
+}
+
+void api_answer(struct client *c, clan_api_Answer *a, bool last)
+{
+    static uint8_t bytes[FRAME_HEAD + WIRE_FRAME_MAX];
+    size_t size;
+    if (!c || c->closing)
+        return;
+    a->last = last;
+    if (last)
+        c->busy = false;
+    if (frame_encode(clan_api_Answer_fields, a, bytes, sizeof bytes, &size) != CLAN_OK)
+        return;
+    if (c->out_len + size > c->out_cap) {
+        size_t cap = (c->out_len + size) * 2;
+        uint8_t *grown = cap <= API_OUT_MAX ? realloc(c->out, cap) : NULL;
+        if (!grown)
+            return;
+        c->out = grown;
+        c->out_cap = cap;
+    }
+    memcpy(c->out + c->out_len, bytes, size);
+    c->out_len += size;
+    flush(c);
+}
+
+void api_error(struct client *c, const struct clan_error *e)
+{
+    clan_api_Answer *a = api_blank();
+    a->which_m = clan_api_Answer_error_tag;
+    wire_from_error(&a->m.error, e);
+    api_answer(c, a, true);
+}
+
+void api_ok(struct client *c)
+{
+    clan_api_Answer *a = api_blank();
+    a->which_m = clan_api_Answer_ok_tag;
+    api_answer(c, a, true);
+}
+
+void api_progress(struct client *c, const char *step, const char *fmt, ...)
+{
+    clan_api_Answer *a = api_blank();
+    va_list ap;
+    a->which_m = clan_api_Answer_progress_tag;
+    snprintf(a->m.progress.step, sizeof a->m.progress.step, "%s", step);
+    va_start(ap, fmt);
+    vsnprintf(a->m.progress.text, sizeof a->m.progress.text, fmt, ap);
+    va_end(ap);
+    api_answer(c, a, false);
+}
+
+/* ---- who may ask what ---- */
+
+enum {
+    ANYBODY,
+    OWNER
+}; /* whoever reaches the socket (group clan); root and the owner of the machine */
+enum { BOUND = 1, UNBOUND = 2 };
+
+static const struct {
+    pb_size_t tag;
+    int who, states;
+} api_table[] = {
+    {clan_api_Request_status_tag, ANYBODY, BOUND},
+    {clan_api_Request_machines_tag, ANYBODY, BOUND},
+    {clan_api_Request_services_tag, ANYBODY, BOUND},
+    {clan_api_Request_context_tag, ANYBODY, BOUND},
+    {clan_api_Request_blob_put_tag, OWNER, BOUND | UNBOUND},
+    {clan_api_Request_submit_tag, OWNER, BOUND},
+    {clan_api_Request_config_get_tag, ANYBODY, BOUND},
+    {clan_api_Request_config_log_tag, ANYBODY, BOUND},
+    {clan_api_Request_invitations_tag, ANYBODY, BOUND},
+    {clan_api_Request_wait_for_tag, ANYBODY, BOUND},
+    {clan_api_Request_ping_tag, ANYBODY, BOUND},
+    {clan_api_Request_create_tag, OWNER, UNBOUND},
+    {clan_api_Request_create_commit_tag, OWNER, UNBOUND},
+    {clan_api_Request_join_preview_tag, OWNER, UNBOUND},
+    {clan_api_Request_join_yes_tag, OWNER, UNBOUND},
+    {clan_api_Request_leave_tag, OWNER, BOUND},
+    {clan_api_Request_down_tag, OWNER, BOUND},
+    {clan_api_Request_machine_changed_tag, OWNER, BOUND},
+    {clan_api_Request_plugins_tag, ANYBODY, BOUND},
+    {clan_api_Request_start_tag, OWNER, UNBOUND},
+    {clan_api_Request_alarms_tag, ANYBODY, BOUND},
+};
+
+static bool is_owner(const struct brain *b, uid_t uid)
+{
+    if (uid == 0 || (b->grants_ok && uid == b->grants.owner_uid))
+        return true;
+    for (unsigned i = 0; b->grants_ok && i < b->grants.user_count; i++)
+        if (b->grants.users[i] == uid)
+            return true;
+    return false;
+}
+
+static clan_status permitted(struct client *c, pb_size_t tag, struct clan_error *e)
+{
+    for (size_t i = 0; i < sizeof api_table / sizeof api_table[0]; i++) {
+        if (api_table[i].tag != tag)
+            continue;
+        if (!(api_table[i].states & (c->b->bound ? BOUND : UNBOUND))) {
+            err_set(e, CLAN_E_STATE,
+                c->b->bound ? "this clan is there already" : "there is no clan here yet");
+            return e->status;
+        }
+        if (api_table[i].who == OWNER && !is_owner(c->b, c->uid)) {
+            err_set(e, CLAN_E_PERM, "only the owner of this computer may do that");
+            err_why(e, "user %u is neither root nor the owner that machine.yaml names",
+                (unsigned)c->uid);
+            err_remedy(e, "use sudo, or have root run: clan machine apply --owner NAME");
+            return e->status;
+        }
+        return CLAN_OK;
+    }
+    err_set(e, CLAN_E_NOSYS, "this version of Clan does not know that request");
+    err_remedy(e, "the command line and the daemon should be of one version: clan version");
+    return e->status;
+}
+
+static void wait_for(struct brain *b, struct client *c, const clan_api_WaitFor *w)
+{
+    c->waiting = true;
+    c->wait = *w;
+    c->told_count = 0;
+    c->deadline_ms = brain_now() + (w->timeout_ms < 600000 ? w->timeout_ms : 600000);
+    api_wait_check(b, c);
+}
+
+static void handle(struct client *c, clan_api_Request *r)
+{
+    struct brain *b = c->b;
+    struct clan_error e = CLAN_ERROR_INIT;
+    c->busy = true;
+    if (permitted(c, r->which_m, &e) != CLAN_OK) {
+        api_error(c, &e);
+        return;
+    }
+    switch (r->which_m) {
+    case clan_api_Request_status_tag:
+        api_status(b, c);
+        break;
+    case clan_api_Request_machines_tag:
+        api_machines(b, c);
+        break;
+    case clan_api_Request_services_tag:
+        api_services(b, c);
+        break;
+    case clan_api_Request_context_tag:
+        api_context(b, c);
+        break;
+    case clan_api_Request_blob_put_tag:
+        if (bodies_chunk(b, &r->m.blob_put, &e) == CLAN_OK)
+            api_ok(c);
+        else
+            api_error(c, &e);
+        break;
+    case clan_api_Request_submit_tag:
+        api_submit(b, c, &r->m.submit);
+        break;
+    case clan_api_Request_config_get_tag:
+        api_config_get(b, c, r->m.config_get.version);
+        break;
+    case clan_api_Request_config_log_tag:
+        api_config_log(b, c);
+        break;
+    case clan_api_Request_invitations_tag:
+        api_invitations(b, c);
+        break;
+    case clan_api_Request_wait_for_tag:
+        wait_for(b, c, &r->m.wait_for);
+        break;
+    case clan_api_Request_ping_tag:
+        api_ping(b, c, r->m.ping.machine);
+        break;
+    case clan_api_Request_create_tag:
+        founder_create(b, c, &r->m.create);
+        break;
+    case clan_api_Request_create_commit_tag:
+        founder_commit(b, c, &r->m.create_commit);
+        break;
+    case clan_api_Request_join_preview_tag:
+        joiner_preview(b, c, r->m.join_preview.link);
+        break;
+    case clan_api_Request_join_yes_tag:
+        joiner_yes(b, c, &r->m.join_yes);
+        break;
+    case clan_api_Request_leave_tag:
+        api_leave(b, c);
+        break;
+    case clan_api_Request_down_tag:
+        api_down(b, c);
+        break;
+    case clan_api_Request_machine_changed_tag:
+        api_machine_changed(b, c);
+        break;
+    case clan_api_Request_plugins_tag:
+        api_plugins(b, c);
+        break;
+    case clan_api_Request_start_tag:
+        api_start(b, c, r->m.start.petname);
+        break;
+    default:
+        api_status(b, c); /* alarms: health lines are part of it */
+        break;
+    }
+}
+
+/* ---- input ---- */
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct client *c = poll->data;
+    if (status == 0 && (events & UV_WRITABLE))
+        flush(c);
+    if (!(events & UV_READABLE) && status == 0)
+        return;
+    size_t room;
+    uint8_t *space = frame_space(&c->reader, &room);
+    ssize_t n = room ? recv(c->fd, space, room, MSG_DONTWAIT) : -1;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR) && room)
+        return;
+    if (n <= 0) {
+        client_close(c);
+        return;
+    }
+    frame_added(&c->reader, (size_t)n);
+    const uint8_t *payload;
+    size_t size;
+    clan_status st;
+    while (
+        !c->closing && !c->busy && (st = frame_peek(&c->reader, &payload, &size)) != CLAN_E_AGAIN) {
+        pb_istream_t is = pb_istream_from_buffer(payload, size);
+        bool ok = st == CLAN_OK && pb_decode(&is, clan_api_Request_fields, &request);
+        if (ok) {
+            frame_pop(&c->reader);
+            handle(c, &request);
+            sodium_memzero(&request, sizeof request); /* it may have held a link */
+        } else {
+            client_close(c);
+        }
+    }
+}
+
+static void take(struct brain *b, int fd, bool first)
+{
+    unsigned count = 0;
+    for (struct client *c = b->clients; c; c = c->next)
+        count++;
+    struct client *c = count < BRAIN_CLIENTS_MAX ? calloc(1, sizeof *c) : NULL;
+    struct ucred cred = {.uid = (uid_t)-1};
+    socklen_t len = sizeof cred;
+    if (!c || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0) {
+        free(c);
+        close(fd);
+        return;
+    }
+    c->b = b;
+    c->fd = fd;
+    c->first = first;
+    c->uid = cred.uid;
+    c->reader = (struct frame_reader){.buf = c->in, .cap = sizeof c->in};
+    c->next = b->clients;
+    b->clients = c;
+    c->poll.data = c;
+    uv_poll_init(&b->loop, &c->poll, fd);
+    uv_poll_start(&c->poll, UV_READABLE, on_poll);
+}
+
+void api_first(struct brain *b, int fd)
+{
+    take(b, fd, true);
+}
+
+static void on_accept(uv_poll_t *poll, int status, int events)
+{
+    struct brain *b = poll->data;
+    (void)status, (void)events;
+    int fd = accept4(b->api_fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0)
+        take(b, fd, false);
+}
+
+void api_listen(struct brain *b, int fd)
+{
+    b->api_fd = fd;
+    b->api_listening = true;
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    uv_poll_init(&b->loop, &b->api_poll, fd);
+    b->api_poll.data = b;
+    uv_poll_start(&b->api_poll, UV_READABLE, on_accept);
+}
+
+void api_changed(struct brain *b)
+{
+    for (struct client *c = b->clients, *next; c; c = next) {
+        next = c->next;
+        if (c->waiting)
+            api_wait_check(b, c);
+    }
+}
+
+void api_tick(struct brain *b)
+{
+    api_changed(b);
+    api_ping_tick(b);
+}

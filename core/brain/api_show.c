@@ -1,0 +1,339 @@
+/* Requests that show something. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "brain/brain.h"
+#include "brain/client.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *standing_text(const struct brain *b, const struct member_machine *m)
+{
+    switch (m->standing) {
+    case MEMBER_CONFIRMED:
+        return "member";
+    case MEMBER_PROVISIONAL:
+        return m->conflict ? "provisional, disputed" : "provisional";
+    case MEMBER_REVOKED:
+        return "removed";
+    default:
+        (void)b;
+        return "unknown";
+    }
+}
+
+static void emit_health(
+    void *arg, unsigned severity, const char *code, const char *what, const char *remedy)
+{
+    clan_api_Answer *a = api_blank();
+    a->which_m = clan_api_Answer_health_tag;
+    a->m.health.severity = severity;
+    snprintf(a->m.health.code, sizeof a->m.health.code, "%s", code);
+    snprintf(a->m.health.what, sizeof a->m.health.what, "%s", what);
+    snprintf(a->m.health.remedy, sizeof a->m.health.remedy, "%s", remedy);
+    api_answer(arg, a, false);
+}
+
+static void count_machines(struct brain *b, clan_api_Status *s)
+{
+    const struct member_machine *self = brain_self(b);
+    for (size_t i = 0; i < member_count(b->set); i++) {
+        const struct member_machine *m = member_at(b->set, i);
+        if (m->standing != MEMBER_CONFIRMED && m->standing != MEMBER_PROVISIONAL)
+            continue;
+        s->machines++;
+        struct peer *p = peer_find(b, m->id);
+        s->reachable += m == self || (p && p->control);
+    }
+}
+
+void api_status(struct brain *b, struct client *c)
+{
+    const struct member_machine *self = brain_self(b);
+    const uint8_t *id;
+    const struct stmt_envelope *env;
+    health_lines(b, emit_health, c);
+    clan_api_Answer *a = api_blank();
+    clan_api_Status *s = &a->m.status;
+    a->which_m = clan_api_Answer_status_tag;
+    snprintf(s->version, sizeof s->version, "%s", BRAIN_BUILD);
+    snprintf(s->petname, sizeof s->petname, "%s", b->petname);
+    snprintf(s->clan, sizeof s->clan, "%s", member_genesis(b->set)->clan);
+    memcpy(s->clan_id, b->clan_id, 32);
+    memcpy(s->machine_id, b->own_id, 32);
+    brain_name(b, b->own_id, s->machine);
+    memcpy(s->address, b->own_address, 16);
+    snprintf(s->standing, sizeof s->standing, "%s", self ? standing_text(b, self) : "unknown");
+    s->config_version = member_head(b->set, &id, &env);
+    s->config_readable = b->body_readable;
+    s->catching_up = b->catching_up;
+    s->keeper = self && self->keeper;
+    s->services = b->cfg ? b->cfg->service_count : 0;
+    count_machines(b, s);
+    uint8_t prefix[16] = {0};
+    char text[INET6_ADDRSTRLEN];
+    memcpy(prefix, b->own_address, 6);
+    inet_ntop(AF_INET6, prefix, text, sizeof text);
+    snprintf(s->prefix, sizeof s->prefix, "%.40s/48", text);
+    api_answer(c, a, true);
+}
+
+static void ask_stats(struct brain *b)
+{
+    static clan_link_ToLink m;
+    if (brain_now() - b->stats_asked_ms < 1000)
+        return;
+    b->stats_asked_ms = brain_now();
+    memset(&m, 0, sizeof m);
+    m.which_m = clan_link_ToLink_ask_stats_tag;
+    link_send(b, &m, NULL, 0);
+}
+
+static void machine_tags(struct brain *b, const uint8_t id[32], clan_api_Machine *m)
+{
+    for (unsigned i = 0; b->cfg && i < b->cfg->machine_count; i++) {
+        const struct clan_config_machine *row = &b->cfg->machines[i];
+        if (memcmp(row->id, id, 32) != 0)
+            continue;
+        for (unsigned k = 0; k < row->tag_count && k < 16; k++, m->tags_count++)
+            snprintf(m->tags[k], sizeof m->tags[k], "%s", row->tags[k]);
+    }
+}
+
+static void machine_row(struct brain *b, const struct member_machine *from, clan_api_Machine *m)
+{
+    const struct peer *p = peer_find(b, from->id);
+    memcpy(m->id, from->id, 32);
+    brain_name(b, from->id, m->name);
+    memcpy(m->address, from->address, 16);
+    snprintf(m->standing, sizeof m->standing, "%s", standing_text(b, from));
+    m->self = memcmp(from->id, b->own_id, 32) == 0;
+    m->keeper = from->keeper;
+    m->record_seq = from->record_seq;
+    m->acked_version = from->acked_version;
+    m->invite_id.size = from->founder ? 0 : 16;
+    memcpy(m->invite_id.bytes, from->invite_id, 16);
+    keys_words("machine", b->clan_id, from->record.identity, m->words);
+    machine_tags(b, from->id, m);
+    if (m->self) {
+        m->connected = true;
+        snprintf(m->path, sizeof m->path, "this machine");
+        return;
+    }
+    if (!p)
+        return;
+    m->connected = p->control != 0 || p->link != 0;
+    if (m->connected)
+        snprintf(m->path, sizeof m->path, "tcp-noise %s", p->remote);
+    m->rtt_us = p->rtt_us;
+    m->rx_bytes = p->rx_bytes;
+    m->tx_bytes = p->tx_bytes;
+    m->last_seen = m->connected ? clock_wall_s() : p->last_seen;
+    m->clock_offset = p->clock_offset;
+}
+
+void api_machines(struct brain *b, struct client *c)
+{
+    ask_stats(b);
+    for (size_t i = 0; i < member_count(b->set); i++) {
+        const struct member_machine *m = member_at(b->set, i);
+        if (m->standing == MEMBER_UNKNOWN)
+            continue;
+        clan_api_Answer *a = api_blank();
+        a->which_m = clan_api_Answer_machine_tag;
+        machine_row(b, m, &a->m.machine);
+        api_answer(c, a, false);
+    }
+    api_ok(c);
+}
+
+void api_services(struct brain *b, struct client *c)
+{
+    for (unsigned i = 0; b->cfg && i < b->cfg->service_count; i++) {
+        clan_api_Answer *a = api_blank();
+        a->which_m = clan_api_Answer_service_tag;
+        service_row(b, &b->cfg->services[i], &a->m.service);
+        api_answer(c, a, false);
+    }
+    for (unsigned i = 0; !b->cfg && i < BRAIN_SOFT_MAX; i++) {
+        clan_api_Answer *a = api_blank();
+        a->which_m = clan_api_Answer_service_tag;
+        if (soft_row(b, &b->soft[i], &a->m.service))
+            api_answer(c, a, false);
+    }
+    api_ok(c);
+}
+
+void api_context(struct brain *b, struct client *c)
+{
+    const uint8_t *id;
+    const struct stmt_envelope *env;
+    const struct stmt_genesis *g = member_genesis(b->set);
+    clan_api_Answer *a = api_blank();
+    clan_api_Context *m = &a->m.context;
+    a->which_m = clan_api_Answer_context_tag;
+    memcpy(m->clan_id, b->clan_id, 32);
+    snprintf(m->clan, sizeof m->clan, "%s", g->clan);
+    snprintf(m->petname, sizeof m->petname, "%s", b->petname);
+    m->config_version = member_head(b->set, &id, &env);
+    memcpy(m->config_id, id, 32);
+    for (unsigned i = 0; i < b->endpoint_count && i < 16; i++, m->endpoints_count++)
+        snprintf(m->endpoints[i], sizeof m->endpoints[i], "%s", b->endpoints[i]);
+    memcpy(m->machine_id, b->own_id, 32);
+    brain_name(b, b->own_id, m->machine);
+    m->threshold = env ? env->threshold : g->threshold;
+    unsigned n = env ? env->admin_count : g->admin_count;
+    const struct stmt_admin *admins = env ? env->admins : g->admins;
+    for (unsigned i = 0; i < n; i++) {
+        memcpy(m->admin_keys[i], admins[i].key, 32);
+        snprintf(m->admin_names[i], sizeof m->admin_names[i], "%s", admins[i].name);
+        m->admin_keys_count = m->admin_names_count = (pb_size_t)(i + 1);
+    }
+    for (unsigned i = 0; env && i < env->removed_count; i++) {
+        memcpy(m->removed_keys[i], env->removed[i], 32);
+        m->removed_keys_count = (pb_size_t)(i + 1);
+    }
+    if (env) {
+        memcpy(m->body_hash, env->body_hash, 32);
+        m->body_size = env->body_size;
+    }
+    m->wall = clock_wall_s();
+    api_answer(c, a, true);
+}
+
+void api_config_get(struct brain *b, struct client *c, uint64_t version)
+{
+    struct clan_error e = CLAN_ERROR_INIT;
+    char *text;
+    size_t size;
+    if (version == 0)
+        version = b->body_version;
+    if (bodies_version(b, version, &text, &size) != CLAN_OK) {
+        err_set(&e, CLAN_E_NOENT, "configuration %llu is not on this machine",
+            (unsigned long long)version);
+        err_why(&e, brain_confirmed(b) ? "the last 100 are kept"
+                                       : "a provisional machine is not shown the configuration");
+        api_error(c, &e);
+        return;
+    }
+    for (size_t at = 0; at < size || at == 0; at += WIRE_CHUNK_MAX) {
+        clan_api_Answer *a = api_blank();
+        size_t n = size - at < WIRE_CHUNK_MAX ? size - at : WIRE_CHUNK_MAX;
+        a->which_m = clan_api_Answer_chunk_tag;
+        a->m.chunk.total = (uint32_t)size;
+        a->m.chunk.offset = (uint32_t)at;
+        a->m.chunk.data.size = (pb_size_t)n;
+        memcpy(a->m.chunk.data.bytes, text + at, n);
+        api_answer(c, a, at + n >= size);
+    }
+    free(text);
+}
+
+static bool envelope_at(struct brain *b, size_t i, struct stmt *st, struct stmt_envelope *env)
+{
+    const uint8_t *raw, *id;
+    uint8_t kind;
+    size_t size;
+    return member_stmt_at(b->set, i, &raw, &size, &id, &kind) == CLAN_OK && kind == STMT_ENVELOPE &&
+           stmt_parse(raw, size, st, NULL) == CLAN_OK && stmt_get_envelope(st, env) == CLAN_OK;
+}
+
+void api_config_log(struct brain *b, struct client *c)
+{
+    struct stmt st;
+    static struct stmt_envelope env;
+    for (size_t i = 0; i < member_stmt_count(b->set); i++) {
+        char *text;
+        size_t size;
+        if (!envelope_at(b, i, &st, &env))
+            continue;
+        clan_api_Answer *a = api_blank();
+        clan_api_ConfigVersion *v = &a->m.config_version;
+        a->which_m = clan_api_Answer_config_version_tag;
+        v->version = env.version;
+        memcpy(v->id, st.id, 32);
+        v->time = env.time;
+        v->body_size = env.body_size;
+        v->body_here = bodies_version(b, env.version, &text, &size) == CLAN_OK;
+        if (v->body_here)
+            free(text);
+        for (unsigned k = 0; k < st.sig_count && v->signers_count < 16; k++) {
+            const char *name = NULL;
+            for (unsigned n = 0; n < env.admin_count; n++)
+                if (memcmp(env.admins[n].key, st.sigs[k].key, 32) == 0)
+                    name = env.admins[n].name;
+            snprintf(v->signers[v->signers_count++], 33, "%.32s", name ? name : "a former admin");
+        }
+        api_answer(c, a, false);
+    }
+    api_ok(c);
+}
+
+static const char *invite_state(const struct member_invite *inv)
+{
+    if (inv->closed)
+        return "withdrawn";
+    if (inv->admitted > inv->body.uses)
+        return "shared";
+    if (inv->confirmed >= inv->body.uses)
+        return "used up";
+    return clock_wall_s() >= inv->body.expires ? "expired" : "open";
+}
+
+void api_invitations(struct brain *b, struct client *c)
+{
+    for (size_t i = 0; i < member_invite_count(b->set); i++) {
+        const struct member_invite *inv = member_invite_at(b->set, i);
+        const char *by = NULL;
+        clan_api_Answer *a = api_blank();
+        clan_api_Invitation *m = &a->m.invitation;
+        a->which_m = clan_api_Answer_invitation_tag;
+        memcpy(m->id, inv->id, 16);
+        snprintf(m->for_name, sizeof m->for_name, "%s", inv->body.for_name);
+        m->uses = inv->body.uses;
+        m->used = inv->admitted;
+        m->expires = inv->body.expires;
+        snprintf(m->state, sizeof m->state, "%s", invite_state(inv));
+        member_is_admin(b->set, inv->by, &by);
+        snprintf(m->by, sizeof m->by, "%s", by ? by : "a former admin");
+        for (size_t k = 0; k < member_count(b->set) && m->guests_count < 32; k++) {
+            const struct member_machine *g = member_at(b->set, k);
+            if (!g->founder && memcmp(g->invite_id, inv->id, 16) == 0)
+                brain_name(b, g->id, m->guests[m->guests_count++]);
+        }
+        api_answer(c, a, false);
+    }
+    api_ok(c);
+}
+
+void api_plugins(struct brain *b, struct client *c)
+{
+    static const char *const state_text[] = {
+        "not used", "starting", "starting", "starting", "starting", "up", "ending", "failed"};
+    for (unsigned i = 0; b->grants_ok && i < b->grants.plugin_count; i++) {
+        const struct grant_plugin *g = &b->grants.plugins[i];
+        const struct host *h = NULL;
+        for (unsigned k = 0; k < BRAIN_HOSTS_MAX; k++)
+            if (b->hosts[k].used && strcmp(b->hosts[k].plugin, g->id) == 0)
+                h = &b->hosts[k];
+        clan_api_Answer *a = api_blank();
+        clan_api_Plugin *p = &a->m.plugin;
+        a->which_m = clan_api_Answer_plugin_tag;
+        snprintf(p->id, sizeof p->id, "%s", g->id);
+        snprintf(p->file, sizeof p->file, "%s", g->file);
+        snprintf(p->state, sizeof p->state, "%s", state_text[h ? h->state : HOST_IDLE]);
+        if (h) {
+            snprintf(p->why, sizeof p->why, "%s", h->why);
+            snprintf(p->remedy, sizeof p->remedy, "%s", h->remedy);
+        }
+        for (unsigned k = 0; k < grant_words_count; k++)
+            if ((g->permissions & grant_words[k].bit) && p->granted_count < 16)
+                snprintf(p->granted[p->granted_count++], 48, "%s", grant_words[k].word);
+        for (unsigned k = 0; k < g->exec_count && p->granted_count < 16; k++)
+            snprintf(p->granted[p->granted_count++], 48, "exec:%s", g->exec[k]);
+        api_answer(c, a, false);
+    }
+    api_ok(c);
+}

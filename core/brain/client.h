@@ -1,0 +1,33 @@
+/* One connection of the local API. */
+#ifndef BRAIN_CLIENT_H
+#define BRAIN_CLIENT_H
+
+#include "brain/brain.h"
+#include "wire/frame.h"
+
+#include <sys/types.h>
+
+struct client {
+    struct client *next;
+    struct brain *b;
+    uv_poll_t poll;
+    int fd;
+    uid_t uid;
+    bool first; /* an unbound core lives for it */
+    bool busy;  /* a request is being answered: the next waits */
+    bool closing;
+    struct frame_reader reader;
+    uint8_t in[FRAME_HEAD + WIRE_FRAME_MAX];
+    uint8_t *out;
+    size_t out_len, out_cap;
+    bool waiting;
+    clan_api_WaitFor wait;
+    uint64_t deadline_ms;
+    uint32_t told_count; /* acknowledgements reported */
+};
+
+void api_wait_check(struct brain *b, struct client *c); /* reports what is new; ends the wait */
+bool api_alive(const struct brain *b, const struct client *c); /* it may have hung up meanwhile */
+void api_ping_tick(struct brain *b);
+
+#endif

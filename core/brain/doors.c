@@ -1,0 +1,108 @@
+/* Being a door: which invitations link may answer, and what happens after Noise message 3. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "brain/brain.h"
+
+#include <sodium.h>
+#include <string.h>
+
+/* A door answers as long as the statement is there: also with "expired", "used up", "withdrawn". */
+void doors_reconcile(struct brain *b)
+{
+    static clan_link_ToLink m;
+    static uint8_t sent[MEMBER_INVITES_MAX][16];
+    static size_t sent_count;
+    static struct chan *told;
+    if (!b->link || !b->set)
+        return;
+    if (told != b->link) {
+        sent_count = 0;
+        told = b->link;
+    }
+    for (size_t i = 0; i < member_invite_count(b->set); i++) {
+        const struct member_invite *inv = member_invite_at(b->set, i);
+        bool known = false;
+        for (size_t k = 0; k < sent_count && !known; k++)
+            known = memcmp(sent[k], inv->id, 16) == 0;
+        if (known || sent_count == MEMBER_INVITES_MAX)
+            continue;
+        memcpy(sent[sent_count++], inv->id, 16);
+        memset(&m, 0, sizeof m);
+        m.which_m = clan_link_ToLink_invite_tag;
+        memcpy(m.m.invite.id, inv->id, 16);
+        keys_invite_psk(b->clan_id, inv->body.public_key, m.m.invite.psk);
+        link_send(b, &m, NULL, 0);
+        sodium_memzero(&m, sizeof m);
+    }
+}
+
+static void answer(struct brain *b, struct session *s, const struct clan_error *e)
+{
+    static clan_peer_PeerMsg m;
+    memset(&m, 0, sizeof m);
+    m.which_m = clan_peer_PeerMsg_door_answer_tag;
+    m.m.door_answer.has_error = true;
+    wire_from_error(&m.m.door_answer.error, e);
+    session_send(b, s->id, &m);
+}
+
+static clan_status admit(struct brain *b, const clan_link_DoorHello *m, struct clan_error *e)
+{
+    uint8_t raw[STMT_MAX];
+    size_t size;
+    clan_status st = join_make_admission(b->set, m->invite_id, m->proof, m->record.bytes,
+        m->record.size, b->own_id, b->secret, b->own_admission_seq + 1, clock_wall_s(), raw, &size);
+    if (st != CLAN_OK)
+        return err_set(e, st, "the door could not write the admission");
+    st = spread_publish(b, raw, size, e);
+    if (st == CLAN_OK)
+        b->own_admission_seq++;
+    return st;
+}
+
+/* The same machine calling again gets the same answer, and no second admission. */
+static bool admitted_already(struct brain *b, const clan_link_DoorHello *m)
+{
+    struct stmt st;
+    return stmt_parse(m->record.bytes, m->record.size, &st, NULL) == CLAN_OK &&
+           member_find(b->set, st.id) && member_find(b->set, st.id)->standing != MEMBER_UNKNOWN;
+}
+
+void doors_hello(struct brain *b, struct session *s, const clan_link_DoorHello *m)
+{
+    struct clan_error e = CLAN_ERROR_INIT;
+    if (!brain_confirmed(b) || b->catching_up) {
+        err_set(&e, CLAN_E_STALE, "this machine cannot answer invitations now");
+        err_why(&e, b->catching_up ? "it was asleep and is catching up"
+                                   : "it is not a confirmed member itself");
+        err_remedy(&e, "try again in half a minute, or ask for a link from another machine");
+        answer(b, s, &e);
+        session_close(b, s, true);
+        return;
+    }
+    clan_status st = join_door_check(b->set, m->invite_id, (uint8_t)m->mode, m->proof,
+        m->record.bytes, m->record.size, m->peer_static, m->handshake_hash, clock_wall_s(), &e);
+    if (st == CLAN_E_AUTH) { /* nothing is told to who has no proof */
+        session_close(b, s, false);
+        return;
+    }
+    bool again = st != CLAN_E_REVOKED && m->mode == JOIN_MODE_JOIN && admitted_already(b, m);
+    if (st == CLAN_OK && m->mode == JOIN_MODE_JOIN && !again)
+        st = admit(b, m, &e);
+    if (again)
+        st = CLAN_OK;
+    e.status = st;
+    answer(b, s, &e);
+    if (st != CLAN_OK) {
+        log_info("a caller was refused: %s", e.what);
+        session_close(b, s, true);
+        return;
+    }
+    s->gossiping = true;
+    s->up = true;
+    memcpy(s->invite_id, m->invite_id, 16);
+    gossip_up(b->gossip, s->id, GOSSIP_DOOR, NULL, m->peer_static, brain_now());
+    gossip_hand_over(b->gossip, s->id, m->invite_id, brain_now());
+    brain_soon(b);
+}

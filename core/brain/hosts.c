@@ -1,0 +1,493 @@
+/* Plugin hosts and the programs they run: one state machine each. */
+#include "base/error.h"
+#include "base/log.h"
+#include "brain/brain.h"
+
+#include <pb_decode.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define HOSTS_HEALTH_MS      5000
+#define HOSTS_HEALTH_WAIT_MS 10000
+#define HOSTS_RETRY_MS       1000
+#define HOSTS_RETRY_MAX_MS   60000
+
+static clan_host_ToHost host_out;
+static clan_host_FromHost host_in;
+
+static clan_host_ToHost *blank(pb_size_t which)
+{
+    memset(&host_out, 0, sizeof host_out);
+    host_out.which_m = which;
+    return &host_out;
+}
+
+static void tell(struct host *h, const clan_host_ToHost *m)
+{
+    if (!chan_send(h->chan, clan_host_ToHost_fields, m, NULL, 0))
+        log_warn("host %s does not take messages", h->instance);
+}
+
+struct host *host_find(struct brain *b, const char *instance)
+{
+    for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++)
+        if (b->hosts[i].used && strcmp(b->hosts[i].instance, instance) == 0)
+            return &b->hosts[i];
+    return NULL;
+}
+
+static struct host *host_new(struct brain *b, const char *plugin, const char *instance)
+{
+    for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
+        struct host *h = &b->hosts[i];
+        if (h->used)
+            continue;
+        *h = (struct host){.used = true, .b = b};
+        snprintf(h->plugin, sizeof h->plugin, "%s", plugin);
+        snprintf(h->instance, sizeof h->instance, "%s", instance);
+        return h;
+    }
+    return NULL;
+}
+
+static void set_why(struct host *h, const struct clan_error *e)
+{
+    snprintf(h->why, sizeof h->why, "%s%s%.200s", e->what, e->why[0] ? ": " : "", e->why);
+    snprintf(h->remedy, sizeof h->remedy, "%s", e->remedy);
+}
+
+static void failed(struct host *h, const struct clan_error *e)
+{
+    unsigned shift = h->failures < 6 ? h->failures : 6;
+    uint64_t pause = (uint64_t)HOSTS_RETRY_MS << shift;
+    set_why(h, e);
+    log_warn("%s: %s", h->instance, h->why);
+    h->state = HOST_FAILED;
+    h->failures++;
+    h->retry_ms = brain_now() + (pause < HOSTS_RETRY_MAX_MS ? pause : HOSTS_RETRY_MAX_MS);
+    services_changed(h->b);
+}
+
+static void end_child(struct host *h)
+{
+    if (!h->child)
+        return;
+    struct ward_child_end end = {.child = h->child, .grace_ms = 5000};
+    if (h->chan)
+        tell(h, blank(clan_host_ToHost_stop_tag));
+    ward_ask(h->b, WARD_REQ_CHILD_END, &end, sizeof end, NULL, NULL);
+}
+
+static void on_started_answer(struct brain *b, void *arg, const struct ward_answer *a, int fd)
+{
+    struct host *h = arg;
+    (void)b;
+    if (fd >= 0)
+        close(fd);
+    if (!h->used || h->state != HOST_ASKED || a->error.status == CLAN_OK ||
+        a->error.status == CLAN_E_EXIST)
+        return;
+    failed(h, &a->error);
+}
+
+static void ask_start(struct host *h)
+{
+    struct ward_host_start r = {.service = h->service};
+    snprintf(r.plugin, sizeof r.plugin, "%s", h->plugin);
+    snprintf(r.instance, sizeof r.instance, "%s", h->instance);
+    if (h->service) {
+        memcpy(r.service_address, h->address, 16);
+        r.service_port = place_port(&h->cfg);
+    }
+    h->state = HOST_ASKED;
+    ward_ask(h->b, WARD_REQ_HOST_START, &r, sizeof r, on_started_answer, h);
+}
+
+struct host *host_want(struct brain *b, const char *plugin, const char *instance,
+    const struct clan_config_service *cfg)
+{
+    struct host *h = host_find(b, instance);
+    if (!h)
+        h = host_new(b, plugin, instance);
+    if (!h)
+        return NULL;
+    h->wanted = true;
+    if (h->state == HOST_ENDING)
+        return h;                 /* it starts anew with its new settings when it is gone */
+    if (cfg && !h->cfg.name[0]) { /* new, or it outlived an earlier core */
+        h->service = true;
+        h->cfg = *cfg;
+        keys_service_address(b->clan_id, cfg->name, h->address);
+    } else if (cfg && !place_same_instance(&h->cfg, cfg)) {
+        log_info("%s: its settings changed, it starts anew", instance);
+        h->cfg = *cfg;
+        snprintf(h->plugin, sizeof h->plugin, "%s", plugin);
+        h->failures = 0;
+        if (h->child) {
+            h->state = HOST_ENDING;
+            end_child(h);
+            return h;
+        }
+        h->state = HOST_IDLE;
+    }
+    if (h->state == HOST_FAILED && brain_now() >= h->retry_ms && !h->child)
+        h->state = HOST_IDLE;
+    if (h->state == HOST_IDLE)
+        ask_start(h);
+    return h;
+}
+
+void host_unwant(struct brain *b, struct host *h)
+{
+    h->wanted = false;
+    if (h->state == HOST_ENDING)
+        return;
+    if (h->child) {
+        h->state = HOST_ENDING;
+        end_child(h);
+    } else if (h->state != HOST_ASKED) {
+        if (h->address_added) {
+            struct ward_addr r = {0};
+            memcpy(r.address, h->address, 16);
+            ward_ask(b, WARD_REQ_ADDR_DEL, &r, sizeof r, NULL, NULL);
+        }
+        h->used = false;
+    }
+}
+
+/* ---- what a host says; hostile after dlopen: states and bounds are ours to keep ---- */
+
+static void send_create(struct host *h)
+{
+    clan_host_ToHost *m = blank(clan_host_ToHost_create_tag);
+    clan_host_Create *c = &m->m.create;
+    snprintf(c->instance, sizeof c->instance, "%s", h->instance);
+    for (unsigned i = 0; h->service && i < h->cfg.setting_count; i++) {
+        snprintf(c->settings[i].key, sizeof c->settings[i].key, "%s", h->cfg.settings[i].key);
+        snprintf(c->settings[i].value, sizeof c->settings[i].value, "%s", h->cfg.settings[i].value);
+        c->settings_count = i + 1;
+    }
+    if (h->service) {
+        c->service_address.size = 16;
+        memcpy(c->service_address.bytes, h->address, 16);
+        c->service_port = place_port(&h->cfg);
+    }
+    if (h->b->bound)
+        brain_name(h->b, h->b->own_id, c->machine);
+    snprintf(c->clan, sizeof c->clan, "%s", h->b->petname);
+    h->state = HOST_CREATING;
+    tell(h, m);
+}
+
+static void on_hello(struct host *h, const clan_host_HelloAck *a)
+{
+    if (h->state != HOST_HELLO || strcmp(a->plugin, h->plugin) != 0)
+        return;
+    switch (a->state) {
+    case clan_host_State_STATE_LOADED:
+        send_create(h);
+        break;
+    case clan_host_State_STATE_CREATED:
+        h->state = HOST_STARTING;
+        tell(h, blank(clan_host_ToHost_start_tag));
+        break;
+    case clan_host_State_STATE_STARTED:
+        log_info("%s goes on as before", h->instance);
+        h->state = HOST_STARTED;
+        h->healthy = true;
+        break;
+    default:
+        h->state = HOST_ENDING;
+        end_child(h);
+    }
+}
+
+static void on_state(struct host *h, const clan_host_StateIs *st)
+{
+    struct clan_error e;
+    switch (st->state) {
+    case clan_host_State_STATE_CREATED:
+        if (h->state != HOST_CREATING)
+            return;
+        h->state = HOST_STARTING;
+        tell(h, blank(clan_host_ToHost_start_tag));
+        break;
+    case clan_host_State_STATE_STARTED:
+        if (h->state != HOST_STARTING && h->state != HOST_STARTED)
+            return;
+        h->state = HOST_STARTED;
+        h->failures = 0;
+        h->healthy = true;
+        h->why[0] = h->remedy[0] = 0;
+        log_info("%s is up", h->instance);
+        services_changed(h->b);
+        break;
+    case clan_host_State_STATE_FAILED:
+        error_from_wire(&e, &st->error);
+        failed(h, &e);
+        end_child(h);
+        break;
+    default:
+        break;
+    }
+}
+
+struct run_ask {
+    struct host *host;
+    uint32_t request, child_of;
+};
+
+static void on_run_answer(struct brain *b, void *arg, const struct ward_answer *a, int fd)
+{
+    struct run_ask ask = *(struct run_ask *)arg;
+    struct host *h = ask.host;
+    free(arg);
+    if (fd >= 0)
+        close(fd);
+    if (!h->used || h->child != ask.child_of)
+        return;
+    clan_host_ToHost *m = blank(clan_host_ToHost_run_result_tag);
+    m->m.run_result.request = ask.request;
+    for (unsigned i = 0; i < 8; i++) {
+        if (h->runs[i].request != ask.request)
+            continue;
+        h->runs[i].request = 0;
+        if (a->error.status == CLAN_OK) {
+            h->runs[i].run = ++b->next_request;
+            h->runs[i].child = a->child;
+            m->m.run_result.run = h->runs[i].run;
+        }
+        break;
+    }
+    m->m.run_result.has_error = true;
+    wire_from_error(&m->m.run_result.error, &a->error);
+    tell(h, m);
+}
+
+static void on_run(struct host *h, const clan_host_Run *r)
+{
+    struct clan_error e = CLAN_ERROR_INIT;
+    unsigned slot = 0;
+    while (slot < 8 && (h->runs[slot].run || h->runs[slot].request))
+        slot++;
+    struct run_ask *ask = slot < 8 && r->request ? malloc(sizeof *ask) : NULL;
+    if (!ask) {
+        clan_host_ToHost *m = blank(clan_host_ToHost_run_result_tag);
+        m->m.run_result.request = r->request;
+        m->m.run_result.has_error = true;
+        err_set(&e, CLAN_E_LIMIT, "the plugin runs too many programs");
+        wire_from_error(&m->m.run_result.error, &e);
+        tell(h, m);
+        return;
+    }
+    *ask = (struct run_ask){.host = h, .request = r->request, .child_of = h->child};
+    h->runs[slot].request = r->request;
+    struct ward_run req = {.host = h->child};
+    snprintf(req.profile, sizeof req.profile, "%s", r->profile);
+    ward_ask(h->b, WARD_REQ_RUN, &req, sizeof req, on_run_answer, ask);
+}
+
+static void on_end_run(struct host *h, uint32_t run)
+{
+    for (unsigned i = 0; run && i < 8; i++)
+        if (h->runs[i].run == run) {
+            struct ward_child_end end = {.child = h->runs[i].child, .grace_ms = 5000};
+            ward_ask(h->b, WARD_REQ_CHILD_END, &end, sizeof end, NULL, NULL);
+        }
+}
+
+static void on_health(struct host *h, const clan_host_Health *m)
+{
+    if (m->request != h->health_request)
+        return;
+    h->health_request = 0;
+    if (m->ok == h->healthy)
+        return;
+    h->healthy = m->ok;
+    snprintf(h->why, sizeof h->why, "%s", m->ok ? "" : m->text);
+    log_info("%s is %s %s", h->instance, m->ok ? "healthy again" : "not healthy:", h->why);
+    services_changed(h->b);
+}
+
+static void on_host(void *arg, const uint8_t *data, size_t size, int *fds, size_t fd_count)
+{
+    struct host *h = arg;
+    struct brain *b = h->b;
+    clan_host_FromHost *m = &host_in;
+    pb_istream_t is = pb_istream_from_buffer(data, size);
+    bool ok = pb_decode(&is, clan_host_FromHost_fields, m);
+    bool stream = ok && m->which_m == clan_host_FromHost_stream_tag;
+    if (!stream || fd_count != 1) {
+        channel_close_fds(fds, fd_count);
+        if (stream)
+            return;
+    }
+    if (!ok) {
+        log_warn("host %s sent a message that does not decode", h->instance);
+        return;
+    }
+    struct clan_error e;
+    switch (m->which_m) {
+    case clan_host_FromHost_hello_ack_tag:
+        on_hello(h, &m->m.hello_ack);
+        brain_soon(b);
+        break;
+    case clan_host_FromHost_state_is_tag:
+        on_state(h, &m->m.state_is);
+        brain_soon(b);
+        break;
+    case clan_host_FromHost_stream_tag:
+        if (h->state != HOST_STARTED || h->service)
+            close(fds[0]);
+        else if (m->m.stream.request == 0)
+            link_stream(b, fds[0], m->m.stream.remote, NULL);
+        else
+            transports_dial_result(b, m->m.stream.request, fds[0], m->m.stream.remote, NULL);
+        break;
+    case clan_host_FromHost_dial_failed_tag:
+        error_from_wire(&e, &m->m.dial_failed.error);
+        transports_dial_result(b, m->m.dial_failed.request, -1, "", &e);
+        break;
+    case clan_host_FromHost_endpoints_tag:
+        if (!h->service)
+            transports_endpoints(b, &m->m.endpoints);
+        break;
+    case clan_host_FromHost_run_tag:
+        on_run(h, &m->m.run);
+        break;
+    case clan_host_FromHost_end_run_tag:
+        on_end_run(h, m->m.end_run.run);
+        break;
+    case clan_host_FromHost_health_tag:
+        on_health(h, &m->m.health);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_host_gone(void *arg)
+{
+    struct host *h = arg; /* WARD_EV_CHILD_DIED follows */
+    chan_close(h->chan);
+    h->chan = NULL;
+}
+
+void hosts_child(struct brain *b, const struct ward_child *c, int fd)
+{
+    if (c->kind == WARD_KIND_PROGRAM) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    struct host *h = host_find(b, c->name);
+    if (!h) { /* of an earlier core: adopted, or ended by the next reconcile */
+        h = host_new(b, c->plugin, c->name);
+        if (h)
+            h->service = !transports_wanted(b, c->name);
+    }
+    if (!h || fd < 0) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    chan_close(h->chan);
+    h->chan = chan_open(&b->loop, fd, on_host, on_host_gone, h);
+    h->child = c->child;
+    h->state = HOST_HELLO;
+    h->healthy = false;
+    h->health_request = 0;
+    memset(h->runs, 0, sizeof h->runs);
+    clan_host_ToHost *m = blank(clan_host_ToHost_hello_tag);
+    m->m.hello.incarnation = b->incarnation;
+    snprintf(m->m.hello.build, sizeof m->m.hello.build, "%s", BRAIN_BUILD);
+    tell(h, m);
+}
+
+static void program_died(struct brain *b, const struct ward_child_died *d)
+{
+    for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++)
+        for (unsigned k = 0; b->hosts[i].used && k < 8; k++) {
+            if (!b->hosts[i].runs[k].run || b->hosts[i].runs[k].child != d->child)
+                continue;
+            clan_host_ToHost *m = blank(clan_host_ToHost_run_exited_tag);
+            m->m.run_exited.run = b->hosts[i].runs[k].run;
+            m->m.run_exited.status = (uint32_t)d->wait_status;
+            snprintf(m->m.run_exited.text, sizeof m->m.run_exited.text, "%.199s", d->last_words);
+            b->hosts[i].runs[k].run = b->hosts[i].runs[k].child = 0;
+            tell(&b->hosts[i], m);
+        }
+}
+
+void hosts_child_died(struct brain *b, const struct ward_child_died *d)
+{
+    if (d->kind == WARD_KIND_PROGRAM) {
+        program_died(b, d);
+        return;
+    }
+    struct host *h = host_find(b, d->name);
+    if (!h || h->child != d->child)
+        return;
+    chan_close(h->chan);
+    h->chan = NULL;
+    h->child = 0;
+    memset(h->runs, 0, sizeof h->runs);
+    if (!h->wanted) {
+        host_unwant(b, h);
+    } else if (d->restarting && h->state != HOST_FAILED) {
+        h->state = HOST_ASKED; /* the warden's new one comes as WARD_EV_CHILD */
+        snprintf(
+            h->why, sizeof h->why, "its process died and is started anew: %.200s", d->last_words);
+    } else if (h->state != HOST_FAILED) {
+        h->state = HOST_IDLE;
+    }
+    services_changed(b);
+}
+
+void host_dial(
+    struct brain *b, struct host *h, uint32_t request, const char *endpoint, uint32_t timeout_ms)
+{
+    (void)b;
+    clan_host_ToHost *m = blank(clan_host_ToHost_dial_tag);
+    m->m.dial.request = request;
+    m->m.dial.timeout_ms = timeout_ms;
+    snprintf(m->m.dial.endpoint, sizeof m->m.dial.endpoint, "%s", endpoint);
+    tell(h, m);
+}
+
+void hosts_ask_endpoints(struct brain *b)
+{
+    for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
+        struct host *h = &b->hosts[i];
+        if (!h->used || h->service || h->state != HOST_STARTED)
+            continue;
+        clan_host_ToHost *m = blank(clan_host_ToHost_ask_endpoints_tag);
+        m->m.ask_endpoints.local_addresses_count = (pb_size_t)b->local.count;
+        for (unsigned k = 0; k < b->local.count; k++)
+            memcpy(m->m.ask_endpoints.local_addresses[k], b->local.addrs[k].address, 16);
+        tell(h, m);
+    }
+}
+
+void hosts_tick(struct brain *b)
+{
+    uint64_t now = brain_now();
+    for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
+        struct host *h = &b->hosts[i];
+        if (!h->used || !h->service || h->state != HOST_STARTED)
+            continue;
+        if (h->health_request && now - h->health_asked_ms > HOSTS_HEALTH_WAIT_MS) {
+            clan_host_Health silent = {.request = h->health_request, .text = "it does not answer"};
+            on_health(h, &silent);
+        }
+        if (!h->health_request && now - h->health_asked_ms > HOSTS_HEALTH_MS) {
+            clan_host_ToHost *m = blank(clan_host_ToHost_ask_health_tag);
+            h->health_request = ++b->next_request;
+            h->health_asked_ms = now;
+            m->m.ask_health.request = h->health_request;
+            tell(h, m);
+        }
+    }
+}

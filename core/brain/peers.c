@@ -1,0 +1,444 @@
+/* Other machines: link's table, the firewall's rows, whom to dial, and acknowledgements. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "brain/brain.h"
+
+#include <netinet/in.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PEERS_SHORT_LIFE_MS 5000 /* a session that ends sooner counts as a failed dial */
+
+struct peer *peer_find(struct brain *b, const uint8_t id[32])
+{
+    for (size_t i = 0; i < b->peer_count; i++)
+        if (b->peers[i].used && memcmp(b->peers[i].id, id, 32) == 0)
+            return &b->peers[i];
+    return NULL;
+}
+
+struct peer *peer_get(struct brain *b, const uint8_t id[32])
+{
+    struct peer *p = peer_find(b, id);
+    if (p)
+        return p;
+    if (b->peer_count == b->peer_cap) {
+        size_t cap = b->peer_cap ? b->peer_cap * 2 : 16;
+        struct peer *grown =
+            cap <= MEMBER_MACHINES_MAX ? realloc(b->peers, cap * sizeof *grown) : NULL;
+        if (!grown)
+            return NULL;
+        b->peers = grown;
+        b->peer_cap = cap;
+    }
+    p = &b->peers[b->peer_count++];
+    *p = (struct peer){.used = true};
+    memcpy(p->id, id, 32);
+    return p;
+}
+
+/* ---- link's table ---- */
+
+static void add_address(pb_size_t *count, pb_byte_t (*list)[16], size_t cap, const uint8_t addr[16])
+{
+    if (*count < cap)
+        memcpy(list[(*count)++], addr, 16);
+}
+
+/* Service addresses that this peer holds: by the signed configuration, or, for a machine that may
+ * not read it yet, by the holder's word about what is open to us. */
+static void held_services(struct brain *b, const struct member_machine *m, clan_link_Peer *ret)
+{
+    uint8_t addr[16];
+    for (unsigned i = 0; b->cfg && i < b->cfg->service_count; i++) {
+        const struct member_machine *holder = place_holder(b->set, b->cfg, &b->cfg->services[i]);
+        if (!holder || memcmp(holder->id, m->id, 32) != 0)
+            continue;
+        keys_service_address(b->clan_id, b->cfg->services[i].name, addr);
+        add_address(&ret->service_addresses_count, ret->service_addresses, 32, addr);
+    }
+    for (unsigned i = 0; !b->cfg && i < BRAIN_SOFT_MAX; i++) {
+        const struct soft_service *s = &b->soft[i];
+        if (!s->used || memcmp(s->holder, m->id, 32) != 0 || !s->s.open_to_you)
+            continue;
+        keys_service_address(b->clan_id, s->s.name, addr);
+        add_address(&ret->service_addresses_count, ret->service_addresses, 32, addr);
+    }
+}
+
+/* What of ours a provisional machine may reach. */
+static void reachable_services(struct brain *b, const struct member_machine *m, clan_link_Peer *ret)
+{
+    const struct member_machine *self = brain_self(b);
+    for (unsigned i = 0; b->cfg && i < b->cfg->service_count; i++) {
+        const struct clan_config_service *s = &b->cfg->services[i];
+        uint8_t addr[16];
+        if (place_holder(b->set, b->cfg, s) != self || !place_allows(b->set, b->cfg, s, m))
+            continue;
+        keys_service_address(b->clan_id, s->name, addr);
+        add_address(&ret->reachable_count, ret->reachable, 32, addr);
+    }
+}
+
+static bool describe_peer(struct brain *b, const struct member_machine *m, clan_link_Peer *ret)
+{
+    const uint8_t *link = stmt_record_find(&m->record, KEY_LINK);
+    const uint8_t *control = stmt_record_find(&m->record, KEY_CONTROL);
+    if (!link || !control)
+        return false;
+    memset(ret, 0, sizeof *ret);
+    memcpy(ret->machine_id, m->id, 32);
+    memcpy(ret->address, m->address, 16);
+    memcpy(ret->link_key, link, 32);
+    memcpy(ret->control_key, control, 32);
+    held_services(b, m, ret);
+    ret->restricted = m->standing != MEMBER_CONFIRMED;
+    if (ret->restricted)
+        reachable_services(b, m, ret);
+    bool self_ok = brain_confirmed(b) || ret->service_addresses_count > 0;
+    ret->no_data =
+        b->catching_up || m->clone || !self_ok || (ret->restricted && !ret->reachable_count);
+    return true;
+}
+
+static void send_peer(struct brain *b, struct peer *p, const struct member_machine *m)
+{
+    static clan_link_ToLink msg;
+    uint8_t hash[32];
+    memset(&msg, 0, sizeof msg);
+    msg.which_m = clan_link_ToLink_peer_tag;
+    if (!describe_peer(b, m, &msg.m.peer))
+        return;
+    crypto_generichash(hash, sizeof hash, (const uint8_t *)&msg.m.peer, sizeof msg.m.peer, NULL, 0);
+    if (!b->link || memcmp(hash, p->sent_hash, sizeof hash) == 0)
+        return;
+    memcpy(p->sent_hash, hash, sizeof hash);
+    link_send(b, &msg, NULL, 0);
+}
+
+static void send_gone(struct brain *b, struct peer *p)
+{
+    static clan_link_ToLink msg;
+    if (sodium_is_zero(p->sent_hash, 32) || p->closing || !b->link)
+        return;
+    memset(&msg, 0, sizeof msg);
+    msg.which_m = clan_link_ToLink_peer_gone_tag;
+    memcpy(msg.m.peer_gone.machine_id, p->id, 32);
+    p->closing = true;
+    memset(p->sent_hash, 0, sizeof p->sent_hash);
+    link_send(b, &msg, NULL, 0);
+}
+
+void peers_closed(struct brain *b, const uint8_t id[32])
+{
+    struct peer *p = peer_find(b, id);
+    if (p)
+        p->closing = false;
+    brain_soon(b);
+}
+
+/* ---- the firewall ---- */
+
+static int compare_rows(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct fw_row));
+}
+
+static void send_row(struct brain *b, const struct fw_row *row, bool add)
+{
+    if (row->port == 0) {
+        struct ward_fw_member m = {.add = add};
+        memcpy(m.peer, row->peer, 16);
+        ward_ask(b, WARD_REQ_FW_MEMBER, &m, sizeof m, NULL, NULL);
+        return;
+    }
+    struct ward_fw_allow a = {.port = row->port, .protocol = IPPROTO_TCP, .add = add};
+    memcpy(a.peer, row->peer, 16);
+    memcpy(a.dest, row->dest, 16);
+    ward_ask(b, WARD_REQ_FW_ALLOW, &a, sizeof a, NULL, NULL);
+}
+
+/* Rows as they should be, sorted; port 0 with a zero dest: may ping. */
+static size_t wanted_rows(struct brain *b, struct fw_row *rows, size_t cap)
+{
+    size_t n = 0;
+    const struct member_machine *self = brain_self(b);
+    for (size_t i = 0; !b->catching_up && i < member_count(b->set); i++) {
+        const struct member_machine *m = member_at(b->set, i);
+        if (m->standing != MEMBER_CONFIRMED && m->standing != MEMBER_PROVISIONAL)
+            continue;
+        if (m != self && m->standing == MEMBER_CONFIRMED && brain_confirmed(b) && n < cap) {
+            memset(&rows[n], 0, sizeof rows[n]);
+            memcpy(rows[n++].peer, m->address, 16);
+        }
+        for (unsigned k = 0; b->cfg && k < b->cfg->service_count && n < cap; k++) {
+            const struct clan_config_service *s = &b->cfg->services[k];
+            if (place_holder(b->set, b->cfg, s) != self ||
+                (m != self && !place_allows(b->set, b->cfg, s, m)))
+                continue;
+            memset(&rows[n], 0, sizeof rows[n]);
+            memcpy(rows[n].peer, m->address, 16);
+            keys_service_address(b->clan_id, s->name, rows[n].dest);
+            rows[n++].port = place_port(s);
+        }
+    }
+    qsort(rows, n, sizeof *rows, compare_rows);
+    return n;
+}
+
+static void firewall_reconcile(struct brain *b)
+{
+    if (!b->net_up)
+        return;
+    size_t cap = member_count(b->set) * (1 + (b->cfg ? b->cfg->service_count : 0)) + 1;
+    struct fw_row *rows = calloc(cap, sizeof *rows);
+    if (!rows)
+        return;
+    size_t n = wanted_rows(b, rows, cap), i = 0, k = 0;
+    bool changed = false;
+    if (!b->fw) {
+        ward_simple(b, WARD_REQ_FW_CLEAR, NULL, NULL);
+        changed = true;
+    }
+    while (i < n || k < b->fw_count) {
+        int c = i == n ? 1 : k == b->fw_count ? -1 : compare_rows(&rows[i], &b->fw[k]);
+        if (c < 0)
+            send_row(b, &rows[i], true);
+        else if (c > 0)
+            send_row(b, &b->fw[k], false);
+        changed |= c != 0;
+        i += c <= 0;
+        k += c >= 0;
+    }
+    if (changed)
+        ward_simple(b, WARD_REQ_FW_COMMIT, NULL, NULL);
+    free(b->fw);
+    b->fw = rows;
+    b->fw_count = n;
+}
+
+/* ---- dialling ---- */
+
+static const char *transport_name(struct brain *b)
+{
+    return b->cfg && b->cfg->transport_count ? b->cfg->transports[0] : "tcp-noise";
+}
+
+static void try_dial(
+    struct brain *b, struct peer *p, const struct member_machine *m, clan_link_Purpose purpose)
+{
+    struct path_dial *d =
+        purpose == clan_link_Purpose_PURPOSE_LINK ? &p->dial_link : &p->dial_control;
+    uint64_t at;
+    if (!b->link_ready || !transports_up(b) || m->clone)
+        return;
+    const char *endpoint = path_next(d, &m->record, transport_name(b), brain_now(), &at);
+    if (!endpoint)
+        return;
+    struct dialing what = {.purpose = purpose};
+    memcpy(what.machine, m->id, 32);
+    if (!transports_dial(b, &what, endpoint, PATH_DIAL_MS))
+        path_failed(d, &m->record, transport_name(b), brain_random(NULL, 1000), brain_now());
+}
+
+static bool data_allowed(struct brain *b, const struct member_machine *m)
+{
+    clan_link_Peer desc;
+    return describe_peer(b, m, &desc) && !desc.no_data;
+}
+
+void peers_dial_failed(struct brain *b, const struct dialing *what)
+{
+    struct peer *p = peer_find(b, what->machine);
+    const struct member_machine *m = b->set ? member_find(b->set, what->machine) : NULL;
+    if (!p || !m)
+        return;
+    struct path_dial *d =
+        what->purpose == clan_link_Purpose_PURPOSE_LINK ? &p->dial_link : &p->dial_control;
+    path_failed(d, &m->record, transport_name(b), brain_random(NULL, 1000), brain_now());
+    brain_soon(b);
+}
+
+static void dial_neighbours(struct brain *b)
+{
+    size_t index[GOSSIP_NEIGHBOURS + CONFIG_KEEPERS_MAX];
+    size_t n = path_neighbours(b->set, b->own_id, index, sizeof index / sizeof index[0]);
+    for (size_t i = 0; i < n; i++) {
+        const struct member_machine *m = member_at(b->set, index[i]);
+        struct peer *p = peer_get(b, m->id);
+        if (p && !p->control)
+            try_dial(b, p, m, clan_link_Purpose_PURPOSE_CONTROL);
+    }
+    /* whoever dialled the control session dials the data session: the other may not be reachable */
+    for (size_t i = 0; i < b->peer_count; i++) {
+        struct peer *p = &b->peers[i];
+        struct session *s = session_find(b, p->control);
+        const struct member_machine *m = member_find(b->set, p->id);
+        if (s && s->dialed && !p->link && m && data_allowed(b, m))
+            try_dial(b, p, m, clan_link_Purpose_PURPOSE_LINK);
+    }
+}
+
+void peers_reconcile(struct brain *b)
+{
+    const struct member_machine *self = brain_self(b);
+    bool out = !self || self->standing == MEMBER_REVOKED;
+    for (size_t i = 0; i < member_count(b->set); i++) {
+        const struct member_machine *m = member_at(b->set, i);
+        if (m == self || m->standing == MEMBER_UNKNOWN)
+            continue;
+        struct peer *p = peer_get(b, m->id);
+        if (!p)
+            continue;
+        if (m->standing == MEMBER_REVOKED || out)
+            send_gone(b, p);
+        else
+            send_peer(b, p, m);
+    }
+    firewall_reconcile(b);
+    if (!out)
+        dial_neighbours(b);
+}
+
+void peers_nudge(struct brain *b)
+{
+    for (size_t i = 0; i < b->peer_count; i++) {
+        path_nudge(&b->peers[i].dial_control);
+        path_nudge(&b->peers[i].dial_link);
+    }
+    brain_soon(b);
+}
+
+static const struct member_machine *machine_at_address(struct brain *b, const uint8_t addr[16])
+{
+    const struct member_machine *m = member_find_address(b->set, addr);
+    uint8_t service[16];
+    for (unsigned i = 0; !m && b->cfg && i < b->cfg->service_count; i++) {
+        keys_service_address(b->clan_id, b->cfg->services[i].name, service);
+        if (memcmp(service, addr, 16) == 0)
+            m = place_holder(b->set, b->cfg, &b->cfg->services[i]);
+    }
+    for (unsigned i = 0; !m && i < BRAIN_SOFT_MAX; i++) {
+        keys_service_address(b->clan_id, b->soft[i].s.name, service);
+        if (b->soft[i].used && memcmp(service, addr, 16) == 0)
+            m = member_find(b->set, b->soft[i].holder);
+    }
+    return m;
+}
+
+void peers_want(struct brain *b, const uint8_t address[16])
+{
+    const struct member_machine *m = b->set ? machine_at_address(b, address) : NULL;
+    if (!m || m == brain_self(b) || m->standing == MEMBER_REVOKED || !data_allowed(b, m))
+        return;
+    struct peer *p = peer_get(b, m->id);
+    if (p && !p->link)
+        try_dial(b, p, m, clan_link_Purpose_PURPOSE_LINK);
+}
+
+/* ---- sessions of known peers ---- */
+
+/* Both sides may dial at once: the one dialled by the lower ID stays, unless the older one is old
+ * enough to be a dead one that nobody noticed yet. */
+static struct session *choose_control(struct brain *b, struct session *old, struct session *fresh)
+{
+    if (brain_now() - old->since_ms > PEERS_SHORT_LIFE_MS || old->dialed == fresh->dialed)
+        return fresh;
+    bool we_are_lower = memcmp(b->own_id, fresh->machine, 32) < 0;
+    return fresh->dialed == we_are_lower ? fresh : old;
+}
+
+static void control_up(struct brain *b, struct peer *p, struct session *s)
+{
+    struct session *old = session_find(b, p->control);
+    if (old && old != s) {
+        struct session *keep = choose_control(b, old, s);
+        struct session *drop = keep == s ? old : s;
+        if (drop->gossiping)
+            gossip_down(b->gossip, drop->id);
+        drop->gossiping = false;
+        drop->has_machine = false;
+        session_close(b, drop, false);
+        if (keep == old) {
+            path_connected(&p->dial_control);
+            return;
+        }
+    }
+    p->control = s->id;
+    path_connected(&p->dial_control);
+    s->gossiping = true;
+    gossip_up(b->gossip, s->id, GOSSIP_PEER, s->machine, s->peer_static, brain_now());
+    services_tell(b, s);
+}
+
+void peers_session_up(struct brain *b, struct session *s)
+{
+    struct peer *p = peer_get(b, s->machine);
+    if (!p || !b->gossip)
+        return;
+    p->last_seen = clock_wall_s();
+    s->since_ms = brain_now();
+    if (s->purpose == clan_link_Purpose_PURPOSE_CONTROL) {
+        control_up(b, p, s);
+    } else if (s->purpose == clan_link_Purpose_PURPOSE_LINK) {
+        p->link = s->id;
+        path_connected(&p->dial_link);
+    }
+    api_changed(b);
+}
+
+void peers_session_down(struct brain *b, struct session *s)
+{
+    struct peer *p = peer_find(b, s->machine);
+    const struct member_machine *m = b->set ? member_find(b->set, s->machine) : NULL;
+    if (!p)
+        return;
+    bool control = s->purpose == clan_link_Purpose_PURPOSE_CONTROL;
+    struct path_dial *d = control ? &p->dial_control : &p->dial_link;
+    uint32_t *current = control ? &p->control : &p->link;
+    if (*current == s->id)
+        *current = 0;
+    if (s->up)
+        p->last_seen = clock_wall_s();
+    bool lived = s->up && brain_now() - s->since_ms >= PEERS_SHORT_LIFE_MS;
+    if (s->dialed && m && !lived && !*current)
+        path_failed(d, &m->record, transport_name(b), brain_random(NULL, 1000), brain_now());
+    else
+        d->busy = false;
+}
+
+/* ---- acknowledgements: signed only after what they speak of is done (DESIGN 14) ---- */
+
+void peers_acknowledge(struct brain *b)
+{
+    struct stmt_ack ack = {0};
+    uint8_t body[128], raw[STMT_MAX];
+    size_t size, raw_size;
+    struct clan_error e = CLAN_ERROR_INIT;
+    const struct member_machine *self = brain_self(b);
+    if (!self || self->standing != MEMBER_CONFIRMED || !b->cfg)
+        return;
+    for (size_t i = 0; i < b->peer_count; i++)
+        if (b->peers[i].closing)
+            return;
+    ack.config_version = b->body_version;
+    member_revocations_digest(b->set, ack.revocations, &ack.revocation_count);
+    if (b->ack_valid && ack.config_version == b->acked_version &&
+        memcmp(ack.revocations, b->acked_revocations, 32) == 0)
+        return;
+    if (stmt_put_ack(&ack, body, sizeof body, &size) != CLAN_OK ||
+        stmt_build(STMT_ACK, b->clan_id, b->own_id, b->own_ack_seq + 1, body, size, raw,
+            &raw_size) != CLAN_OK ||
+        stmt_sign(raw, &raw_size, b->secret) != CLAN_OK)
+        return;
+    if (spread_publish(b, raw, raw_size, &e) != CLAN_OK) {
+        log_clan_error(LOG_LEVEL_WARN, &e);
+        return;
+    }
+    b->own_ack_seq++;
+    b->ack_valid = true;
+    b->acked_version = ack.config_version;
+    memcpy(b->acked_revocations, ack.revocations, 32);
+}

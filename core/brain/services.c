@@ -1,0 +1,219 @@
+/* Services: those that this machine holds, and what other holders say of theirs. */
+#include "base/text.h"
+#include "brain/brain.h"
+
+#include <string.h>
+
+static void add_address(struct brain *b, struct host *h)
+{
+    struct ward_addr r = {0};
+    if (h->address_added || !b->net_up)
+        return;
+    memcpy(r.address, h->address, 16);
+    ward_ask(b, WARD_REQ_ADDR_ADD, &r, sizeof r, NULL, NULL);
+    h->address_added = true;
+}
+
+static const struct clan_config_service *held(struct brain *b, const char *name)
+{
+    const struct member_machine *self = brain_self(b);
+    for (unsigned i = 0; b->cfg && i < b->cfg->service_count; i++)
+        if (strcmp(b->cfg->services[i].name, name) == 0)
+            return place_holder(b->set, b->cfg, &b->cfg->services[i]) == self ? &b->cfg->services[i]
+                                                                              : NULL;
+    return NULL;
+}
+
+static void send_own(struct brain *b)
+{
+    static clan_link_ToLink m, last;
+    memset(&m, 0, sizeof m);
+    m.which_m = clan_link_ToLink_own_tag;
+    for (unsigned i = 0; i < BRAIN_HOSTS_MAX && m.m.own.service_addresses_count < 64; i++)
+        if (b->hosts[i].used && b->hosts[i].service && b->hosts[i].wanted)
+            memcpy(m.m.own.service_addresses[m.m.own.service_addresses_count++],
+                b->hosts[i].address, 16);
+    static struct chan *told;
+    if (told == b->link && memcmp(&m, &last, sizeof m) == 0)
+        return;
+    last = m;
+    told = b->link;
+    link_send(b, &m, NULL, 0);
+}
+
+void services_reconcile(struct brain *b)
+{
+    const struct member_machine *self = brain_self(b);
+    bool may = b->cfg && self && self->standing == MEMBER_CONFIRMED && b->net_up;
+    for (unsigned i = 0; may && i < b->cfg->service_count; i++) {
+        const struct clan_config_service *s = &b->cfg->services[i];
+        if (place_holder(b->set, b->cfg, s) != self || !b->grants_ok ||
+            !grants_find(&b->grants, s->plugin))
+            continue;
+        if (!host_find(b, s->name) && b->catching_up)
+            continue; /* nothing new before it is known what the others know */
+        struct host *h = host_want(b, s->plugin, s->name, s);
+        if (h)
+            add_address(b, h);
+    }
+    for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
+        struct host *h = &b->hosts[i];
+        if (h->used && h->service && b->cfg && (!may || !held(b, h->instance)))
+            host_unwant(b, h);
+    }
+    send_own(b);
+}
+
+/* ---- soft state ---- */
+
+void services_soft(struct brain *b, struct session *s, const clan_peer_Service *m)
+{
+    struct soft_service *slot = NULL;
+    for (unsigned i = 0; i < BRAIN_SOFT_MAX; i++) {
+        struct soft_service *t = &b->soft[i];
+        if (t->used && memcmp(t->holder, s->machine, 32) == 0 && strcmp(t->s.name, m->name) == 0) {
+            slot = t;
+            break;
+        }
+        if (!t->used && !slot)
+            slot = t;
+    }
+    if (!slot || !text_name_ok(m->name))
+        return;
+    slot->used = true;
+    memcpy(slot->holder, s->machine, 32);
+    slot->s = *m;
+    text_sanitize(slot->s.text);
+    text_sanitize(slot->s.plugin);
+    brain_soon(b);
+}
+
+static void describe(struct brain *b, const struct clan_config_service *s,
+    const struct member_machine *to, clan_peer_Service *ret)
+{
+    const struct host *h = host_find(b, s->name);
+    memset(ret, 0, sizeof *ret);
+    snprintf(ret->name, sizeof ret->name, "%s", s->name);
+    snprintf(ret->plugin, sizeof ret->plugin, "%s", s->plugin);
+    keys_service_address(b->clan_id, s->name, ret->address);
+    ret->port = place_port(s);
+    ret->generation = 1;
+    ret->up = h && h->state == HOST_STARTED && h->healthy;
+    ret->open_to_you = place_allows(b->set, b->cfg, s, to);
+    if (!ret->up)
+        snprintf(ret->text, sizeof ret->text, "%.199s",
+            h && h->why[0] ? h->why
+            : b->grants_ok && grants_find(&b->grants, s->plugin)
+                ? "it is starting"
+                : "not granted by the owner of this machine");
+}
+
+void services_tell(struct brain *b, struct session *s)
+{
+    static clan_peer_PeerMsg msg;
+    const struct member_machine *to = member_find(b->set, s->machine), *self = brain_self(b);
+    for (unsigned i = 0; to && b->cfg && i < b->cfg->service_count; i++) {
+        const struct clan_config_service *c = &b->cfg->services[i];
+        if (place_holder(b->set, b->cfg, c) != self)
+            continue;
+        memset(&msg, 0, sizeof msg);
+        msg.which_m = clan_peer_PeerMsg_service_tag;
+        describe(b, c, to, &msg.m.service);
+        if (to->standing == MEMBER_CONFIRMED || msg.m.service.open_to_you)
+            session_send(b, s->id, &msg);
+    }
+}
+
+void services_changed(struct brain *b)
+{
+    for (unsigned i = 0; b->bound && i < BRAIN_SESSIONS_MAX; i++) {
+        struct session *s = &b->sessions[i];
+        if (s->id && s->up && s->gossiping && s->has_machine &&
+            s->purpose == clan_link_Purpose_PURPOSE_CONTROL)
+            services_tell(b, s);
+    }
+    api_changed(b);
+}
+
+/* ---- rows for people ---- */
+
+static void url(struct brain *b, const char *name, unsigned port, char *ret, size_t cap)
+{
+    if (port == 80)
+        snprintf(ret, cap, "http://%s.%s.clan/", name, b->petname);
+    else
+        snprintf(ret, cap, "http://%s.%s.clan:%u/", name, b->petname, port);
+}
+
+static const char *own_state(
+    struct brain *b, const struct clan_config_service *s, clan_api_Service *ret)
+{
+    const struct host *h = host_find(b, s->name);
+    if (!b->grants_ok || !grants_find(&b->grants, s->plugin)) {
+        snprintf(ret->why, sizeof ret->why,
+            "the plugin %s is not installed here, or the owner of this machine has not granted it",
+            s->plugin);
+        snprintf(ret->remedy, sizeof ret->remedy,
+            "list it in /etc/clan/machine.yaml and run as root: clan machine apply");
+        return "not granted";
+    }
+    if (!h)
+        return "starting";
+    snprintf(ret->why, sizeof ret->why, "%s", h->why);
+    snprintf(ret->remedy, sizeof ret->remedy, "%s", h->remedy);
+    if (h->state == HOST_STARTED)
+        return h->healthy ? "up" : "down";
+    return h->state == HOST_FAILED ? "down" : "starting";
+}
+
+static const struct soft_service *soft_find(struct brain *b, const char *name)
+{
+    for (unsigned i = 0; i < BRAIN_SOFT_MAX; i++)
+        if (b->soft[i].used && strcmp(b->soft[i].s.name, name) == 0)
+            return &b->soft[i];
+    return NULL;
+}
+
+void service_row(struct brain *b, const struct clan_config_service *s, clan_api_Service *ret)
+{
+    const struct member_machine *self = brain_self(b), *holder = place_holder(b->set, b->cfg, s);
+    const struct soft_service *soft = soft_find(b, s->name);
+    const char *state = "unknown";
+    snprintf(ret->name, sizeof ret->name, "%s", s->name);
+    snprintf(ret->plugin, sizeof ret->plugin, "%s", s->plugin);
+    snprintf(ret->host, sizeof ret->host, "%s", s->on);
+    keys_service_address(b->clan_id, s->name, ret->address);
+    ret->port = place_port(s);
+    url(b, s->name, ret->port, ret->url, sizeof ret->url);
+    ret->open_to_me = self && place_allows(b->set, b->cfg, s, self);
+    for (unsigned i = 0; i < s->allow_count && i < 16; i++, ret->allow_count++)
+        snprintf(ret->allow[i], sizeof ret->allow[i], "%s", s->allow[i]);
+    if (holder && holder == self) {
+        ret->open_to_me = true;
+        state = own_state(b, s, ret);
+    } else if (!holder) {
+        snprintf(ret->why, sizeof ret->why, "%s is not a member of the clan", s->on);
+    } else if (!peer_get(b, holder->id) || !peer_get(b, holder->id)->control) {
+        snprintf(ret->why, sizeof ret->why, "%s is not connected", s->on);
+    } else if (soft && memcmp(soft->holder, holder->id, 32) == 0) {
+        state = soft->s.up ? "up" : "down";
+        snprintf(ret->why, sizeof ret->why, "%s", soft->s.text);
+    }
+    snprintf(ret->state, sizeof ret->state, "%s", state);
+}
+
+bool soft_row(struct brain *b, const struct soft_service *s, clan_api_Service *ret)
+{
+    if (!s->used || !s->s.open_to_you)
+        return false;
+    snprintf(ret->name, sizeof ret->name, "%s", s->s.name);
+    snprintf(ret->plugin, sizeof ret->plugin, "%s", s->s.plugin);
+    brain_name(b, s->holder, ret->host);
+    keys_service_address(b->clan_id, s->s.name, ret->address);
+    ret->port = s->s.port;
+    url(b, s->s.name, ret->port, ret->url, sizeof ret->url);
+    ret->open_to_me = true;
+    snprintf(ret->state, sizeof ret->state, "%s", s->s.up ? "up" : "down");
+    snprintf(ret->why, sizeof ret->why, "%s", s->s.text);
+    return true;
+}
