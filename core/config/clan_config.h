@@ -1,17 +1,18 @@
-/* clan.yaml as a checked model.  Made only by config_clan_parse(); one allocation tree, freed as a whole. */
+/* clan.yaml as a checked model.  Made only by config_clan_parse(); one allocation tree, freed as a
+ * whole. */
 #ifndef CONFIG_CLAN_CONFIG_H
 #define CONFIG_CLAN_CONFIG_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CONFIG_ADMINS_MAX    16
-#define CONFIG_KEEPERS_MAX   5
-#define CONFIG_TAGS_MAX      16
-#define CONFIG_MACHINES_MAX  4096
-#define CONFIG_SERVICES_MAX  64
-#define CONFIG_ALLOW_MAX     16
-#define CONFIG_SETTINGS_MAX  32
+#define CONFIG_ADMINS_MAX   16
+#define CONFIG_KEEPERS_MAX  5
+#define CONFIG_TAGS_MAX     16
+#define CONFIG_MACHINES_MAX 4096
+#define CONFIG_SERVICES_MAX 64
+#define CONFIG_ALLOW_MAX    16
+#define CONFIG_SETTINGS_MAX 32
 
 struct clan_config_admin {
     char name[33];
@@ -30,12 +31,12 @@ struct clan_config_setting {
 struct clan_config_service {
     char name[33];
     char plugin[33];
-    char on[33];           /* place: {on: NAME} */
-    unsigned tag_count;    /* place: {tags: [...]}; needs leases, refused by name until then */
+    char on[33];        /* place: {on: NAME} */
+    unsigned tag_count; /* place: {tags: [...]}; needs leases, refused by name until then */
     char tags[CONFIG_TAGS_MAX][33];
-    unsigned copies;       /* 1 */
-    uint16_t port;         /* 0: the plugin's default */
-    unsigned allow_count;  /* "all", "provisional", machine names, "tag:NAME" */
+    unsigned copies;      /* 1 */
+    uint16_t port;        /* 0: the plugin's default */
+    unsigned allow_count; /* "all", "provisional", machine names, "tag:NAME" */
     char allow[CONFIG_ALLOW_MAX][40];
     unsigned setting_count;
     struct clan_config_setting settings[CONFIG_SETTINGS_MAX];

@@ -33,18 +33,18 @@ clan_status config_clan_parse(const char *text, size_t size, struct config_probl
     struct clan_config **ret_config);
 void config_clan_free(struct clan_config *c);
 
-/* Edits as text splices at libyaml marks: comments and order stay.  Each returns a malloc'd new text (caller
- * frees) that parses, with version raised by one. */
+/* Edits as text splices at libyaml marks: comments and order stay.  Each returns a malloc'd new
+ * text (caller frees) that parses, with version raised by one. */
 clan_status config_edit_version(const char *text, size_t size, uint64_t version, char **ret_text,
     size_t *ret_size, struct clan_error *reterr);
-clan_status config_edit_enable(const char *text, size_t size, const char *service, const char *plugin,
-    const char *on_machine, const char *const *allow, unsigned allow_count, char **ret_text,
-    size_t *ret_size, struct clan_error *reterr);
+clan_status config_edit_enable(const char *text, size_t size, const char *service,
+    const char *plugin, const char *on_machine, const char *const *allow, unsigned allow_count,
+    char **ret_text, size_t *ret_size, struct clan_error *reterr);
 clan_status config_edit_disable(const char *text, size_t size, const char *service, char **ret_text,
     size_t *ret_size, struct clan_error *reterr);
 /* adds or renames in machines: */
-clan_status config_edit_machine(const char *text, size_t size, const uint8_t id[32], const char *name,
-    char **ret_text, size_t *ret_size, struct clan_error *reterr);
+clan_status config_edit_machine(const char *text, size_t size, const uint8_t id[32],
+    const char *name, char **ret_text, size_t *ret_size, struct clan_error *reterr);
 clan_status config_edit_machine_gone(const char *text, size_t size, const uint8_t id[32],
     char **ret_text, size_t *ret_size, struct clan_error *reterr);
 
@@ -56,15 +56,16 @@ clan_status config_clan_first(const char *clan, const char *admin_name, const ui
 void config_diff(const char *old_text, size_t old_size, const char *new_text, size_t new_size,
     const char *old_name, const char *new_name, FILE *out, bool colour);
 
-/* machine.yaml -> grants.  plugin_dir is scanned: id, asked permissions and hash of each plugin (by sdk/check's
- * note reader).  Problems (unknown plugin, permission the plugin never asks for) go to `problems`;
- * owner_uid: who may use it besides root.  ret_summary: for people, what is granted in words; malloc'd. */
+/* machine.yaml -> grants.  plugin_dir is scanned: id, asked permissions and hash of each plugin (by
+ * sdk/check's note reader).  Problems (unknown plugin, permission the plugin never asks for) go to
+ * `problems`; owner_uid: who may use it besides root.  ret_summary: for people, what is granted in
+ * words; malloc'd. */
 clan_status config_machine_compile(const char *text, size_t size, const char *plugin_dir,
     uint32_t owner_uid, struct config_problems *problems, struct grants *ret_grants,
     char **ret_summary, struct clan_error *reterr);
 
-/* Written from the same schema table: "schema-clan", "schema-machine" (JSON Schema), "example-clan",
- * "example-machine" (commented YAML). */
+/* Written from the same schema table: "schema-clan", "schema-machine" (JSON Schema),
+ * "example-clan", "example-machine" (commented YAML). */
 clan_status config_generate(const char *what, FILE *out);
 
 #endif
