@@ -1,0 +1,54 @@
+"""Rows of measurements, as a table or as JSON lines; medians and 99th percentiles of what was really measured."""
+
+import argparse
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
+
+
+def percentile(values, share):
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    at = (len(ordered) - 1) * share
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
+
+
+class Report:
+    def __init__(self, bench):
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--quick", action="store_true", help="fewer rounds: a check that it works, not a figure")
+        parser.add_argument("--only", help="one part of the bench")
+        self.args = parser.parse_args()
+        self.bench, self.rows, self.bad = bench, [], []
+
+    def add(self, metric, unit, values, peer="clan", ratio=None):
+        if not values or not all(v is not None for v in values):
+            self.bad.append(f"{metric} of {peer} was not measured")
+            return
+        if max(values) <= 0:
+            self.bad.append(f"{metric} of {peer} is 0")
+        row = {
+            "bench": self.bench, "metric": metric, "unit": unit,
+            "p50": round(percentile(values, 0.5), 4), "p99": round(percentile(values, 0.99), 4),
+            "n": len(values), "peer": peer, "ratio": None if ratio is None else round(ratio, 3),
+        }
+        self.rows.append(row)
+        if self.args.json:
+            print(json.dumps(row), flush=True)
+        else:
+            print(f"{metric:<28} {peer:<14} p50 {row['p50']:>10} p99 {row['p99']:>10} {unit:<8} n {row['n']:<5}"
+                  + (f" ratio {row['ratio']}" if ratio is not None else ""), flush=True)
+
+    def note(self, text):
+        print(text, file=sys.stderr, flush=True)
+
+    def end(self):
+        for line in self.bad:
+            self.note("FAILED: " + line)
+        sys.exit(1 if self.bad else 0)

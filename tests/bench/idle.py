@@ -1,0 +1,45 @@
+"""Memory of all processes of an idle machine: two plugins, one peer."""
+
+import time
+
+import bench
+import lab as L
+
+
+def pss_mb(pid):
+    for line in open(f"/proc/{pid}/smaps_rollup"):
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def cpu_s(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def main():
+    report = bench.Report("idle")
+    with L.Lab() as lab:
+        nas, laptop = lab.machine("nas"), lab.machine("laptop")
+        L.up(nas)
+        L.join(laptop, L.invite(nas), L.words(nas))
+        nas.clan("enable", "files", "--on", "nas", "--yes")
+        L.wait_for(lambda: laptop.curl("http://files.home.clan/", check=False).returncode == 0, what="files")
+        nas.ping("laptop")
+        # a program a plugin runs (lighttpd) is not ours: it is listed apart
+        pids = [p for p in nas.pids("") if p != nas.holder.pid]
+        names = {p: open(f"/proc/{p}/cmdline").read().replace("\0", " ").strip() for p in pids}
+        before = {p: cpu_s(p) for p in pids}
+        seconds = 5 if report.args.quick else 20
+        time.sleep(seconds)  # idle is a span of time, not a condition
+        ours = {p: n for p, n in names.items() if "clan" in n}
+        for p, n in sorted(names.items(), key=lambda e: e[1]):
+            report.note(f"  {pss_mb(p):6.2f} MB PSS  {n}")
+        report.add("idle/pss_mb", "MB", [sum(pss_mb(p) for p in ours)])
+        report.add("idle/programs_pss_mb", "MB", [sum(pss_mb(p) for p in names if p not in ours)])
+        report.add("idle/cpu_ms_per_s", "ms/s", [max(0.001, sum(cpu_s(p) - before[p] for p in ours) * 1000 / seconds)])
+    report.end()
+
+
+main()

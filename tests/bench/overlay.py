@@ -1,0 +1,133 @@
+"""The overlay against packaged user-space VPNs, on the same two machines, in interleaved rounds."""
+
+import json
+import os
+import re
+import subprocess
+import time
+
+import bench
+import lab as L
+import peers
+
+ROUNDS, SECONDS = 5, 4
+
+
+def iperf(a, b, address, seconds, *extra):
+    """Gbit/s received at b; a sends."""
+    server = b.popen("iperf3", "-s", "-1", "-B", address, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        L.wait_for(lambda: ":5201" in b.sh("ss -Hltn sport = :5201").stdout, limit=5, what="iperf3")
+        out = a.run("iperf3", "-c", address, "-t", str(seconds), "-J", *extra, check=False, timeout=seconds + 30).stdout
+        data = json.loads(out)
+        total = data["end"]["sum"] if "-u" in extra else data["end"]["sum_received"]
+        lost = 1 - total.get("lost_percent", 0) / 100 if "-u" in extra else 1
+        return total["bits_per_second"] * lost / 1e9, total["bytes"] * lost / 1e9
+    except (KeyError, ValueError, subprocess.TimeoutExpired):
+        return None, None
+    finally:
+        server.kill()
+        server.wait()
+
+
+def ping_ms(m, address, count, interval):
+    """A rate that an ordinary program could have, and none in a burst."""
+    out = m.run("ping", "-n", "-i", str(interval), "-c", str(count), address, check=False, timeout=60).stdout
+    return [float(t) for t in re.findall(r"time=([0-9.]+) ms", out)]
+
+
+def cpu_seconds(*machines):
+    total = 0.0
+    for m in machines:
+        for pid in m.pids(""):
+            try:
+                fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def clan_path(lab, a, b):
+    L.up(a)
+    L.join(b, L.invite(a), L.words(a))
+    a.ping(b.name)
+    for m in (a, b):  # the firewall is closed by default; iperf3 is no service of the clan
+        table = re.search(r"table inet (clan\w+)", m.sh("nft list tables").stdout).group(1)
+        m.sh(f"nft insert rule inet {table} input iifname clan0 accept")
+    return b.json("status")[-1]["address"]
+
+
+def measure(report, a, b, paths):
+    rounds, seconds = (1, 2) if report.args.quick else (ROUNDS, SECONDS)
+    kinds = {"tcp1_gbps": (), "tcp4_gbps": ("-P", "4"), "udp_gbps": ("-u", "-b", "0", "-l", "1300")}
+    got = {(k, p): [] for k in [*kinds, "ping_p50_ms", "ping_p99_ms", "ping_loaded_ms", "cpu_s_per_gb"] for p in paths}
+    for _ in range(rounds):
+        for peer, address in paths.items():
+            for kind, extra in kinds.items():
+                before = cpu_seconds(a, b)
+                rate, volume = iperf(a, b, address, seconds, *extra)
+                got[kind, peer].append(rate)
+                if kind == "tcp1_gbps" and volume:
+                    got["cpu_s_per_gb", peer].append((cpu_seconds(a, b) - before) / volume)
+            times = ping_ms(a, address, 100 if report.args.quick else 400, 0.01)
+            got["ping_p50_ms", peer].append(bench.percentile(times, 0.5))
+            got["ping_p99_ms", peer].append(bench.percentile(times, 0.99))
+            load = b.popen("iperf3", "-s", "-1", "-B", address, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            L.wait_for(lambda: ":5201" in b.sh("ss -Hltn sport = :5201").stdout, limit=5, what="iperf3")
+            client = a.popen("iperf3", "-c", address, "-t", str(seconds + 2), stdout=subprocess.DEVNULL)
+            got["ping_loaded_ms", peer] += ping_ms(a, address, seconds * 50, 0.02)
+            client.wait(seconds + 30)
+            load.kill()
+            load.wait()
+    for (kind, peer), values in got.items():
+        ratio = None
+        if peer == "clan" and all(v is not None for v in values) and values:
+            others = [bench.percentile(got[kind, p], 0.5) for p in paths
+                      if p != "clan" and got[kind, p] and all(v is not None for v in got[kind, p])]
+            best = (min if kind.endswith("_ms") or kind == "cpu_s_per_gb" else max)(others) if others else None
+            ratio = bench.percentile(values, 0.5) / best if best else None
+        report.add(f"overlay/{kind}", kind.rsplit("_", 1)[-1] if not kind.endswith("per_gb") else "s/GB", values, peer, ratio)
+
+
+def slow_line(report, lab, a, b, address):
+    """A 1 Mbit/s line with a full upload: what the control stream still takes."""
+    for m in (a, b):
+        lab.switch.run("tc", "qdisc", "add", "dev", m.port, "root", "tbf", "rate", "1mbit", "burst", "4kb", "latency", "1s")
+        m.sh("tc qdisc add dev eth0 root tbf rate 1mbit burst 4kb latency 1s")
+    try:
+        server = b.popen("iperf3", "-s", "-1", "-B", address, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        L.wait_for(lambda: ":5201" in b.sh("ss -Hltn sport = :5201").stdout, limit=5, what="iperf3")
+        client = a.popen("iperf3", "-c", address, "-t", "25", stdout=subprocess.DEVNULL)
+        time.sleep(5)  # the queue must be full: a span of time, not a condition
+        times = []
+        for _ in range(5 if report.args.quick else 20):
+            result = a.json("ping", "-c", "1", "--control", b.name, check=False)[-1]
+            times.append(result.get("control_rtt_ms"))
+        client.kill()
+        client.wait()
+        server.kill()
+        server.wait()
+        report.add("overlay/slow_control_ms", "ms", times)
+    finally:
+        for m in (a, b):
+            lab.switch.run("tc", "qdisc", "del", "dev", m.port, "root")
+            m.sh("tc qdisc del dev eth0 root")
+
+
+def main():
+    report = bench.Report("overlay")
+    with L.Lab() as lab:
+        a, b = lab.machine("nas"), lab.machine("laptop")
+        paths = {"clan": clan_path(lab, a, b)}
+        with peers.Peers(lab, a, b) as others:
+            for name in peers.NAMES:
+                paths[name] = others.start(name)
+            if report.args.only in (None, "fast"):
+                measure(report, a, b, paths)
+        if report.args.only in (None, "slow"):
+            slow_line(report, lab, a, b, paths["clan"])
+    report.end()
+
+
+main()
