@@ -1,6 +1,6 @@
 # Compiler and linker flags of every target, in one place.
 add_library(clan_flags INTERFACE)
-target_compile_definitions(clan_flags INTERFACE _GNU_SOURCE)
+target_compile_definitions(clan_flags INTERFACE _GNU_SOURCE CLAN_VERSION="${PROJECT_VERSION}")
 target_compile_options(clan_flags INTERFACE
   -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual
   -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough -Wwrite-strings
@@ -35,8 +35,7 @@ function(clan_program name destination)
   add_executable(${name} ${A_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/core ${PROJECT_SOURCE_DIR}/sdk/include)
   target_compile_definitions(${name} PRIVATE
-    CLAN_LIBEXECDIR="${CLAN_LIBEXECDIR}" CLAN_PLUGINDIR="${CLAN_PLUGINDIR}"
-    CLAN_VERSION="${PROJECT_VERSION}")
+    CLAN_LIBEXECDIR="${CLAN_LIBEXECDIR}" CLAN_PLUGINDIR="${CLAN_PLUGINDIR}")
   target_link_libraries(${name} PRIVATE clan_flags ${A_LIBS})
   target_compile_options(${name} PRIVATE -fPIE)
   target_link_options(${name} PRIVATE -pie)
