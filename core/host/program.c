@@ -159,14 +159,15 @@ void host_run_result(struct host *h, const clan_host_RunResult *m)
     struct clan_error err;
     if (!r || r->run) {
         /* nobody waits for it: a program without an owner ends */
-        if (m->run && !m->has_error)
+        if (m->run)
             send_end(h, m->run);
         return;
     }
     struct host_run run = *r;
-    if (m->has_error || m->run == 0) {
+    bool failed = m->has_error && m->error.status != CLAN_OK;
+    if (failed || m->run == 0) {
         host_error_from_wire(&m->error, &err);
-        if (!m->has_error)
+        if (!failed)
             err_set(&err, CLAN_E_DEFECT, "the program has no number");
         r->request = 0;
         run.started(run.user, 0, &err);

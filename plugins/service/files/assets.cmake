@@ -1,0 +1,12 @@
+# Turns files into C arrays: cmake -DOUT=assets.c "-DFILES=a;b" -P assets.cmake
+set(text "/* Made from the plugin's files. */\n#include \"assets.h\"\n\n")
+foreach(path ${FILES})
+  get_filename_component(name ${path} NAME)
+  string(MAKE_C_IDENTIFIER ${name} id)
+  file(READ ${path} hex HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+  string(REGEX REPLACE "((0x..,){24})" "\\1\n" bytes "${bytes}")
+  string(APPEND text "static const unsigned char bytes_${id}[] = {\n${bytes}};\n")
+  string(APPEND text "const struct asset asset_${id} = {\"${name}\", bytes_${id}, sizeof bytes_${id}};\n\n")
+endforeach()
+file(WRITE ${OUT} "${text}")

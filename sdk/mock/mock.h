@@ -1,0 +1,63 @@
+/* A host for a plugin's own tests: neither Clan nor root is needed.  One plugin, one thread. */
+#ifndef CLAN_MOCK_H
+#define CLAN_MOCK_H
+
+#include <clan/service.h>
+#include <clan/transport.h>
+#include <stdbool.h>
+
+#define MOCK_EVENTS_MAX 256
+
+enum mock_kind {
+    MOCK_STREAM = 1,    /* request, fd (yours to close), text: remote */
+    MOCK_DIAL_FAILED,   /* request, error */
+    MOCK_ENDPOINTS,     /* endpoints_changed() */
+    MOCK_SERVICE_STATE, /* value: up; error */
+    MOCK_HEALTH,        /* request, value: healthy, text */
+    MOCK_EXITED         /* value: wait status of a program */
+};
+
+struct mock_event {
+    enum mock_kind kind;
+    uint32_t request, value;
+    int fd;
+    char text[256];
+    struct clan_error error;
+};
+
+struct mock {
+    struct clan_host host;
+    const struct clan_plugin *plugin;
+    void *instance;
+    bool verbose;        /* log lines go to standard error */
+    bool refuse_streams; /* offer_stream answers LIMIT */
+    unsigned event_count;
+    struct mock_event events[MOCK_EVENTS_MAX];
+    /* what run() executes, with descriptors 3 and 4; argv[0] NULL: nothing can be run */
+    const char *argv[8];
+    int program_fds[2];
+    unsigned runs; /* started so far */
+    int last_pid;
+    struct mock_inner *inner;
+};
+
+/* Loads a plugin and creates its instance.  NULL: `ret_error` says why. */
+struct mock *mock_open(
+    const char *so_path, const struct clan_config *config, struct clan_error *ret_error);
+/* The same, prepared before create(): mock_new(), fields, mock_create(). */
+struct mock *mock_new(void);
+clan_status mock_create(struct mock *m, const char *so_path, const struct clan_config *config,
+    struct clan_error *ret_error);
+void mock_close(struct mock *m); /* destroy(), ends programs */
+const void *mock_interface(struct mock *m, const char *id);
+
+typedef bool mock_until_fn(struct mock *m, void *arg);
+/* Turns the loop until fn answers true; false after timeout_ms. */
+bool mock_run(struct mock *m, unsigned timeout_ms, mock_until_fn *fn, void *arg);
+/* Turns the loop until an event of that kind is there, and takes it out. */
+bool mock_wait(
+    struct mock *m, unsigned timeout_ms, enum mock_kind kind, struct mock_event *ret_event);
+unsigned mock_watches(const struct mock *m); /* descriptors watched now */
+unsigned mock_timers(const struct mock *m);
+
+#endif
