@@ -1,0 +1,95 @@
+"""Invitations that must not let anybody in: each says why, or stays silent, as SECURITY A asks."""
+
+import time
+
+import pytest
+
+import lab as L
+import links
+
+
+@pytest.fixture
+def nas_and_guest(lab):
+    nas, guest = lab.machine("nas"), lab.machine("guest")
+    L.up(nas)
+    return nas, guest, L.words(nas)
+
+
+def refused(machine, link, words, *texts):
+    result = L.join(machine, link, words, check=False)
+    assert result.returncode != 0, result.stdout
+    said = " ".join(result.stderr.lower().split())
+    for text in texts:
+        assert text in said, result.stderr
+    assert machine.clan("status", check=False).returncode != 0  # no clan came of it
+    return result
+
+
+def test_expired(nas_and_guest):
+    nas, guest, words = nas_and_guest
+    link = L.invite(nas, "--expires", "1s")
+    time.sleep(2.1)  # the span of time is what is tested
+    assert refused(guest, link, words, "expired").returncode == 5
+
+
+def test_used_up_and_alarm(lab, nas_and_guest):
+    nas, guest, words = nas_and_guest
+    link = L.invite(nas)
+    L.join(guest, link, words)
+    assert refused(lab.machine("other"), link, words, "used").returncode == 5
+
+
+def test_withdrawn(nas_and_guest):
+    nas, guest, words = nas_and_guest
+    link = L.invite(nas)
+    listed = nas.json("invite", "list")[-1]["invitations"]
+    nas.clan("invite", "withdraw", listed[0]["id"])
+    assert refused(guest, link, words, "withdrawn").returncode == 5
+
+
+def test_mistyped(nas_and_guest):
+    nas, guest, words = nas_and_guest
+    link = L.invite(nas)
+    broken = link[:40] + ("A" if link[40] != "A" else "B") + link[41:]
+    assert refused(guest, broken, words, "damaged").returncode == 2
+
+
+def test_tampered_stays_silent(nas_and_guest):
+    nas, guest, words = nas_and_guest
+    refused(guest, links.with_seed(L.invite(nas), bytes(16)), words, "silent", "changed on its way")
+
+
+def test_another_clans_stays_silent(lab, nas_and_guest):
+    nas, guest, words = nas_and_guest
+    other = L.up(lab.machine("other"), name="other")
+    link = links.with_endpoint(L.invite(other), nas.address)
+    refused(guest, link, L.words(other), "silent", "another clan")
+
+
+def test_wrong_fingerprint(nas_and_guest):
+    nas, guest, words = nas_and_guest
+    wrong = "-".join(reversed(words.replace("-", " ").split()))
+    refused(guest, L.invite(nas), wrong, "fingerprint")
+
+
+def test_yes_needs_the_fingerprint(nas_and_guest):
+    nas, guest, _ = nas_and_guest
+    result = guest.clan("join", "-", "--yes", input=L.invite(nas) + "\n", check=False)
+    assert result.returncode == 2 and "fingerprint" in result.stderr
+
+
+def test_the_link_is_in_no_argv_and_no_log(nas_and_guest):
+    nas, guest, words = nas_and_guest
+    link = L.invite(nas)
+    L.join(guest, link, words)
+    secret = link[len(links.PREFIX) + 52:len(links.PREFIX) + 78]
+    for m in (nas, guest):
+        assert secret not in m.log() and secret.lower() not in m.log()
+
+
+def test_link_to_itself_and_to_loopback(nas_and_guest):
+    nas, guest, words = nas_and_guest
+    link = L.invite(nas)
+    refused(guest, links.with_endpoint(link, "127.0.0.1"), words, "127.0.0.1")
+    refused(guest, links.with_endpoint(link, guest.address), words, "itself")
+    refused(guest, links.with_endpoint(link, "192.168.99.1"), words, "private network")
