@@ -3,7 +3,7 @@ add_library(clan_flags INTERFACE)
 target_compile_definitions(clan_flags INTERFACE _GNU_SOURCE CLAN_VERSION="${PROJECT_VERSION}")
 target_compile_options(clan_flags INTERFACE
   -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual
-  -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough -Wwrite-strings
+  -Wformat=2 -Wno-format-truncation -Wundef -Wvla -Wimplicit-fallthrough -Wwrite-strings
   -fvisibility=hidden -fstack-protector-strong -ftrivial-auto-var-init=zero -fno-strict-aliasing)
 target_link_options(clan_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs)
 if(CLAN_WERROR)
