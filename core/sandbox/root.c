@@ -1,4 +1,4 @@
-/* The new root: a small tmpfs with the system's libraries and what the spec binds, nothing else. */
+/* What there is to see: a new root of system libraries and the binds, and Landlock over it. */
 #include "sandbox/profiles.h"
 
 #include <errno.h>
@@ -11,8 +11,41 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Landlock's bits, own definitions: the headers of Debian 12 end at version 2. */
+enum {
+    FS_EXECUTE = 1 << 0,
+    FS_WRITE_FILE = 1 << 1,
+    FS_READ_FILE = 1 << 2,
+    FS_READ = FS_READ_FILE | 1 << 3 /* directories */,
+    FS_MAKE_DEVICES = 1 << 6 | 1 << 11,
+    FS_IOCTL_DEV = 1 << 15,
+    FS_OF_FILES = FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | 1 << 14 /* truncate */ | FS_IOCTL_DEV,
+    FS_VOLUME = 0xffff & ~(FS_EXECUTE | FS_MAKE_DEVICES | FS_IOCTL_DEV),
+    NET_BIND_TCP = 1 << 0,
+    NET_CONNECT_TCP = 1 << 1,
+    SCOPE_ABSTRACT_UNIX_AND_SIGNAL = 3
+};
+
+#define LIBRARY MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY, FS_READ | FS_EXECUTE
+#define DEVICE  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC
 #define QUIET   (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
-#define LIBRARY (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY)
+
+static const struct {
+    const char *path;
+    uint64_t mount, rights;
+} system_parts[] = {
+    {"/usr/lib", LIBRARY},
+    {"/usr/lib32", LIBRARY},
+    {"/usr/lib64", LIBRARY},
+    {"/usr/local/lib", LIBRARY},
+    {"/lib", LIBRARY},
+    {"/lib32", LIBRARY},
+    {"/lib64", LIBRARY},
+    {"/etc/ld.so.cache", QUIET | MOUNT_ATTR_RDONLY, FS_READ_FILE},
+    {"/dev/null", DEVICE, FS_READ_FILE | FS_WRITE_FILE},
+    {"/dev/urandom", DEVICE | MOUNT_ATTR_RDONLY, FS_READ_FILE},
+};
+#define PART_COUNT (sizeof system_parts / sizeof system_parts[0])
 
 static int attributes(int fd, uint64_t set)
 {
@@ -20,134 +53,144 @@ static int attributes(int fd, uint64_t set)
     return mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof attr);
 }
 
-static int tree_of(int dir, const char *path, uint64_t set)
+static int clone_of(int dir, const char *path, uint64_t set)
 {
     int tree = open_tree(dir, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-    if (tree >= 0 && attributes(tree, set) != 0) {
-        int saved = errno;
-        close(tree);
-        errno = saved;
-        return -1;
-    }
-    return tree;
+    return tree >= 0 && attributes(tree, set) == 0 ? tree : -1;
 }
 
-/* Clones must be made in the mount namespace of the descriptors, before the own one exists. */
-int root_binds(const struct sandbox_spec *spec, int *ret_trees)
+/* Before the own namespace exists: a clone can only be made where the descriptor's mount is. */
+int step_binds(struct sandbox_work *w)
 {
-    for (unsigned i = 0; i < spec->bind_count; i++) {
-        const struct sandbox_bind *b = &spec->binds[i];
-        uint64_t set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (b->exec ? 0 : MOUNT_ATTR_NOEXEC) |
-                       (b->writable ? 0 : MOUNT_ATTR_RDONLY);
+    for (unsigned i = 0; i < w->spec->bind_count; i++) {
+        const struct sandbox_bind *b = &w->spec->binds[i];
         if (b->exec && b->writable)
             return errno = EINVAL, -1; /* W^X */
-        if ((ret_trees[i] = tree_of(b->source_fd, "", set)) < 0)
-            return -1;
+        uint64_t set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (b->exec ? 0 : MOUNT_ATTR_NOEXEC) |
+                       (b->writable ? 0 : MOUNT_ATTR_RDONLY);
+        TRY(w->trees[i] = clone_of(b->source_fd, "", set));
     }
     return 0;
 }
 
-/* Mounts the tree at path (absolute) under root, making the place for it; closes it. */
+/* Mounts at an absolute path under root, and makes the place for it. */
 static int attach(int root, int tree, const char *path)
 {
     struct stat st;
-    char part[PATH_MAX];
-    int r = fstat(tree, &st);
-    if (r != 0 || path[0] != '/' || snprintf(part, sizeof part, "%s", path + 1) >= (int)sizeof part)
-        return -1;
+    char part[256];
+    TRY(fstat(tree, &st));
+    if (path[0] != '/' || snprintf(part, sizeof part, "%s", path + 1) >= (int)sizeof part)
+        return errno = EINVAL, -1;
     for (char *slash = part; (slash = strchr(slash, '/')); *slash++ = '/') {
         *slash = 0;
         if (mkdirat(root, part, 0755) != 0 && errno != EEXIST)
             return -1;
     }
     if (S_ISDIR(st.st_mode))
-        r = mkdirat(root, part, 0755);
+        TRY(mkdirat(root, part, 0755));
     else
-        r = mknodat(root, part, S_IFREG | 0444, 0);
-    if (r == 0)
-        r = move_mount(tree, "", root, part, MOVE_MOUNT_F_EMPTY_PATH);
-    if (r == 0)
-        r = close(tree);
-    return r;
+        TRY(mknodat(root, part, S_IFREG | 0444, 0));
+    return move_mount(tree, "", root, part, MOVE_MOUNT_F_EMPTY_PATH);
 }
 
 /* options: key, value, ..., NULL */
-static int new_fs(const char *type, const char *const *options, uint64_t set)
+static int new_fs(const char *type, const char *const *options, unsigned set)
 {
-    int fs = fsopen(type, FSOPEN_CLOEXEC), fd = -1, r = fs < 0 ? -1 : 0;
-    for (; r == 0 && *options; options += 2)
-        r = fsconfig(fs, FSCONFIG_SET_STRING, options[0], options[1], 0);
-    if (r == 0)
-        r = fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
-    if (r == 0)
-        fd = fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)set);
-    int saved = errno;
-    if (fs >= 0)
-        close(fs);
-    errno = saved;
-    return fd;
+    int fs = fsopen(type, FSOPEN_CLOEXEC);
+    TRY(fs);
+    for (; *options; options += 2)
+        TRY(fsconfig(fs, FSCONFIG_SET_STRING, options[0], options[1], 0));
+    TRY(fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
+    return fsmount(fs, FSMOUNT_CLOEXEC, set);
 }
 
-static int system_parts(int root)
-{
-    static const struct {
-        const char *path;
-        uint64_t set;
-    } parts[] = {
-        {"/usr/lib", LIBRARY},
-        {"/usr/lib32", LIBRARY},
-        {"/usr/lib64", LIBRARY},
-        {"/usr/local/lib", LIBRARY},
-        {"/lib", LIBRARY},
-        {"/lib32", LIBRARY},
-        {"/lib64", LIBRARY},
-        {"/etc/ld.so.cache", LIBRARY | MOUNT_ATTR_NOEXEC},
-        {"/dev/null", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC},
-        {"/dev/urandom", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY},
-    };
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        char link[PATH_MAX];
-        ssize_t n = readlink(parts[i].path, link, sizeof link - 1);
-        if (n > 0) { /* merged /usr: /lib -> usr/lib */
-            link[n] = 0;
-            if (symlinkat(link, root, parts[i].path + 1) != 0)
-                return -1;
-            continue;
-        }
-        int tree = tree_of(AT_FDCWD, parts[i].path, parts[i].set);
-        if (tree < 0 && errno == ENOENT)
-            continue;
-        if (tree < 0 || attach(root, tree, parts[i].path) != 0)
-            return -1;
-    }
-    return 0;
-}
-
-int root_enter(const struct sandbox_spec *spec, const int *trees)
+int step_root(struct sandbox_work *w)
 {
     static const char *const small[] = {"size", "64k", "nr_inodes", "128", "mode", "0755", NULL};
     /* /proc/self/fd for dlopen of a descriptor; other processes are not there */
     static const char *const own[] = {"hidepid", "ptraceable", "subset", "pid", NULL};
-    /* the place only serves to pivot from it */
-    static const char place[] = "/tmp";
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
-        return -1;
+    char link[PATH_MAX];
+    TRY(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
     int fs = new_fs("tmpfs", small, QUIET);
-    if (fs < 0 || move_mount(fs, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH) != 0)
-        return -1;
-    if (system_parts(fs) != 0)
-        return -1;
-    int proc = new_fs("proc", own, QUIET | MOUNT_ATTR_RDONLY);
-    if (proc < 0 || attach(fs, proc, "/proc") != 0)
-        return -1;
-    for (unsigned i = 0; i < spec->bind_count; i++)
-        if (attach(fs, trees[i], spec->binds[i].target) != 0)
-            return -1;
-    if (fchdir(fs) != 0 || syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0)
-        return -1;
-    int r = chdir("/");
-    if (r == 0)
-        r = attributes(fs, QUIET | MOUNT_ATTR_RDONLY);
-    close(fs);
-    return r;
+    TRY(move_mount(fs, "", AT_FDCWD, "/tmp", MOVE_MOUNT_F_EMPTY_PATH)); /* only to pivot from */
+    for (size_t i = 0; i < PART_COUNT; i++) {
+        const char *path = system_parts[i].path;
+        ssize_t n = readlink(path, link, sizeof link - 1);
+        int tree = n > 0 ? -1 : clone_of(AT_FDCWD, path, system_parts[i].mount);
+        if (n > 0) { /* merged /usr: /lib -> usr/lib */
+            link[n] = 0;
+            TRY(symlinkat(link, fs, path + 1));
+        } else if (tree >= 0 || errno != ENOENT)
+            TRY(attach(fs, tree, path));
+    }
+    TRY(attach(fs, new_fs("proc", own, QUIET | MOUNT_ATTR_RDONLY), "/proc"));
+    for (unsigned i = 0; i < w->spec->bind_count; i++)
+        TRY(attach(fs, w->trees[i], w->spec->binds[i].target));
+    TRY(fchdir(fs));
+    TRY(syscall(SYS_pivot_root, ".", "."));
+    TRY(umount2(".", MNT_DETACH));
+    TRY(chdir("/"));
+    return attributes(fs, QUIET | MOUNT_ATTR_RDONLY);
+}
+
+int landlock_abi(void)
+{
+    long v = syscall(SYS_landlock_create_ruleset, NULL, 0, 1u /* VERSION */);
+    return v < 0 ? 0 : (int)v;
+}
+
+static uint64_t known_rights(void)
+{
+    int abi = landlock_abi();
+    return (UINT64_C(1) << (abi >= 5 ? 16 : abi >= 3 ? 15 : abi == 2 ? 14 : 13)) - 1;
+}
+
+static int allow_fd(int ruleset, int fd, uint64_t rights)
+{
+    struct stat st;
+    TRY(fstat(fd, &st));
+    struct {
+        uint64_t allowed;
+        int32_t parent_fd;
+    } __attribute__((packed)) rule = {rights & known_rights(), fd};
+    if (!S_ISDIR(st.st_mode))
+        rule.allowed &= FS_OF_FILES;
+    if (syscall(SYS_landlock_add_rule, ruleset, 1 /* PATH_BENEATH */, &rule, 0) == 0)
+        return 0;
+    return errno == EBADFD ? 0 : -1; /* a memfd has no place: not governed */
+}
+
+static int allow_path(int ruleset, const char *path, uint64_t rights)
+{
+    int fd = open(path, O_PATH | O_CLOEXEC);
+    return fd < 0 && errno == ENOENT ? 0 : allow_fd(ruleset, fd, rights);
+}
+
+int step_landlock(struct sandbox_work *w)
+{
+    int abi = landlock_abi();
+#ifdef CLAN_SANITIZE
+    return 0;
+#endif
+    if (abi < 1)
+        return w->spec->weaker & SANDBOX_WEAKER_LANDLOCK ? 0 : (errno = EOPNOTSUPP, -1);
+    uint64_t attr[3] = {known_rights(), NET_BIND_TCP, SCOPE_ABSTRACT_UNIX_AND_SIGNAL};
+    if (!(w->profile->flags & PROFILE_NET))
+        attr[1] |= NET_CONNECT_TCP;
+    size_t words = abi >= 6 ? 3 : abi >= 4 ? 2 : 1;
+    int set = (int)syscall(SYS_landlock_create_ruleset, attr, words * sizeof attr[0], 0);
+    TRY(set);
+    for (size_t i = 0; i < PART_COUNT; i++)
+        TRY(allow_path(set, system_parts[i].path, system_parts[i].rights));
+    TRY(allow_path(set, "/proc", FS_READ));
+    TRY(allow_fd(set, w->program_fd, FS_READ_FILE | FS_EXECUTE));
+    for (unsigned i = 0; i < w->spec->fd_count; i++)
+        if (w->spec->fds[i].to == 5 && (w->profile->flags & PROFILE_PLUGIN))
+            TRY(allow_fd(set, 5, FS_READ_FILE | FS_EXECUTE));
+    for (unsigned i = 0; i < w->spec->bind_count; i++) {
+        const struct sandbox_bind *b = &w->spec->binds[i];
+        uint64_t rights = b->writable ? FS_VOLUME : FS_READ | (b->exec ? FS_EXECUTE : 0);
+        TRY(allow_path(set, b->target, rights));
+    }
+    return (int)syscall(SYS_landlock_restrict_self, set, 0);
 }

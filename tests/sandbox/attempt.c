@@ -1,4 +1,6 @@
 /* Runs inside a sandbox: tries one forbidden (or needed) thing, tells the errno on descriptor 3. */
+#include "sandbox/sandbox.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -360,6 +362,91 @@ static int load_plugin(void)
     return words && dprintf(3, "%s", words()) > 0 ? 0 : ELIBBAD;
 }
 
+/* clan-link after it closed its last filter, with a thread that was there before */
+static int thread_opens;
+static void *early_thread(void *arg)
+{
+    char go;
+    int *fds = arg;
+    if (read(fds[0], &go, 1) == 1 && thread_opens)
+        open("/proc/self/fd", O_RDONLY);
+    if (write(fds[3], "d", 1) == 1) /* then waits for the end of the process */
+        while (read(fds[0], &go, 1) >= 0)
+            continue;
+    return NULL;
+}
+static int closed(int pipe_fds[4], pthread_t *ret_thread)
+{
+    struct clan_error err = CLAN_ERROR_INIT;
+    if (pipe(pipe_fds) != 0 || pipe(pipe_fds + 2) != 0 ||
+        pthread_create(ret_thread, NULL, early_thread, pipe_fds) != 0)
+        return EAGAIN;
+    return sandbox_close_link(&err) == CLAN_OK ? 0 : ENOSYS;
+}
+static int link_works(void)
+{
+    static int fds[4];
+    pthread_t t;
+    int e = closed(fds, &t);
+    struct stat st;
+    struct timeval limit = {1, 0};
+    void *block = malloc(8 << 20);
+    if (e || !block)
+        return e ? e : ENOMEM;
+    memset(block, 1, 8 << 20);
+    free(block);
+    void *page = mmap(NULL, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED || mprotect(page, 4096, PROT_READ | PROT_WRITE) != 0 ||
+        mlock(page, 4096) != 0)
+        return errno;
+    if (fstat(3, &st) != 0 || setsockopt(3, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0)
+        return errno;
+    if (send(fds[1], "", 0, MSG_NOSIGNAL) >= 0 || errno != ENOTSOCK || write(fds[1], "g", 1) != 1)
+        return errno;
+    return read(fds[2], page, 1) == 1 ? 0 : EPIPE;
+}
+static int link_opens(void)
+{
+    static int fds[4];
+    pthread_t t;
+    return closed(fds, &t) ? EAGAIN : open_library_dir();
+}
+static int link_socket(void)
+{
+    static int fds[4];
+    pthread_t t;
+    return closed(fds, &t) ? EAGAIN : socket_unix();
+}
+static int link_mprotect_exec(void)
+{
+    static int fds[4];
+    pthread_t t;
+    return closed(fds, &t) ? EAGAIN : mprotect_exec();
+}
+static int link_ioctl(void)
+{
+    static int fds[4];
+    int n;
+    pthread_t t;
+    return closed(fds, &t) ? EAGAIN : result(ioctl(3, FIONREAD, &n));
+}
+static int link_new_thread(void)
+{
+    static int fds[4];
+    pthread_t t;
+    return closed(fds, &t) ? EAGAIN : thread();
+}
+static int link_other_thread(void)
+{
+    static int fds[4];
+    pthread_t t;
+    thread_opens = 1;
+    char done;
+    if (closed(fds, &t) != 0 || write(fds[1], "g", 1) != 1)
+        return EAGAIN;
+    return read(fds[2], &done, 1) == 1 ? 0 : EPIPE;
+}
+
 static const struct {
     const char *name;
     int (*fn)(void);
@@ -432,19 +519,28 @@ static const struct {
     A(x32_call),
     A(unknown_call),
     A(load_plugin),
+    A(link_works),
+    A(link_opens),
+    A(link_socket),
+    A(link_mprotect_exec),
+    A(link_ioctl),
+    A(link_new_thread),
+    A(link_other_thread),
 };
 
 /* attempt NAME VICTIM: says "ready", waits for the word to start, tries, says "errno N" */
 int main(int argc, char **argv)
 {
-    char go;
+    char go, text[32];
     victim = argc > 2 ? atoi(argv[2]) : 0;
     if (argc < 2 || write(3, "ready", 5) != 5 || read(3, &go, 1) != 1)
         return 1;
     if (strcmp(argv[1], "wait") == 0)
         return read(3, &go, 1) == 1 ? 0 : 1;
     for (size_t i = 0; i < sizeof attempts / sizeof attempts[0]; i++)
-        if (strcmp(attempts[i].name, argv[1]) == 0)
-            return dprintf(3, "errno %d", attempts[i].fn()) > 0 ? 0 : 1;
+        if (strcmp(attempts[i].name, argv[1]) == 0) {
+            int n = snprintf(text, sizeof text, "errno %d", attempts[i].fn());
+            return write(3, text, (size_t)n) == n ? 0 : 1; /* not dprintf: it seeks */
+        }
     return 2;
 }

@@ -100,6 +100,17 @@ static const struct expectation expectations[] = {
     {"unknown_call", ENOSYS, ENOSYS, "getpriority refused", SAME},
 };
 
+/* After sandbox_close_link(). */
+static const struct expectation link_expectations[] = {
+    {"link_works", 0, 0, NULL, SAME},
+    {"link_opens", KILLED, 0, NULL, SAME},
+    {"link_socket", KILLED, 0, NULL, SAME},
+    {"link_mprotect_exec", KILLED, 0, NULL, SAME},
+    {"link_ioctl", KILLED, 0, NULL, SAME},
+    {"link_new_thread", KILLED, 0, NULL, SAME},
+    {"link_other_thread", KILLED, 0, NULL, SAME},
+};
+
 static const char *profile, *program, *plugin;
 static bool notified;
 static int state_fd, plugin_fd, failures;
@@ -223,10 +234,10 @@ static void run(const char *name, bool loaded, struct outcome *out)
         close(child.notify_fd);
 }
 
-static void test_attempts(const char *only)
+static void test_attempts(const struct expectation *list, size_t count, const char *only)
 {
-    for (size_t i = 0; i < sizeof expectations / sizeof expectations[0]; i++) {
-        const struct expectation *e = &expectations[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct expectation *e = &list[i];
         struct outcome out;
         int want = notified ? e->notified : e->quiet;
         const char *text = notified ? e->text : NULL;
@@ -363,7 +374,10 @@ static int all(const char *only)
     victim = fork();
     if (victim == 0)
         victim_main();
-    test_attempts(only);
+    test_attempts(expectations, sizeof expectations / sizeof expectations[0], only);
+    if (strcmp(profile, "link") == 0)
+        test_attempts(
+            link_expectations, sizeof link_expectations / sizeof link_expectations[0], only);
     if (!only) {
         test_steps();
         test_cgroup();

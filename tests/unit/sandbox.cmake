@@ -1,0 +1,3 @@
+if(TARGET clan_sandbox)
+  clan_unit_test(sandbox SOURCES ${CMAKE_CURRENT_LIST_DIR}/sandbox.c LIBS clan_sandbox)
+endif()
