@@ -128,7 +128,7 @@ static void on_exited(void *user, uint32_t run, uint32_t exit_status)
     f->phase = FILES_IDLE;
     files_health_end(f);
     f->failures = life > FILES_LONG_MS ? 1 : f->failures + 1;
-    if (life < FILES_SHORT_MS && f->locks) {
+    if (life < FILES_SHORT_MS && f->locks && WIFEXITED((int)exit_status)) {
         f->locks = false;
         clan_log(f->host, CLAN_LOG_WARN, "trying without WebDAV locks");
     }
