@@ -1,0 +1,22 @@
+/* Any bytes as a plugin file: note and rules must read them without a fault. */
+#include "check/note.h"
+
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct note_source src = {.fd = -1, .data = data, .size = size};
+    struct clan_note_body note;
+    struct clan_error e = CLAN_ERROR_INIT;
+    /* what was read is a set of terminated strings, or an error with a text */
+    if (note_read(&src, "fuzz.so", &note, &e) == CLAN_OK) {
+        if (!memchr(note.id, 0, sizeof note.id) || !memchr(note.title, 0, sizeof note.title) ||
+            note.asks_count > CLAN_NOTE_ASKS_MAX)
+            __builtin_trap();
+    } else if (!e.what[0] || !e.why[0])
+        __builtin_trap();
+    note_check_elf(&src, "fuzz.so", NULL);
+    return 0;
+}
