@@ -1,0 +1,185 @@
+/* Timers of sessions: handshakes that take too long, strangers, keep-alives, probes, rekeying. */
+#include "probe.h"
+
+#include "core.h"
+#include "rekey.h"
+#include "session.h"
+#include "sock.h"
+#include "tx.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+
+#include <string.h>
+
+#define TICK_FAST_MS   50
+#define TICK_MS        250
+#define TICK_IDLE_MS   1000
+#define BUSY_MS        2000
+#define REPLACED_MS    1000
+#define PONGS_WAIT_MAX (64u * 1024)
+
+/* --- round trips --- */
+
+void probe_ping(struct link_session *s, const uint8_t *body, size_t size)
+{
+    if (size != 8 || tx_waiting(s) > PONGS_WAIT_MAX) /* who does not read gets no answers */
+        return;
+    tx_record(s, LINK_PONG, body, size);
+}
+
+void probe_pong(struct link_session *s, const uint8_t *body, size_t size)
+{
+    struct buf_reader r = buf_reader_of(body, size);
+    uint64_t sent_ns = buf_get_u64(&r), now_ns = clock_mono_ns();
+    if (!buf_done(&r) || sent_ns > now_ns || now_ns - sent_ns > 60000000000ull)
+        return;
+    uint32_t us = (uint32_t)((now_ns - sent_ns) / 1000);
+    s->rtt_us = s->rtt_us ? (s->rtt_us * 7 + us) / 8 : us;
+    /* under load round trips grow: the slowest lately decides when a peer is dead */
+    s->rtt_max_us = us > s->rtt_max_us ? us : s->rtt_max_us - s->rtt_max_us / 16;
+}
+
+static void send_ping(struct link_session *s, uint64_t now_ms)
+{
+    uint8_t body[8];
+    struct buf_writer w = buf_writer_of(body, sizeof body);
+    buf_put_u64(&w, clock_mono_ns());
+    s->ping_ms = now_ms;
+    tx_record(s, LINK_PING, body, sizeof body);
+}
+
+/* --- dead or alive --- */
+
+static bool is_ip(const struct link_session *s)
+{
+    static const uint8_t none[16];
+    return memcmp(s->remote, none, 16) != 0;
+}
+
+/* The transport still gets bytes through: slow is not dead. */
+static bool progress(struct link_session *s)
+{
+    uint64_t acked;
+    bool backlog;
+    if (!sock_acked(s->fd, &acked, &backlog)) {
+        acked = s->tx.bytes;
+        backlog = tx_waiting(s) > 0;
+    }
+    bool moved = acked != s->acked;
+    s->acked = acked;
+    return moved && backlog;
+}
+
+static void probe(struct link_session *s, uint64_t now_ms)
+{
+    uint64_t heard = s->rx.last_ms, said = s->tx.last_ms;
+    uint64_t quiet = now_ms > heard ? link_since(now_ms, heard) : 0;
+    if (s->ping_ms && heard >= s->ping_ms) {
+        s->ping_ms = 0;
+        s->missed = 0;
+    }
+    if (!s->ping_ms &&
+        (said <= heard ? link_since(now_ms, heard) < LINK_KEEPALIVE_MS : quiet < LINK_PROBE_MS))
+        return; /* nobody owes anything */
+    if (s->ping_ms && link_since(now_ms, s->ping_ms) < LINK_PROBE_MS)
+        return;
+    if (s->ping_ms && !progress(s))
+        s->missed++;
+    uint64_t patience = 3ull * (s->rtt_max_us > s->rtt_us ? s->rtt_max_us : s->rtt_us) / 1000;
+    if (!is_ip(s) && patience < LINK_SLOW_DEAD_MS)
+        patience = LINK_SLOW_DEAD_MS;
+    if (s->missed >= LINK_PROBES_MISSED && quiet >= patience) {
+        link_session_close(s, clan_link_Reason_REASON_DEAD);
+        return;
+    }
+    send_ping(s, now_ms);
+}
+
+/* --- timers --- */
+
+static void not_up_yet(struct link_session *s, uint64_t now_ms)
+{
+    bool joiner = s->dialed && s->purpose == clan_link_Purpose_PURPOSE_DOOR;
+    if (s->state == LINK_WAITING ||
+        link_since(now_ms, s->since_ms) < (joiner ? LINK_DOOR_DIAL_MS : WIRE_HANDSHAKE_MS))
+        return;
+    link_count(s->link, LINK_COUNT_HANDSHAKE_TIMEOUT);
+    link_session_close(s, clan_link_Reason_REASON_TIMEOUT);
+}
+
+static void flushing(struct link_session *s, uint64_t now_ms)
+{
+    bool replaced = s->reason == clan_link_Reason_REASON_REPLACED;
+    uint64_t limit = replaced ? REPLACED_MS : LINK_FLUSH_MS;
+    if ((!replaced && tx_waiting(s) == 0) || s->tx.broken ||
+        link_since(now_ms, s->since_ms) > limit)
+        link_session_close(s, s->reason);
+}
+
+static int session_tick(struct link_session *s, uint64_t now_ms)
+{
+    if (s->state == LINK_FLUSHING) {
+        flushing(s, now_ms);
+        return TICK_FAST_MS;
+    }
+    if (s->state != LINK_UP) {
+        not_up_yet(s, now_ms);
+        return TICK_FAST_MS;
+    }
+    if (s->tx.broken) {
+        link_session_close(s, clan_link_Reason_REASON_IO);
+        return TICK_FAST_MS;
+    }
+    if (s->stranger && link_since(now_ms, s->since_ms) > WIRE_STRANGER_MS) {
+        link_count(s->link, LINK_COUNT_STRANGER_LIMIT);
+        link_session_close(s, clan_link_Reason_REASON_LIMIT);
+        return TICK_FAST_MS;
+    }
+    tx_tick(s, now_ms);
+    rekey_tick(s, now_ms);
+    if (s->state == LINK_UP)
+        probe(s, now_ms);
+    if (s->state != LINK_UP || s->ping_ms || s->stranger)
+        return TICK_FAST_MS;
+    uint64_t last = s->rx.last_ms > s->tx.last_ms ? s->rx.last_ms : s->tx.last_ms;
+    return link_since(now_ms, last) < BUSY_MS ? TICK_MS : TICK_IDLE_MS;
+}
+
+static void report_wants(struct link *l, uint64_t now_ms)
+{
+    if (!atomic_exchange(&l->look_at_wants, false))
+        return;
+    for (unsigned i = 0; i < l->peer_count; i++) {
+        struct link_peer *p = l->peers[i];
+        if (!p->want)
+            continue;
+        p->want = false;
+        if (p->data || (p->wanted_ms && link_since(now_ms, p->wanted_ms) < 1000))
+            continue;
+        p->wanted_ms = now_ms;
+        memcpy(l->from.m.want.address, p->from[0], 16);
+        l->from.which_m = clan_link_FromLink_want_tag;
+        link_report(l);
+    }
+}
+
+int probe_tick(struct link *l, uint64_t now_ms)
+{
+    int next = -1;
+    unsigned left = l->session_count;
+    link_lock(l);
+    report_wants(l, now_ms);
+    for (unsigned i = 0; i < LINK_SESSIONS_MAX && left; i++) {
+        struct link_session *s = l->slots[i];
+        if (!s)
+            continue;
+        left--;
+        int t = session_tick(s, now_ms);
+        if (next < 0 || t < next)
+            next = t;
+    }
+    atomic_store(&l->slow_tick, next < 0 || next > TICK_MS);
+    link_unlock(l);
+    return next;
+}

@@ -1,0 +1,225 @@
+/* The sender: TUN -> destination -> the peer's stream, or its queue when that is full. */
+#include "link.h"
+#include "packet.h"
+#include "peers.h"
+#include "segment.h"
+#include "tun.h"
+#include "tx.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#define EVENTS        64
+#define READ_PACKETS  64
+#define SMALL_FLUSH   (16u * 1024)
+#define WAITING_BYTES (64u * 1024) /* for a peer that has to be dialed first */
+
+struct send_batch { /* sealed frames of one session, one behind the other in link.batch */
+    struct link *l;
+    struct link_session *s;
+    size_t start, end;
+    uint64_t now_ns;
+};
+
+static void batch_flush(struct send_batch *b)
+{
+    if (b->s && b->end > b->start) {
+        tx_frames(b->s, b->l->batch + b->start, b->end - b->start);
+        b->s->tx.last_ms = b->now_ns / 1000000;
+        if (atomic_load_explicit(&b->l->slow_tick, memory_order_relaxed)) {
+            atomic_store(&b->l->slow_tick, false);
+            link_wake(b->l); /* from now on somebody owes an answer */
+        }
+    }
+    b->s = NULL;
+    b->start = b->end = 0;
+}
+
+/* --- into the queue --- */
+
+struct queueing {
+    struct send_batch *b;
+    struct link_peer *peer;
+    uint32_t flow;
+};
+
+static void queue_piece(void *arg, const uint8_t *head, size_t head_size, const uint8_t *payload,
+    size_t payload_size, uint16_t mss)
+{
+    const struct queueing *q = arg;
+    struct link *l = q->b->l;
+    struct link_peer *peer = q->peer;
+    unsigned dropped = 1;
+    if (!peer->queue)
+        peer->queue = fq_new(&l->pool, LINK_QUEUE_PEER);
+    struct fq_packet *p = peer->queue ? fq_packet_new(head_size + payload_size) : NULL;
+    if (p) {
+        p->kind = mss ? LINK_TCP6 : LINK_PACKET;
+        p->mss = mss;
+        p->flow = q->flow;
+        memcpy(p->bytes + FQ_HEADROOM, head, head_size);
+        memcpy(p->bytes + FQ_HEADROOM + head_size, payload, payload_size);
+        dropped = fq_push(peer->queue, p, q->b->now_ns);
+    }
+    peer->dropped += dropped;
+    for (; dropped; dropped--)
+        link_count(l, LINK_COUNT_QUEUE_DROP);
+}
+
+/* --- one packet --- */
+
+struct packet {
+    uint8_t *bytes; /* headroom in front of it */
+    size_t size;
+    uint16_t mss;      /* 0: not a super-packet */
+    unsigned segments; /* at most so many in one piece; 0: as it is */
+};
+
+/* What the kernel left to us: checksums, and super-packets nobody else can take.  A LINK_COUNT_ or
+ * LINK_OK. */
+static int prepare(struct packet *p, const struct virtio_net_hdr *head)
+{
+    uint8_t type = head->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
+    p->mss = 0;
+    p->segments = 0;
+    if (p->size < LINK_IP6_HEAD || p->bytes[0] >> 4 != 6)
+        return LINK_COUNT_TUN_NOT_IP6;
+    if (type == VIRTIO_NET_HDR_GSO_NONE) {
+        if ((head->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) &&
+            !link_finish_checksum(p->bytes, p->size, head))
+            return LINK_COUNT_TUN_NOT_IP6;
+        return LINK_OK;
+    }
+    if (!head->gso_size || (type != VIRTIO_NET_HDR_GSO_TCPV6 && type != VIRTIO_NET_HDR_GSO_UDP_L4))
+        return LINK_COUNT_TUN_NOT_IP6;
+    p->mss = head->gso_size;
+    /* others refuse what is not worth it (link_check_packet): cut here */
+    if (type == VIRTIO_NET_HDR_GSO_UDP_L4 || p->mss < LINK_MSS_MIN ||
+        p->size > (size_t)p->mss * LINK_SEGMENTS_MAX || p->size <= LINK_IP6_HEAD + 60u + p->mss)
+        p->segments = 1;
+    return LINK_OK;
+}
+
+/* Super-packets last no longer than a few ms on this path. */
+static void limit_piece(struct packet *p, const struct link_session *s)
+{
+    if (!p->mss || p->segments || !s || !s->tx.piece_max || p->size <= s->tx.piece_max)
+        return;
+    p->segments = s->tx.piece_max / p->mss;
+    if (p->segments == 0)
+        p->segments = 1;
+}
+
+static void send_packet(struct send_batch *b, struct packet *p)
+{
+    struct link *l = b->l;
+    struct link_peer *peer = peers_route(l, p->bytes + 24);
+    if (!peer || peer->no_data) {
+        link_count(l, LINK_COUNT_TUN_NO_PEER);
+        return;
+    }
+    struct link_session *s = peer->data;
+    limit_piece(p, s);
+    if (s && !p->segments && !s->tx.blocked && !tx_waiting(s) && !fq_bytes(peer->queue)) {
+        if (b->s != s) { /* frames before this packet belong to another stream */
+            size_t at = (size_t)(p->bytes - l->batch) - LINK_HEADROOM;
+            batch_flush(b);
+            b->s = s;
+            b->start = b->end = at;
+        }
+        size_t frame =
+            tx_seal(s, l->batch + b->end, p->mss ? LINK_TCP6 : LINK_PACKET, p->mss, p->size);
+        b->end += frame;
+        s->tx.used += p->size;
+        peer->tx_bytes += p->size;
+        peer->tx_packets++;
+        if (b->end - b->start >= SMALL_FLUSH || b->end > LINK_BATCH_FLUSH)
+            batch_flush(b);
+        return;
+    }
+    struct queueing q = {b, peer, fq_flow_of(p->bytes, p->size, (uint32_t)l->dest_seed)};
+    if (b->s == s)
+        batch_flush(b); /* keeps the order */
+    if (!s && fq_bytes(peer->queue) + p->size > WAITING_BYTES) {
+        link_count(l, LINK_COUNT_QUEUE_DROP);
+        peer->dropped++;
+    } else if (!p->segments) {
+        queue_piece(
+            &q, p->bytes, LINK_IP6_HEAD, p->bytes + LINK_IP6_HEAD, p->size - LINK_IP6_HEAD, p->mss);
+    } else if (!link_segment(p->bytes, p->size, p->mss, p->segments, queue_piece, &q)) {
+        link_count(l, LINK_COUNT_TUN_TOO_LONG);
+    }
+    if (s)
+        tx_drain(s);
+    else if (!peer->want) {
+        peer->want = true;
+        atomic_store(&l->look_at_wants, true);
+        link_wake(l);
+    }
+}
+
+static void read_tun(struct link *l)
+{
+    struct send_batch b = {.l = l, .now_ns = clock_mono_ns()};
+    for (int i = 0; i < READ_PACKETS && l->tun >= 0; i++) {
+        struct virtio_net_hdr head;
+        struct packet p = {.bytes = l->batch + b.end + LINK_HEADROOM};
+        long n = tun_read(l, &head, p.bytes, LINK_PACKET_MAX + 1);
+        if (n == -1)
+            break;
+        p.size = n > 0 ? (size_t)n : 0;
+        link_count(l, LINK_COUNT_TUN_RX);
+        int why = n == -2 ? LINK_COUNT_TUN_TOO_LONG : prepare(&p, &head);
+        if (why == LINK_OK)
+            send_packet(&b, &p);
+        else
+            link_count(l, why);
+        if (!l->tun_nonblocking || atomic_load_explicit(&l->waiting, memory_order_relaxed))
+            break;
+    }
+    batch_flush(&b);
+}
+
+/* --- the thread --- */
+
+static void sender_lock(struct link *l)
+{
+    pthread_mutex_lock(&l->lock);
+    while (atomic_load(&l->waiting)) /* the receiver goes first */
+        pthread_cond_wait(&l->turn, &l->lock);
+}
+
+void *link_sender_main(void *arg)
+{
+    struct link *l = arg;
+    pthread_barrier_wait(&l->started);
+    for (;;) {
+        struct epoll_event events[EVENTS];
+        int n = epoll_wait(l->send_epoll, events, EVENTS, -1);
+        if (n < 0) {
+            clan_assert(errno == EINTR);
+            n = 0;
+        }
+        sender_lock(l);
+        for (int i = 0; i < n; i++) {
+            if (events[i].data.u64 == LINK_TAG_TUN) {
+                read_tun(l);
+                continue;
+            }
+            struct link_session *s = link_session_by_tag(l, events[i].data.u64);
+            if (!s || !tx_drain(s))
+                continue;
+            /* more than its share: edge-triggered, so ask for another event behind the others */
+            struct epoll_event ev = {.events = EPOLLOUT | EPOLLET, .data.u64 = link_tag_of(s)};
+            epoll_ctl(l->send_epoll, EPOLL_CTL_MOD, s->fd, &ev);
+        }
+        pthread_mutex_unlock(&l->lock);
+    }
+    return NULL;
+}

@@ -1,0 +1,25 @@
+/* Sealing and sending on one stream; all of it under the lock. */
+#ifndef LINK_TX_H
+#define LINK_TX_H
+
+#include "link.h"
+
+/* Handshake bytes and the preface: as they are. */
+void tx_raw(struct link_session *s, const uint8_t *data, size_t size);
+void tx_handshake(struct link_session *s, const uint8_t *message, size_t size);
+/* One sealed record of any kind but packets.  false: out of memory or the key is used up. */
+bool tx_record(struct link_session *s, uint8_t kind, const void *body, size_t size);
+/* Seals where the packet lies: LINK_HEADROOM before it, LINK_TAG behind.  Size of the frame, 0:
+ * failed. */
+size_t tx_seal(struct link_session *s, uint8_t *frame, uint8_t kind, uint16_t mss, size_t size);
+/* Sends sealed frames; what the socket does not take waits. */
+void tx_frames(struct link_session *s, const uint8_t *frames, size_t size);
+/* What waits sealed, then the peer's queue, until the socket is full.  true: there is more to do.
+ */
+bool tx_drain(struct link_session *s);
+void tx_new_key(struct link_session *s, struct aead *key, uint8_t type);
+size_t tx_waiting(const struct link_session *s); /* sealed bytes */
+/* Forgets a rate that was measured long ago. */
+void tx_tick(struct link_session *s, uint64_t now_ms);
+
+#endif
