@@ -87,17 +87,18 @@ static const struct rule rules[] = {
  * or another process.
  */
 const char profile_link_last[] =
-    "read write readv writev "          /* records of streams, packets of the TUN */
-    "recvmsg sendmsg "                  /* control messages, and new streams as descriptors */
-    "epoll_wait epoll_pwait epoll_ctl " /* where the threads wait */
-    "futex "                            /* locks between them */
-    "close shutdown "                   /* a stream's end */
-    "fstat getsockopt setsockopt "      /* what a descriptor from a plugin is; its buffers */
-    "getrandom "                        /* ephemeral keys */
-    "clock_gettime "                    /* where the vdso has no clock */
-    "madvise munmap brk mlock munlock " /* the allocator, sodium_malloc of session keys */
-    "restart_syscall "                  /* a wait that was frozen and thawed */
-    "exit_group";                       /* the end; threads live as long as the process */
+    "read write readv writev "             /* records of streams, packets of the TUN */
+    "recvmsg sendmsg "                     /* control messages, and new streams as descriptors */
+    "epoll_wait epoll_pwait epoll_ctl "    /* where the threads wait */
+    "futex "                               /* locks between them */
+    "close shutdown "                      /* a stream's end */
+    "fstat getsockopt setsockopt "         /* what a descriptor from a plugin is; its buffers */
+    "getrandom "                           /* ephemeral keys */
+    "clock_gettime "                       /* where the vdso has no clock */
+    "madvise munmap brk mlock munlock "    /* the allocator, sodium_malloc of session keys */
+    "rseq set_robust_list rt_sigprocmask " /* first steps of a thread that did not run yet */
+    "restart_syscall "                     /* a wait that was frozen and thawed */
+    "exit_group";                          /* the end; threads live as long as the process */
 static const struct rule link_rules[] = {
     {"mmap", 0, ALLOW, {BITS(2, PROT_EXEC, 0)}},      /* the allocator */
     {"mprotect", 0, ALLOW, {BITS(2, PROT_EXEC, 0)}},  /* its arenas, guard pages of sodium_malloc */
@@ -146,32 +147,47 @@ static int load(scmp_filter_ctx ctx, int r)
         r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, KILL);
     if (r == 0)
         r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: link's calls are many */
+#ifndef CLAN_SANITIZE
     if (r == 0)
         r = seccomp_load(ctx);
+#endif
     errno = -r;
     return r == 0 ? 0 : -1;
 }
 
-int filter_load(const struct profile *p, int program_fd, int *ret_notify_fd)
+static int load_profile(const struct profile *p, uint32_t flags, int program_fd, int *ret_notify_fd)
 {
-    bool notify = p->flags & PROFILE_NOTIFY;
+    bool notify = flags & PROFILE_NOTIFY;
     scmp_filter_ctx ctx = seccomp_init(notify ? SCMP_ACT_NOTIFY : SCMP_ACT_ERRNO(ENOSYS));
     int r = ctx ? 0 : -ENOMEM;
     for (unsigned i = 0; r == 0 && i < sizeof p->calls / sizeof p->calls[0] && p->calls[i]; i++)
         r = add_list(ctx, p->calls[i], ALLOW);
     if (r == 0)
-        r = add_rules(ctx, rules, sizeof rules / sizeof rules[0], p->flags, program_fd);
+        r = add_rules(ctx, rules, sizeof rules / sizeof rules[0], flags, program_fd);
     if (r == 0 && !notify)
         r = add_list(ctx, profile_fatal, KILL);
     if (r == 0 && !notify)
         r = add_list(ctx, profile_refused, REFUSE);
-    *ret_notify_fd = -1;
-#ifndef CLAN_SANITIZE
+    if (r == 0 && !notify && (p->flags & PROFILE_NOTIFY))
+        r = add_list(ctx, "open openat", ALLOW); /* nobody answers */
     TRY(load(ctx, r)); /* not released: that would close the descriptor of the notifications */
     if (notify)
         TRY(*ret_notify_fd = seccomp_notify_fd(ctx));
-#endif
     return 0;
+}
+
+int filter_load(const struct profile *p, int program_fd, uint32_t weaker, int *ret_notify_fd)
+{
+    *ret_notify_fd = -1;
+#ifdef CLAN_SANITIZE
+    return load_profile(p, p->flags & ~(uint32_t)PROFILE_NOTIFY, program_fd, ret_notify_fd);
+#endif
+    if (load_profile(p, p->flags, program_fd, ret_notify_fd) == 0)
+        return 0;
+    /* no such kernel, or a container has the one listener that there can be */
+    if (!(p->flags & PROFILE_NOTIFY) || !(weaker & SANDBOX_WEAKER_NOTIFY))
+        return -1;
+    return load_profile(p, p->flags & ~(uint32_t)PROFILE_NOTIFY, program_fd, ret_notify_fd);
 }
 
 clan_status sandbox_close_link(struct clan_error *reterr)
@@ -182,9 +198,7 @@ clan_status sandbox_close_link(struct clan_error *reterr)
         r = add_list(ctx, profile_link_last, ALLOW);
     if (r == 0)
         r = add_rules(ctx, link_rules, sizeof link_rules / sizeof link_rules[0], 0, -1);
-#ifndef CLAN_SANITIZE
     r = load(ctx, r);
-#endif
     seccomp_release(ctx);
     return r == 0 ? CLAN_OK : err_errno(reterr, CLAN_E_NOSYS, "clan-link cannot close its filter");
 }

@@ -37,8 +37,9 @@ struct sandbox_work { /* of the child, between fork and exec */
 /* In this order.  Each returns 0, or -1 with errno; what it opened is closed by exec or exit. */
 #define SANDBOX_STEPS(X)                                                                           \
     X(session)                                                                                     \
-    X(cgroup) X(binds) X(namespaces) X(root) X(descriptors) X(limits) X(landlock) X(capabilities)  \
-        X(user) X(seccomp) X(exec)
+    X(cgroup)                                                                                      \
+    X(binds) X(namespaces) X(root) X(descriptors) X(limits) X(landlock) X(capabilities) X(user)    \
+        X(seccomp) X(exec)
 enum sandbox_step {
     STEP_none,
 #define STEP_DECLARE(name) STEP_##name,
@@ -58,6 +59,7 @@ SANDBOX_STEPS(STEP_DECLARE)
 #define SANDBOX_EXIT_BASE 60 /* exit status of a failed step: base + step */
 const char *sandbox_step_name(int step);
 int landlock_abi(void); /* 0: the kernel has none */
-int filter_load(const struct profile *p, int program_fd, int *ret_notify_fd); /* -1: it has none */
+/* *ret_notify_fd -1: it has none */
+int filter_load(const struct profile *p, int program_fd, uint32_t weaker, int *ret_notify_fd);
 
 #endif

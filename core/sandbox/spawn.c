@@ -171,7 +171,7 @@ int step_seccomp(struct sandbox_work *w)
 {
     struct report ready = {.step = 0};
     char go;
-    TRY(filter_load(w->profile, w->program_fd, &ready.value));
+    TRY(filter_load(w->profile, w->program_fd, w->spec->weaker, &ready.value));
     TRY(write(w->status_fd, &ready, sizeof ready));
     /* the parent takes the descriptor of the notifications before exec closes it */
     return read(w->status_fd, &go, 1) == 1 ? 0 : -1;

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,6 +18,7 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -319,6 +322,37 @@ static void test_steps(void)
     close(root);
 }
 
+/* A container that listens already: refused by name, or without notifications when the owner said
+ * so. */
+static void test_weaker(void)
+{
+    struct sock_filter pass = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog filter = {1, &pass};
+    int status = 1, channel;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct sandbox_spec spec = {.cgroup_fd = -1},
+                            weaker = {.cgroup_fd = -1, .weaker = SANDBOX_WEAKER_NOTIFY};
+        struct sandbox_child child;
+        struct clan_error err = CLAN_ERROR_INIT;
+        failures = 0;
+        if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
+                &filter) < 0)
+            fail("weaker", "no listener", strerror(errno));
+        expect_step("listener", &spec, "sandbox step seccomp failed");
+        if (spawn(&weaker, "open_shadow", &channel, &child, &err) != CLAN_OK ||
+            child.notify_fd >= 0)
+            fail("weaker", "not started:", err.what);
+        struct outcome out = {.result = SAME};
+        watch(&child, channel, true, &out);
+        if (out.result != ENOENT)
+            fail("weaker", "it saw", "/etc/shadow");
+        _exit(failures != 0);
+    }
+    waitpid(pid, &status, 0);
+    failures += status != 0;
+}
+
 /* A group of its own: joined before exec, and its kill ends the child. */
 static void test_cgroup(void)
 {
@@ -384,6 +418,7 @@ static int all(const char *only)
     }
     if (notified && !only) {
         test_plugin("plugin file");
+        test_weaker();
         seal_plugin();
         test_plugin("sealed plugin");
     }
