@@ -1,0 +1,144 @@
+/* The command table: help, completion and manual are written from it, and the program runs on it.
+ */
+#include "cli/cli.h"
+
+#define KEY_OPTION                                                                                 \
+    {                                                                                              \
+        "key", "FILE", "admin key file; several where several admins must sign", 0, true           \
+    }
+#define FORGET_OPTION                                                                              \
+    {                                                                                              \
+        "forget-signed", NULL, "sign although this key signed another text of that number before", \
+            0, false                                                                               \
+    }
+#define DRY_OPTION                                                                                 \
+    {                                                                                              \
+        "dry-run", NULL, "only show what would change", 'n', false                                 \
+    }
+#define END                                                                                        \
+    {                                                                                              \
+        NULL, NULL, NULL, 0, false                                                                 \
+    }
+
+static const struct cli_option up_options[] = {
+    {"name", "NAME", "name of the clan (home)", 0, false},
+    {"machine", "NAME", "name of this machine in it (its host name)", 0, false},
+    {"key", "FILE", "where the admin key lies or is made", 0, false},
+    {"no-questions", NULL, "ask nothing", 0, false}, END};
+static const struct cli_option invite_options[] = {
+    {"for", "NAME", "the name that the new machine gets", 0, false},
+    {"uses", "N", "how many machines may join with it (1)", 0, false},
+    {"expires", "TIME", "how long it is good: 30m, 1h, 7d (1h)", 0, false}, KEY_OPTION, END};
+static const struct cli_option key_options[] = {KEY_OPTION, END};
+static const struct cli_option join_options[] = {
+    {"fingerprint", "WORDS", "the clan's six words, compared before anything is contacted", 0,
+        false},
+    {"as", "NAME", "what the clan is called here", 0, false}, END};
+static const struct cli_option machines_options[] = {
+    {"words", NULL, "the six words of each machine", 0, false}, END};
+static const struct cli_option enable_options[] = {
+    {"on", "MACHINE", "where it runs (this machine)", 0, false},
+    {"as", "NAME", "name of the service (the plugin's)", 0, false},
+    {"allow", "LIST", "who may use it: all, provisional, machines, tag:NAME (all)", 0, false},
+    DRY_OPTION, KEY_OPTION, FORGET_OPTION, END};
+static const struct cli_option change_options[] = {DRY_OPTION, KEY_OPTION, FORGET_OPTION, END};
+static const struct cli_option generate_options[] = {
+    {"machine", NULL, "of machine.yaml instead of clan.yaml", 0, false}, END};
+static const struct cli_option apply_options[] = {
+    {"owner", "USER", "who owns this machine (who called sudo, else root)", 0, false},
+    {"plugin-dir", "DIR", "where the plugins lie", 0, false}, DRY_OPTION, END};
+static const struct cli_option remove_options[] = {KEY_OPTION, FORGET_OPTION, END};
+static const struct cli_option ping_options[] = {{"count", "N", "how many times (4)", 'c', false},
+    {"interval", "MS", "milliseconds between two (1000)", 'i', false}, END};
+static const struct cli_option logs_options[] = {
+    {"follow", NULL, "go on with what comes", 'f', false},
+    {"process", "NAME", "of one process: core, link, resolver, keeper, host-NAME, cland", 'p',
+        false},
+    {"lines", "N", "how many lines of the end (200)", 'n', false}, END};
+
+const struct cli_command cli_commands[] = {
+    {"up", "", "make a clan of this machine, or start one that was put down", up_options,
+        "clan up\nclan up --name home --machine nas\n", 0, 0, cmd_up,
+        "The first time it makes the clan's admin key, a file of the user that the daemon never "
+        "sees, and "
+        "shows twelve recovery words that are the same key in another form."},
+    {"join", "[-]", "join a clan by an invitation link", join_options,
+        "clan join\nclan join - < link.txt\n"
+        "clan join - --yes --fingerprint \"six words of the clan\" < link.txt\n",
+        0, 1, cmd_join,
+        "It asks twice: before it contacts the address in the link, and before it joins. A link is "
+        "a "
+        "secret: paste it when asked, never put it on a command line."},
+    {"invite", "", "make a link that lets a machine join", invite_options,
+        "clan invite --for laptop\nclan invite --uses 3 --expires 2h\n", 0, 0, cmd_invite,
+        "One admin may invite for up to 5 uses and 24 hours; more needs as many admins as the "
+        "configuration does."},
+    {"invite list", "", "the clan's invitations and who came by them", NULL, "clan invite list\n",
+        0, 0, cmd_invite_list, NULL},
+    {"invite withdraw", "ID", "close an invitation before it is used up", key_options,
+        "clan invite withdraw q5kd7mza\n", 1, 1, cmd_invite_withdraw, NULL},
+    {"status", "", "what needs attention, this machine, all machines", NULL,
+        "clan status\nclan status --json\n", 0, 0, cmd_status, NULL},
+    {"machines", "", "the machines of the clan", machines_options,
+        "clan machines\nclan machines --words\n", 0, 0, cmd_machines, NULL},
+    {"machines remove", "NAME", "remove a machine for good", remove_options,
+        "clan machines remove laptop\n", 1, 1, cmd_remove, "The same as `clan remove`."},
+    {"machines rename", "OLD NEW", "give a machine another name", change_options,
+        "clan machines rename m-q5kd7mza laptop\n", 2, 2, cmd_rename, NULL},
+    {"remove", "NAME", "remove a machine for good", remove_options, "clan remove laptop\n", 1, 1,
+        cmd_remove,
+        "A removal is final: the machine comes back only by a new invitation and as a new machine. "
+        "What "
+        "it copied while it was a member cannot be taken back."},
+    {"services", "", "the services of the clan and their addresses", NULL, "clan services\n", 0, 0,
+        cmd_services, NULL},
+    {"enable", "PLUGIN", "run a service on a machine of the clan", enable_options,
+        "clan enable files --on nas\nclan enable files --as photos --on nas --allow "
+        "laptop,tag:family\n"
+        "clan enable files --on nas --dry-run\n",
+        1, 1, cmd_enable, NULL},
+    {"disable", "SERVICE", "stop a service and take it out of the configuration", change_options,
+        "clan disable files\n", 1, 1, cmd_disable, NULL},
+    {"config show", "[VERSION]", "the text of clan.yaml", NULL, "clan config show > clan.yaml\n", 0,
+        1, cmd_config_show, NULL},
+    {"config check", "FILE", "every mistake in a clan.yaml", NULL, "clan config check clan.yaml\n",
+        1, 1, cmd_config_check, NULL},
+    {"config apply", "FILE", "sign an edited clan.yaml and send it to every machine",
+        change_options,
+        "clan config show > clan.yaml; $EDITOR clan.yaml; clan config apply clan.yaml\n", 1, 1,
+        cmd_config_apply,
+        "The next version number is filled in when the text was made from the present one."},
+    {"config diff", "[FILE | VERSION [VERSION]]", "what differs", NULL,
+        "clan config diff\nclan config diff clan.yaml\nclan config diff 3 7\n", 0, 2,
+        cmd_config_diff, NULL},
+    {"config log", "", "all versions, when and by whom", NULL, "clan config log\n", 0, 0,
+        cmd_config_log, NULL},
+    {"config schema", "", "JSON Schema of clan.yaml", generate_options,
+        "clan config schema > clan.schema.json\n", 0, 0, cmd_config_schema, NULL},
+    {"config example", "", "a commented example of clan.yaml", generate_options,
+        "clan config example\nclan config example --machine\n", 0, 0, cmd_config_example, NULL},
+    {"machine apply", "[FILE]", "grant what machine.yaml says (as root)", apply_options,
+        "sudo clan machine apply\nclan machine apply --dry-run my-machine.yaml\n", 0, 1,
+        cmd_machine_apply,
+        "The owner's word about this machine: which plugins may do what. Nothing in a clan can "
+        "raise it."},
+    {"machine show", "", "what is granted on this machine", NULL, "clan machine show\n", 0, 0,
+        cmd_machine_show, NULL},
+    {"machine plugins", "", "the plugins of this machine, what they ask for and have", NULL,
+        "clan machine plugins\n", 0, 0, cmd_machine_plugins, NULL},
+    {"ping", "MACHINE", "is a machine reachable, by which path, how fast", ping_options,
+        "clan ping nas\nclan ping nas -c 1\n", 1, 1, cmd_ping, NULL},
+    {"logs", "", "what the processes of Clan said", logs_options,
+        "clan logs\nclan logs -f -p core\n", 0, 0, cmd_logs, NULL},
+    {"down", "", "stop a clan on this machine; `clan up` starts it again", NULL, "clan down\n", 0,
+        0, cmd_down, NULL},
+    {"leave", "", "take this machine out of its clan for good", NULL, "clan leave\n", 0, 0,
+        cmd_leave, NULL},
+    {"help", "[COMMAND]", "what a command does", NULL, "clan help invite\n", 0, 2, cmd_help, NULL},
+    {"completion", "SHELL", "completion for bash, zsh or fish", NULL,
+        "clan completion bash > ~/.local/share/bash-completion/completions/clan\n", 1, 1,
+        cmd_completion, NULL},
+    {"man", "", "the manual page", NULL, "clan man > clan.1\n", 0, 0, cmd_man, NULL},
+    {"version", "", "the version of this program", NULL, "clan version\n", 0, 0, cmd_version, NULL},
+};
+const unsigned cli_command_count = sizeof cli_commands / sizeof cli_commands[0];

@@ -1,0 +1,432 @@
+/* clan invite: a link that lets a machine join; list and withdraw. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "cli/adminkey.h"
+#include "cli/change.h"
+#include "cli/names.h"
+#include "cli/out.h"
+#include "cli/session.h"
+#include "noise/keys.h"
+#include "statement/link.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <qrencode.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SMALL_USES    5 /* what one admin may sign alone (SECURITY A4) */
+#define SMALL_SECONDS 86400
+#define USES_MAX      1000
+#define EXPIRES_MAX   (366 * 86400)
+#define ISSUED_MAX    (512 * 1024)
+#define QR_MARGIN     2
+
+struct invite {
+    struct cli *c;
+    struct api_client *api;
+    clan_api_Context x;
+    struct admin_ring ring;
+    struct invite_link link;
+    struct stmt_invitation body;
+    uint8_t id[16], raw[STMT_MAX], statement_id[32];
+    size_t raw_size;
+    char text[LINK_TEXT_MAX + 1];
+};
+
+static clan_status read_options(struct invite *v)
+{
+    struct cli *c = v->c;
+    const char *for_name = cli_opt(c, "for"), *expires = cli_opt(c, "expires");
+    uint64_t seconds = 3600;
+    v->body.uses = 1;
+    clan_status st = cli_opt_number(c, "uses", 1, USES_MAX, &v->body.uses);
+    if (st != CLAN_OK)
+        return st;
+    if (for_name && !text_name_ok(for_name))
+        return names_refuse(c, "machine", for_name);
+    if (expires && (!cli_duration(expires, &seconds) || seconds > EXPIRES_MAX)) {
+        err_set(&c->e, CLAN_E_INVAL, "--expires %s is not what it takes", expires);
+        err_why(&c->e, "it takes a time like 30m, 1h or 7d, at most a year");
+        return CLAN_E_INVAL;
+    }
+    snprintf(v->body.for_name, sizeof v->body.for_name, "%s", for_name ? for_name : "");
+    v->body.state = STMT_INVITE_OPEN;
+    v->body.created = clock_wall_s();
+    v->body.expires = v->body.created + (int64_t)seconds;
+    return CLAN_OK;
+}
+
+static unsigned admins_needed(const struct invite *v)
+{
+    bool small = v->body.uses <= SMALL_USES && v->body.expires - v->body.created <= SMALL_SECONDS;
+    return small || v->x.threshold < 1 ? 1 : v->x.threshold;
+}
+
+/* "203.0.113.5:7117", "[2001:db8::1]:7117", with or without a transport's name before it. */
+static bool parse_endpoint(const char *text, struct invite_link *l)
+{
+    unsigned i = l->endpoint_count;
+    char host[64];
+    uint8_t v4[4];
+    const char *at = strrchr(text, ' ') ? strrchr(text, ' ') + 1 : text;
+    size_t word = strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789-");
+    if (isalpha((unsigned char)at[0]) && at[word] == ':')
+        at += word + 1; /* "tcp-noise:" */
+    at += strspn(at, "/");
+    const char *colon = strrchr(at, ':');
+    char *end;
+    unsigned long port = colon ? strtoul(colon + 1, &end, 10) : 0;
+    if (!colon || *end || port == 0 || port > 65535 || (size_t)(colon - at) >= sizeof host)
+        return false;
+    bool bracket = at[0] == '[' && colon[-1] == ']';
+    snprintf(host, sizeof host, "%.*s", (int)(colon - at) - (bracket ? 2 : 0), at + bracket);
+    memset(&l->endpoints[i], 0, sizeof l->endpoints[i]);
+    l->endpoints[i].port = (uint16_t)port;
+    if (!bracket && inet_pton(AF_INET, host, v4) == 1) {
+        memset(l->endpoints[i].address + 10, 0xff, 2);
+        memcpy(l->endpoints[i].address + 12, v4, 4);
+        l->endpoints[i].family = 4;
+        return true;
+    }
+    l->endpoints[i].family = 6;
+    return bracket && inet_pton(AF_INET6, host, l->endpoints[i].address) == 1;
+}
+
+static clan_status choose_endpoints(struct invite *v)
+{
+    struct invite_link *l = &v->link;
+    for (unsigned i = 0; i < v->x.endpoints_count && l->endpoint_count < LINK_ENDPOINTS_MAX; i++) {
+        if (!parse_endpoint(v->x.endpoints[i], l))
+            continue;
+        l->endpoint_count++;
+        if (link_endpoint_allowed(l, l->endpoint_count - 1, NULL) != CLAN_OK)
+            l->endpoint_count--;
+    }
+    if (l->endpoint_count)
+        return CLAN_OK;
+    err_set(
+        &v->c->e, CLAN_E_UNREACHABLE, "this machine has no address that another machine could ask");
+    err_why(&v->c->e, "no transport listens on an address besides loopback and link-local ones");
+    err_remedy(&v->c->e, "look at `clan machine plugins` and at listen: in machine.yaml");
+    return CLAN_E_UNREACHABLE;
+}
+
+static clan_status sign_invitation(struct invite *v, uint64_t seq)
+{
+    uint8_t body[STMT_MAX];
+    size_t size;
+    clan_status st = stmt_put_invitation(&v->body, body, sizeof body, &size);
+    if (st != CLAN_OK)
+        return err_set(&v->c->e, st, "the invitation is malformed");
+    return change_sign_statement(v->c, STMT_INVITATION, v->x.clan_id, v->ring.keys[0].public_key,
+        seq, body, size, &v->ring, v->raw, &v->raw_size, v->statement_id);
+}
+
+static clan_status issued_path(struct cli *c, char ret_path[ADMINKEY_PATH_MAX])
+{
+    char key[ADMINKEY_PATH_MAX];
+    clan_status st = adminkey_path(c->petname, key, &c->e);
+    if (st != CLAN_OK)
+        return st;
+    size_t len = strlen(key) - strlen("-admin.key");
+    return snprintf(ret_path, ADMINKEY_PATH_MAX, "%.*s-invitations", (int)len, key) <
+                   ADMINKEY_PATH_MAX
+               ? CLAN_OK
+               : err_set(&c->e, CLAN_E_LIMIT, "a path that is too long");
+}
+
+/* Withdrawing repeats what was signed; nothing in it is secret.  One line an invitation: ID, hex of
+ * it. */
+static clan_status remember_issued(struct invite *v)
+{
+    struct cli *c = v->c;
+    char path[ADMINKEY_PATH_MAX], id[32], *line = calloc(1, STMT_MAX * 2 + 64);
+    const char *name;
+    int dir;
+    clan_assert(line);
+    clan_status st = issued_path(c, path);
+    if (st == CLAN_OK)
+        st = userdir_open(path, &dir, &name, &c->e);
+    if (st != CLAN_OK) {
+        free(line);
+        return st;
+    }
+    text_base32(v->id, 16, id);
+    int n = snprintf(line, 64, "%s ", id);
+    text_hex(v->raw, v->raw_size, line + n);
+    strcat(line, "\n");
+    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || file_write_all(fd, line, strlen(line)) != CLAN_OK || fsync(fd) != 0)
+        st = err_errno(&c->e, CLAN_E_IO, "cannot note the invitation in %s", path);
+    if (fd >= 0)
+        close(fd);
+    close(dir);
+    free(line);
+    return st;
+}
+
+static void print_qr(struct cli *c, const char *text)
+{
+    char upper[LINK_TEXT_MAX + 1];
+    size_t len = strlen(text);
+    for (size_t i = 0; i <= len; i++)
+        upper[i] = (char)toupper((unsigned char)text[i]); /* the compact alphanumeric mode */
+    QRcode *qr = QRcode_encodeString(upper, 0, QR_ECLEVEL_L, QR_MODE_8, 1);
+    sodium_memzero(upper, sizeof upper);
+    if (!qr)
+        return;
+    int n = qr->width;
+#define DARK(x, y) ((x) >= 0 && (y) >= 0 && (x) < n && (y) < n && (qr->data[(y)*n + (x)] & 1))
+    if (c->out_tty && c->utf8 && (unsigned)(n + 2 * QR_MARGIN) <= c->width) {
+        for (int y = -QR_MARGIN; y < n + QR_MARGIN; y += 2) {
+            /* light modules are drawn: on a dark terminal the code is dark on light */
+            if (c->colour)
+                fputs("\033[30;107m", c->out);
+            for (int x = -QR_MARGIN; x < n + QR_MARGIN; x++) {
+                bool top = DARK(x, y), below = DARK(x, y + 1);
+                if (c->colour)
+                    fputs(top ? (below ? "█" : "▀") : (below ? "▄" : " "), c->out);
+                else
+                    fputs(top ? (below ? " " : "▄") : (below ? "▀" : "█"), c->out);
+            }
+            fprintf(c->out, "%s\n", c->colour ? "\033[0m" : "");
+        }
+    }
+#undef DARK
+    sodium_memzero(qr->data, (size_t)n * (size_t)n);
+    QRcode_free(qr);
+}
+
+static void print_invitation(struct invite *v)
+{
+    struct cli *c = v->c;
+    char words[KEYS_WORDS_MAX], expires[48], id[32], endpoint[64];
+    keys_words("clan", v->x.clan_id, v->x.clan_id, words);
+    text_base32(v->id, 16, id);
+    if (c->json) {
+        json_t *list = json_array();
+        for (unsigned i = 0; i < v->link.endpoint_count; i++) {
+            link_endpoint_text(&v->link, i, endpoint);
+            json_array_append_new(list, json_string(endpoint));
+        }
+        out_json(c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "id", id, "link", v->text,
+                        "clan", v->x.clan, "words", words, "for", v->body.for_name, "uses",
+                        (json_int_t)v->body.uses, "expires", json_time(v->body.expires),
+                        "endpoints", list));
+        return;
+    }
+    print_qr(c, v->text);
+    fprintf(c->out, "%s\n", v->text); /* never folded: it is copied */
+    if (c->quiet)
+        return;
+    out_line(c, " ");
+    out_para(c, 0, "It lets %s%s join the clan %s (%s).",
+        v->body.for_name[0] ? "a machine named " : "",
+        v->body.for_name[0] ? v->body.for_name
+        : v->body.uses == 1 ? "one machine"
+                            : "machines",
+        v->x.clan, words);
+    out_para(c, 0, "Good for %u use%s, until %s.", v->body.uses, v->body.uses == 1 ? "" : "s",
+        out_time(v->body.expires, expires));
+    out_para(c, 0,
+        "On the other machine: `clan join`, then paste the link. Never put it on a command line. "
+        "Compare the six words by telephone or side by side.");
+    out_para(c, 0, "Taking it back: `clan invite withdraw %.8s`", id);
+}
+
+static clan_status open_invite(struct invite *v)
+{
+    clan_status st = session_open(v->c, &v->api);
+    return st == CLAN_OK ? session_context(v->c, v->api, &v->x) : st;
+}
+
+static void close_invite(struct invite *v)
+{
+    adminring_close(&v->ring);
+    api_close(v->api);
+    sodium_memzero(v, sizeof *v);
+    free(v);
+}
+
+static clan_status make_link(struct invite *v)
+{
+    uint8_t secret[64];
+    if (v->x.config_version > UINT32_MAX)
+        return err_set(
+            &v->c->e, CLAN_E_LIMIT, "the configuration has too many versions for a link");
+    randombytes_buf(v->link.seed, sizeof v->link.seed);
+    keys_invite(v->link.seed, secret, v->body.public_key, v->body.x25519);
+    sodium_memzero(secret, sizeof secret);
+    keys_invite_id(v->body.public_key, v->id);
+    memcpy(v->link.clan_id, v->x.clan_id, 32);
+    v->link.floor_version = (uint32_t)v->x.config_version;
+    memcpy(v->link.floor_hash, v->x.config_id, sizeof v->link.floor_hash);
+    v->body.config_version = v->x.config_version;
+    if (link_format(&v->link, v->text) != CLAN_OK)
+        return err_set(&v->c->e, CLAN_E_DEFECT, "the link could not be written");
+    return CLAN_OK;
+}
+
+clan_status cmd_invite(struct cli *c)
+{
+    struct invite *v = calloc(1, sizeof *v);
+    clan_assert(v);
+    v->c = c;
+    clan_status st = read_options(v);
+    if (st == CLAN_OK)
+        st = open_invite(v);
+    if (st == CLAN_OK)
+        st = adminring_open(c, &v->x, admins_needed(v), &v->ring);
+    if (st == CLAN_OK)
+        st = choose_endpoints(v);
+    if (st == CLAN_OK)
+        st = make_link(v);
+    if (st == CLAN_OK)
+        st = sign_invitation(v, 1);
+    if (st == CLAN_OK)
+        st = remember_issued(v);
+    if (st == CLAN_OK)
+        st = session_submit(c, v->api, v->raw, v->raw_size);
+    if (st == CLAN_OK)
+        print_invitation(v);
+    close_invite(v);
+    return st;
+}
+
+struct list {
+    struct cli *c;
+    json_t *json;
+    struct out_table table;
+};
+
+static json_t *invitation_json(const clan_api_Invitation *i)
+{
+    json_t *guests = json_array();
+    for (unsigned g = 0; g < i->guests_count; g++)
+        json_array_append_new(guests, json_string(i->guests[g]));
+    return json_pack("{s:o, s:s, s:s, s:I, s:I, s:o, s:s, s:o}", "id", json_b32(i->id, 16), "state",
+        i->state, "for", i->for_name, "uses", (json_int_t)i->uses, "used", (json_int_t)i->used,
+        "expires", json_time(i->expires), "by", i->by, "guests", guests);
+}
+
+static clan_status take_invitation(void *arg, const clan_api_Answer *a)
+{
+    struct list *l = arg;
+    const clan_api_Invitation *i = &a->m.invitation;
+    char id[32], state[64], used[48], until[64], who[200] = "", time[48];
+    if (a->which_m != clan_api_Answer_invitation_tag)
+        return CLAN_OK;
+    if (l->json) {
+        json_array_append_new(l->json, invitation_json(i));
+        return CLAN_OK;
+    }
+    enum out_colour colour;
+    snprintf(state, sizeof state, "%s %s", out_shape(l->c, i->state, &colour), i->state);
+    text_base32(i->id, 16, id);
+    id[8] = 0;
+    snprintf(used, sizeof used, "%u of %u used", i->used, i->uses);
+    snprintf(until, sizeof until, "until %s", out_time(i->expires, time));
+    size_t len = 0;
+    if (i->for_name[0])
+        len = (size_t)snprintf(who, sizeof who, "for %s", i->for_name);
+    for (unsigned g = 0; g < i->guests_count && len < sizeof who; g++)
+        len += (size_t)snprintf(who + len, sizeof who - len, "%s%s",
+            g     ? ", "
+            : len ? "; guests: "
+                  : "guests: ",
+            i->guests[g]);
+    const char *cells[] = {state, id, used, until, who};
+    out_table_row(&l->table, colour, cells);
+    return CLAN_OK;
+}
+
+clan_status cmd_invite_list(struct cli *c)
+{
+    struct api_client *api = NULL;
+    struct list l = {.c = c, .json = c->json ? json_array() : NULL};
+    out_table_init(&l.table, 5);
+    clan_status st = session_open(c, &api);
+    if (st == CLAN_OK)
+        st = session_ask(c, api, clan_api_Request_invitations_tag, take_invitation, &l);
+    bool none = l.table.rows == 0;
+    if (st == CLAN_OK && c->json)
+        out_json(c, json_pack("{s:O}", "invitations", l.json));
+    out_table_print(c, &l.table);
+    if (st == CLAN_OK && none)
+        out_line(c, "no invitations; `clan invite` makes one");
+    json_decref(l.json);
+    api_close(api);
+    return st;
+}
+
+/* The signed invitation whose ID begins with `id`; it was noted when it was made. */
+static clan_status find_issued(struct invite *v, const char *id)
+{
+    struct cli *c = v->c;
+    char path[ADMINKEY_PATH_MAX], *save, *found = NULL;
+    uint8_t *text;
+    size_t size;
+    struct stmt s;
+    unsigned hits = 0;
+    clan_status st = issued_path(c, path);
+    if (st == CLAN_OK)
+        st = file_read(AT_FDCWD, path, ISSUED_MAX, &text, &size, &c->e);
+    if (st != CLAN_OK && st != CLAN_E_NOENT)
+        return st;
+    for (char *line = st == CLAN_OK ? strtok_r((char *)text, "\n", &save) : NULL; line;
+         line = strtok_r(NULL, "\n", &save))
+        if (strncmp(line, id, strlen(id)) == 0 && strchr(line, ' ')) {
+            hits++;
+            found = strchr(line, ' ') + 1;
+        }
+    size_t chars = hits == 1 ? strlen(found) : 0;
+    bool ok = chars && chars <= 2 * STMT_MAX && text_hex_decode(found, chars, v->raw, chars / 2) &&
+              stmt_parse(v->raw, chars / 2, &s, NULL) == CLAN_OK &&
+              stmt_get_invitation(&s, &v->body) == CLAN_OK;
+    if (ok && memcmp(s.author, v->ring.keys[0].public_key, 32) != 0)
+        ok = false;
+    if (st == CLAN_OK)
+        free(text);
+    if (ok)
+        return CLAN_OK;
+    err_set(&c->e, CLAN_E_NOENT,
+        hits > 1 ? "several invitations begin with %.30s" : "no invitation %.30s was made here",
+        id);
+    err_why(&c->e, "%s notes what this user's key signed", path);
+    err_remedy(&c->e, "withdraw it as the user who made it; `clan invite list` shows all");
+    return CLAN_E_NOENT;
+}
+
+clan_status cmd_invite_withdraw(struct cli *c)
+{
+    struct invite *v = calloc(1, sizeof *v);
+    clan_assert(v);
+    v->c = c;
+    clan_status st = strlen(c->args[0]) < 4
+                         ? err_set(&c->e, CLAN_E_INVAL, "give at least four characters of the ID")
+                         : open_invite(v);
+    if (st == CLAN_OK)
+        st = adminring_open(c, &v->x, 1, &v->ring);
+    if (st == CLAN_OK)
+        st = find_issued(v, c->args[0]);
+    if (st == CLAN_OK) {
+        v->body.state = STMT_INVITE_CLOSED;
+        st = sign_invitation(v, 2);
+    }
+    if (st == CLAN_OK)
+        st = session_submit(c, v->api, v->raw, v->raw_size);
+    if (st == CLAN_OK && c->json)
+        out_json(c, json_pack("{s:s, s:s}", "id", c->args[0], "state", "withdrawn"));
+    else if (st == CLAN_OK)
+        out_para(
+            c, 0, "withdrawn; machines that joined with it stay, `clan remove NAME` removes one");
+    close_invite(v);
+    return st;
+}

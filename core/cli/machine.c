@@ -1,0 +1,285 @@
+/* clan machine: the owner's consent, from machine.yaml to what the warden reads. */
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "cli/change.h"
+#include "cli/out.h"
+#include "cli/session.h"
+#include "wire/grants.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MACHINE_YAML "/etc/clan/machine.yaml"
+
+static clan_status find_owner(struct cli *c, uint32_t *ret_uid)
+{
+    const char *given = cli_opt(c, "owner"), *sudo = getenv("SUDO_UID");
+    const char *text = given ? given : sudo ? sudo : "0";
+    char *end;
+    unsigned long uid = strtoul(text, &end, 10);
+    if (text[0] >= '0' && text[0] <= '9' && !*end && uid < UINT32_MAX) {
+        *ret_uid = (uint32_t)uid;
+        return CLAN_OK;
+    }
+    const struct passwd *pw = getpwnam(text);
+    if (!pw)
+        return err_set(&c->e, CLAN_E_NOENT, "there is no user %.60s on this machine", text);
+    *ret_uid = pw->pw_uid;
+    return CLAN_OK;
+}
+
+/* The commented example is the default: everything in it is a default. */
+static clan_status create_default(struct cli *c, const char *path)
+{
+    char *text = NULL;
+    size_t size = 0;
+    const char *name;
+    int dir;
+    FILE *f = open_memstream(&text, &size);
+    clan_assert(f);
+    clan_status st = config_generate("example-machine", f);
+    fclose(f);
+    if (st != CLAN_OK) {
+        free(text);
+        return err_set(&c->e, st, "the example could not be written");
+    }
+    st = userdir_open(path, &dir, &name, &c->e);
+    if (st == CLAN_OK) {
+        st = file_write_durable(dir, name, text, size, 0644, &c->e);
+        close(dir);
+    }
+    if (st == CLAN_OK)
+        out_note(c, "%s was missing and is made from the example", path);
+    free(text);
+    return st;
+}
+
+static clan_status read_machine_yaml(
+    struct cli *c, const char *path, char **ret_text, size_t *ret_size)
+{
+    uint8_t *data = NULL;
+    clan_status st = file_read(AT_FDCWD, path, CONFIG_FILE_MAX, &data, ret_size, &c->e);
+    if (st == CLAN_E_NOENT && c->arg_count == 0 && !cli_opt(c, "dry-run")) {
+        st = create_default(c, path);
+        if (st == CLAN_OK)
+            st = file_read(AT_FDCWD, path, CONFIG_FILE_MAX, &data, ret_size, &c->e);
+    }
+    *ret_text = (char *)data;
+    return st;
+}
+
+static clan_status compile(struct cli *c, const char *path, const char *text, size_t size,
+    struct grants *ret_grants, char **ret_summary)
+{
+    uint32_t owner;
+    const char *plugins = cli_opt(c, "plugin-dir");
+    clan_status st = find_owner(c, &owner);
+    if (st != CLAN_OK)
+        return st;
+    struct config_problems *p = config_problems_new(path);
+    clan_assert(p);
+    st = config_machine_compile(
+        text, size, plugins ? plugins : CLAN_PLUGINDIR, owner, p, ret_grants, ret_summary, &c->e);
+    size_t count = config_problems_count(p);
+    if (st != CLAN_OK && count) {
+        change_problems(c, p);
+        err_set(&c->e, st, "%s has %zu problem%s", path, count, count == 1 ? "" : "s");
+        err_remedy(
+            &c->e, "correct what is marked; `clan config example --machine` shows every key");
+    }
+    config_problems_free(p);
+    return st;
+}
+
+/* Every running clan looks at the new grants at once; one that is down reads them when it starts.
+ */
+static unsigned tell_clans(struct cli *c)
+{
+    char names[API_CLANS_MAX][33];
+    unsigned told = 0;
+    size_t count = api_clans(c->run_dir, names);
+    for (size_t i = 0; i < count; i++) {
+        struct api_client *api;
+        if (api_connect(c->run_dir, names[i], &api, &c->e) != CLAN_OK)
+            continue; /* a socket that a clan left behind */
+        if (session_ask(c, api, clan_api_Request_machine_changed_tag, NULL, NULL) == CLAN_OK)
+            told++;
+        else
+            out_warn(c, "the clan %s did not take over the new grants: %s", names[i], c->e.what);
+        api_close(api);
+    }
+    c->e = (struct clan_error)CLAN_ERROR_INIT;
+    return told;
+}
+
+static clan_status apply(struct cli *c, const char *path, struct grants *g, char **summary)
+{
+    char *text = NULL;
+    size_t size = 0;
+    clan_status st = read_machine_yaml(c, path, &text, &size);
+    if (st == CLAN_OK)
+        st = compile(c, path, text, size, g, summary);
+    free(text);
+    if (st != CLAN_OK)
+        return st;
+    if (!c->json && *summary)
+        fprintf(c->out, "%s", *summary);
+    if (cli_opt(c, "dry-run")) {
+        out_note(c, "nothing was changed (--dry-run)");
+        return CLAN_OK;
+    }
+    st = ask_go_on(c, "Grant this?");
+    if (st == CLAN_OK)
+        st = grants_store(GRANTS_PATH, g, &c->e);
+    if (st != CLAN_OK)
+        return st;
+    unsigned told = tell_clans(c);
+    if (told)
+        out_line(c, "granted; %u running clan%s took it over", told, told == 1 ? "" : "s");
+    else
+        out_line(c, "granted");
+    if (c->json)
+        out_json(
+            c, json_pack("{s:b, s:i, s:i, s:s}", "granted", true, "plugins", (int)g->plugin_count,
+                   "clans_told", (int)told, "summary", *summary ? *summary : ""));
+    return CLAN_OK;
+}
+
+clan_status cmd_machine_apply(struct cli *c)
+{
+    const char *path = c->arg_count ? c->args[0] : MACHINE_YAML;
+    if (geteuid() != 0 && !cli_opt(c, "dry-run")) {
+        err_set(&c->e, CLAN_E_PERM, "only root may decide what plugins may do on this machine");
+        err_why(
+            &c->e, "%s belongs to root, so that no program of a user can change it", GRANTS_PATH);
+        err_remedy(
+            &c->e, "run `sudo clan machine apply`; --dry-run only shows what it would grant");
+        return CLAN_E_PERM;
+    }
+    struct grants *g = calloc(1, sizeof *g);
+    char *summary = NULL;
+    clan_assert(g);
+    clan_status st = apply(c, path, g, &summary);
+    free(summary);
+    free(g);
+    return st;
+}
+
+static json_t *plugin_json(const struct grant_plugin *p)
+{
+    json_t *words = json_array();
+    for (unsigned i = 0; i < grant_words_count; i++)
+        if (p->permissions & grant_words[i].bit)
+            json_array_append_new(words, json_string(grant_words[i].word));
+    for (unsigned i = 0; i < p->exec_count; i++) {
+        char word[48];
+        snprintf(word, sizeof word, "exec:%s", p->exec[i]);
+        json_array_append_new(words, json_string(word));
+    }
+    return json_pack("{s:s, s:s, s:o}", "plugin", p->id, "file", p->file, "granted", words);
+}
+
+static void print_plugin(struct cli *c, const struct grant_plugin *p)
+{
+    out_line(c, "%s%s%s (%s)", out_on(c, OUT_BOLD), p->id, out_off(c), p->file);
+    for (unsigned i = 0; i < grant_words_count; i++)
+        if (p->permissions & grant_words[i].bit)
+            out_para(c, 4, "  it may %s (%s)", grant_words[i].means, grant_words[i].word);
+    for (unsigned i = 0; i < p->exec_count; i++)
+        out_para(c, 4, "  it may run %s in a sandbox of its own (exec:%s)", p->exec[i], p->exec[i]);
+}
+
+clan_status cmd_machine_show(struct cli *c)
+{
+    static const char *const manage[] = {"none", "services", "manage"};
+    static const char *const hosting[] = {"ask", "yes", "no"};
+    struct grants *g = calloc(1, sizeof *g);
+    clan_assert(g);
+    clan_status st = grants_load(GRANTS_PATH, true, g, &c->e);
+    if (st == CLAN_E_NOENT) {
+        err_set(&c->e, st, "nothing is granted on this machine yet");
+        err_remedy(&c->e, "run `sudo clan machine apply`");
+    }
+    if (st == CLAN_OK && c->json) {
+        json_t *list = json_array();
+        for (unsigned i = 0; i < g->plugin_count; i++)
+            json_array_append_new(list, plugin_json(&g->plugins[i]));
+        out_json(
+            c, json_pack("{s:I, s:s, s:s, s:o}", "owner_uid", (json_int_t)g->owner_uid, "manage",
+                   manage[g->manage % 3], "hosting", hosting[g->hosting % 3], "plugins", list));
+    } else if (st == CLAN_OK) {
+        const struct passwd *pw = getpwuid(g->owner_uid);
+        out_para(c, 0, "owner %s (uid %u), manage: %s, hosting: %s", pw ? pw->pw_name : "?",
+            g->owner_uid, manage[g->manage % 3], hosting[g->hosting % 3]);
+        for (unsigned i = 0; i < g->plugin_count; i++)
+            print_plugin(c, &g->plugins[i]);
+    }
+    free(g);
+    return st;
+}
+
+struct plugins {
+    struct cli *c;
+    json_t *json;
+    struct out_table table;
+};
+
+static void join_words(char (*words)[48], unsigned count, const char *before, char *ret, size_t cap)
+{
+    size_t len = count ? (size_t)snprintf(ret, cap, "%s", before) : 0;
+    ret[len] = 0;
+    for (unsigned i = 0; i < count && len < cap; i++)
+        len += (size_t)snprintf(ret + len, cap - len, "%s%s", i ? ", " : "", words[i]);
+}
+
+static clan_status take_plugin(void *arg, const clan_api_Answer *a)
+{
+    struct plugins *x = arg;
+    clan_api_Plugin p;
+    if (a->which_m != clan_api_Answer_plugin_tag)
+        return CLAN_OK;
+    p = a->m.plugin;
+    if (x->json) {
+        json_t *asks = json_array(), *granted = json_array();
+        for (unsigned i = 0; i < p.asks_count; i++)
+            json_array_append_new(asks, json_string(p.asks[i]));
+        for (unsigned i = 0; i < p.granted_count; i++)
+            json_array_append_new(granted, json_string(p.granted[i]));
+        json_array_append_new(
+            x->json, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "plugin", p.id, "file",
+                         p.file, "version", p.version, "state", p.state, "why", p.why, "remedy",
+                         p.remedy, "asks", asks, "granted", granted));
+        return CLAN_OK;
+    }
+    char name[80], why[600], granted[900];
+    enum out_colour colour;
+    snprintf(name, sizeof name, "%s %s %s", out_shape(x->c, p.state, &colour), p.id, p.version);
+    snprintf(
+        why, sizeof why, "%s%s%s", p.why, p.why[0] && p.remedy[0] ? "; to do: " : "", p.remedy);
+    join_words(p.granted, p.granted_count, "may ", granted, sizeof granted);
+    const char *cells[] = {name, p.state, granted, why};
+    out_table_row(&x->table, colour, cells);
+    return CLAN_OK;
+}
+
+clan_status cmd_machine_plugins(struct cli *c)
+{
+    struct api_client *api = NULL;
+    struct plugins x = {.c = c, .json = c->json ? json_array() : NULL};
+    out_table_init(&x.table, 4);
+    clan_status st = session_open(c, &api);
+    if (st == CLAN_OK)
+        st = session_ask(c, api, clan_api_Request_plugins_tag, take_plugin, &x);
+    if (st == CLAN_OK && c->json)
+        out_json(c, json_pack("{s:O}", "plugins", x.json));
+    out_table_print(c, &x.table);
+    json_decref(x.json);
+    api_close(api);
+    return st;
+}

@@ -1,0 +1,222 @@
+/* clan ping: over the data path where it is allowed, else over the control channel, saying which.
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "cli/out.h"
+#include "cli/session.h"
+
+#include <errno.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PING_TIMEOUT_MS 2000
+#define PING_SIZE       56
+
+struct ping {
+    struct cli *c;
+    struct api_client *api;
+    clan_api_PingResult r;
+    bool got;
+    int fd; /* -1: no socket for echoes */
+    bool raw;
+    uint16_t ident;
+    unsigned sent, received;
+    uint64_t min_us, max_us, sum_us;
+};
+
+static clan_status take(void *arg, const clan_api_Answer *a)
+{
+    struct ping *p = arg;
+    if (a->which_m == clan_api_Answer_ping_tag) {
+        p->r = a->m.ping;
+        p->got = true;
+    }
+    return CLAN_OK;
+}
+
+static clan_status ask_core(struct ping *p, const char *name)
+{
+    clan_api_Request *req = calloc(1, sizeof *req);
+    clan_assert(req);
+    req->which_m = clan_api_Request_ping_tag;
+    snprintf(req->m.ping.machine, sizeof req->m.ping.machine, "%s", name);
+    p->got = false;
+    clan_status st = session_call(p->c, p->api, req, SESSION_IDLE_MS, take, p);
+    free(req);
+    if (st == CLAN_OK && !p->got)
+        st = err_set(&p->c->e, CLAN_E_PROTO, "Clan did not answer the ping");
+    return st;
+}
+
+/* Echo sockets for users are a matter of net.ipv4.ping_group_range; root has raw ones. */
+static void open_socket(struct ping *p)
+{
+    p->ident = (uint16_t)getpid();
+    p->fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMPV6);
+    if (p->fd >= 0)
+        return;
+    p->fd = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMPV6);
+    p->raw = p->fd >= 0;
+    if (p->raw) {
+        struct icmp6_filter filter;
+        ICMP6_FILTER_SETBLOCKALL(&filter);
+        ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &filter);
+        setsockopt(p->fd, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof filter);
+    }
+}
+
+static bool is_reply(const struct ping *p, const uint8_t *data, ssize_t n,
+    const struct sockaddr_in6 *from, uint16_t seq)
+{
+    struct icmp6_hdr h;
+    if (n < (ssize_t)sizeof h || memcmp(&from->sin6_addr, p->r.address, 16) != 0)
+        return false;
+    memcpy(&h, data, sizeof h);
+    return h.icmp6_type == ICMP6_ECHO_REPLY && ntohs(h.icmp6_seq) == seq &&
+           (!p->raw || ntohs(h.icmp6_id) == p->ident);
+}
+
+/* True with the round trip, false when nothing came back in time. */
+static bool echo(struct ping *p, uint16_t seq, uint64_t *ret_us)
+{
+    uint8_t packet[sizeof(struct icmp6_hdr) + PING_SIZE] = {0}, answer[512];
+    struct icmp6_hdr h = {.icmp6_type = ICMP6_ECHO_REQUEST};
+    struct sockaddr_in6 to = {.sin6_family = AF_INET6}, from;
+    h.icmp6_id = htons(p->ident);
+    h.icmp6_seq = htons(seq);
+    memcpy(packet, &h, sizeof h);
+    memcpy(&to.sin6_addr, p->r.address, 16);
+    uint64_t began = clock_mono_ns(), end = clock_mono_ms() + PING_TIMEOUT_MS;
+    if (sendto(p->fd, packet, sizeof packet, 0, (struct sockaddr *)&to, sizeof to) < 0)
+        return false;
+    for (;;) {
+        uint64_t now = clock_mono_ms();
+        struct pollfd pfd = {.fd = p->fd, .events = POLLIN};
+        socklen_t len = sizeof from;
+        if (now >= end || poll(&pfd, 1, (int)(end - now)) == 0)
+            return false;
+        ssize_t n =
+            recvfrom(p->fd, answer, sizeof answer, MSG_DONTWAIT, (struct sockaddr *)&from, &len);
+        if (n >= 0 && is_reply(p, answer, n, &from, seq)) {
+            *ret_us = (clock_mono_ns() - began) / 1000;
+            return true;
+        }
+        if (n < 0 && errno != EAGAIN && errno != EINTR)
+            return false;
+    }
+}
+
+static void count_reply(struct ping *p, uint64_t us)
+{
+    p->received++;
+    p->sum_us += us;
+    if (us < p->min_us || p->received == 1)
+        p->min_us = us;
+    if (us > p->max_us)
+        p->max_us = us;
+}
+
+static bool one_round(struct ping *p, unsigned seq, uint64_t *ret_us)
+{
+    if (p->fd >= 0)
+        return echo(p, (uint16_t)seq, ret_us);
+    if (ask_core(p, p->c->args[0]) != CLAN_OK || !p->r.control_rtt_us)
+        return false;
+    *ret_us = p->r.control_rtt_us;
+    return true;
+}
+
+static void run_rounds(struct ping *p, unsigned count, unsigned interval_ms)
+{
+    struct cli *c = p->c;
+    char rtt[32];
+    for (unsigned seq = 1; seq <= count; seq++) {
+        uint64_t us = 0;
+        p->sent++;
+        bool ok = one_round(p, seq, &us);
+        if (ok)
+            count_reply(p, us);
+        if (c->json && count > 1)
+            out_json(c, json_pack("{s:{s:i, s:b, s:I}}", "reply", "seq", (int)seq, "ok", ok,
+                            "rtt_us", (json_int_t)us));
+        else if (!c->json && ok)
+            out_line(c, "%u: %s", seq, out_rtt((uint32_t)us, rtt));
+        else if (!c->json)
+            out_line(c, "%u: no answer", seq);
+        fflush(c->out);
+        if (seq < count)
+            poll(NULL, 0, (int)interval_ms);
+    }
+}
+
+static clan_status summary(struct ping *p)
+{
+    struct cli *c = p->c;
+    char min[32], mean[32], max[32];
+    uint64_t mean_us = p->received ? p->sum_us / p->received : 0;
+    if (c->json)
+        out_json(c, json_pack("{s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:s}", "machine", p->r.machine,
+                        "over", p->fd >= 0 ? "data" : "control", "sent", (int)p->sent, "received",
+                        (int)p->received, "min_us", (json_int_t)p->min_us, "mean_us",
+                        (json_int_t)mean_us, "max_us", (json_int_t)p->max_us, "path", p->r.path));
+    else if (p->received)
+        out_line(c, "%u of %u answered; least %s, mean %s, most %s", p->received, p->sent,
+            out_rtt((uint32_t)p->min_us, min), out_rtt((uint32_t)mean_us, mean),
+            out_rtt((uint32_t)p->max_us, max));
+    if (p->received)
+        return CLAN_OK;
+    err_set(&c->e, CLAN_E_UNREACHABLE, "%s does not answer", p->r.machine);
+    err_why(&c->e,
+        p->r.connected ? "the path %s is up, but nothing came back over it"
+                       : "no path to it works now%s%s",
+        p->r.connected ? p->r.path : "", "");
+    err_remedy(&c->e, "look at `clan status`; if it is switched on, look at `clan logs` there");
+    return CLAN_E_UNREACHABLE;
+}
+
+static clan_status refused(struct ping *p)
+{
+    struct clan_error *e = &p->c->e;
+    bool removed = strstr(p->r.refusal, "removed") || strstr(p->r.refusal, "revoked");
+    clan_status st = removed ? CLAN_E_REVOKED : CLAN_E_PROVISIONAL;
+    err_set(e, st, "packets to %s are refused: %.120s", p->r.machine, p->r.refusal);
+    err_why(e, p->r.connected ? "the control channel to it works; data is a matter of standing"
+                              : "there is no connection to it either");
+    err_remedy(e, "`clan status` shows the standing of both machines");
+    return st;
+}
+
+clan_status cmd_ping(struct cli *c)
+{
+    struct ping p = {.c = c, .fd = -1};
+    uint32_t count = 4, interval = 1000;
+    char address[64];
+    clan_status st = cli_opt_number(c, "count", 1, 100000, &count);
+    if (st == CLAN_OK)
+        st = cli_opt_number(c, "interval", 10, 60000, &interval);
+    if (st == CLAN_OK)
+        st = session_open(c, &p.api);
+    if (st == CLAN_OK)
+        st = ask_core(&p, c->args[0]);
+    if (st == CLAN_OK && !p.r.data_allowed)
+        st = refused(&p);
+    if (st == CLAN_OK) {
+        out_line(c, "%s (%s)%s%s", p.r.machine, out_address(p.r.address, address),
+            p.r.path[0] ? " by " : "", p.r.path);
+        open_socket(&p);
+        if (p.fd < 0)
+            out_note(c, "this user may not send echo requests; these are round trips of the "
+                        "control channel");
+        run_rounds(&p, count, interval);
+        st = summary(&p);
+    }
+    if (p.fd >= 0)
+        close(p.fd);
+    api_close(p.api);
+    return st;
+}
