@@ -1,4 +1,5 @@
-/* Both sides of joining as pure checks: what a door verifies, what a joiner verifies (SECURITY A). */
+/* Both sides of joining as pure checks: what a door verifies, what a joiner verifies (SECURITY A).
+ */
 #ifndef MEMBER_JOIN_H
 #define MEMBER_JOIN_H
 
@@ -18,9 +19,10 @@ clan_status join_make_record(const uint8_t root[32], const uint8_t clan_id[32], 
     const uint8_t machine_id[32] /* NULL at seq 1 */, const struct stmt_record *body_endpoints_only,
     int64_t wall, uint8_t *ret_raw, size_t *ret_size, uint8_t ret_id[32]);
 
-/* The door, after message 3.  wall: its own clock, a courtesy check of expiry.  On success in mode join the
- * admission is built, to be signed by the door's identity (seq chosen by the caller).
- * Errors carry the reason that is told to the joiner: EXPIRED, USED, WITHDRAWN, AUTH (silent), REVOKED. */
+/* The door, after message 3.  wall: its own clock, a courtesy check of expiry.  On success in mode
+ * join the admission is built, to be signed by the door's identity (seq chosen by the caller).
+ * Errors carry the reason that is told to the joiner: EXPIRED, USED, WITHDRAWN, AUTH (silent),
+ * REVOKED. */
 clan_status join_door_check(const struct member_set *m, const uint8_t invite_id[16], uint8_t mode,
     const uint8_t proof[64], const uint8_t *record, size_t record_size,
     const uint8_t peer_static[32], const uint8_t handshake_hash[64], int64_t wall,
@@ -29,8 +31,9 @@ clan_status join_make_admission(const struct member_set *m, const uint8_t invite
     const uint8_t proof[64], const uint8_t *record, size_t record_size, const uint8_t door_id[32],
     const uint8_t door_secret[64], uint64_t seq, int64_t wall, uint8_t *ret_raw, size_t *ret_size);
 
-/* The joiner, after the door handed over its statements: genesis = clan ID, floor, invitation's pk_i, the door
- * confirmed, unrevoked and holding the static key it spoke with.  *ret_door is set on success. */
+/* The joiner, after the door handed over its statements: genesis = clan ID, floor, invitation's
+ * pk_i, the door confirmed, unrevoked and holding the static key it spoke with.  *ret_door is set
+ * on success. */
 clan_status join_verify(const struct member_set *m, const struct invite_link *link,
     const uint8_t door_static[32], const struct member_machine **ret_door,
     const struct member_invite **ret_invite, struct clan_error *reterr);
