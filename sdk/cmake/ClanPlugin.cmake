@@ -1,8 +1,8 @@
-# clan_add_plugin(NAME KIND transport|hypervisor|service SOURCES ... [LIBS ...]): one plugin, one .so
+# clan_add_plugin(NAME KIND transport|hypervisor|service SOURCES ... [LIBS ...] [NO_INSTALL]): one plugin, one .so
 # with one exported function.  Needs the target clan_sdk or Clan::SDK; CLAN_PLUGINDIR says where to.
 
 function(clan_add_plugin name)
-  cmake_parse_arguments(A "" "KIND" "SOURCES;LIBS" ${ARGN})
+  cmake_parse_arguments(A "NO_INSTALL" "KIND" "SOURCES;LIBS" ${ARGN})
   if(NOT A_KIND MATCHES "^(transport|hypervisor|service)$")
     message(FATAL_ERROR "clan_add_plugin(${name}): KIND is transport, hypervisor or service, not '${A_KIND}'")
   endif()
@@ -30,5 +30,7 @@ function(clan_add_plugin name)
   if(NOT CLAN_SANITIZE)
     target_link_options(${target} PRIVATE -Wl,-z,defs) # a sanitizer's symbols come from the program
   endif()
-  install(TARGETS ${target} LIBRARY DESTINATION ${CLAN_PLUGINDIR})
+  if(NOT A_NO_INSTALL)
+    install(TARGETS ${target} LIBRARY DESTINATION ${CLAN_PLUGINDIR})
+  endif()
 endfunction()
