@@ -91,8 +91,7 @@ static size_t skip_comments(const struct cfg_splices *s, size_t at)
  * after the line, and after comments that are indented deeper than the key. */
 static size_t block_end(const struct cfg_splices *s, size_t at, size_t column)
 {
-    /* a literal block ends after its line break */
-    size_t end = at > 0 && s->text[at - 1] == '\n' ? at : line_end(s, at);
+    size_t end = line_end(s, at);
     while (end < s->size) {
         size_t text = skip_blanks(s, end);
         if (text >= s->size || s->text[text] != '#' || text - end <= column)

@@ -231,6 +231,9 @@ static struct cfg_node *scalar_new(struct parse *p, const yaml_event_t *e)
         }
         i += k;
     }
+    /* a block scalar (|) ends after its line break, which edits must leave */
+    while (n->end > n->start && strchr(" \r\n", p->text[n->end - 1]))
+        n->end--;
     memcpy(copy, v, size);
     n->text = copy;
     return n;
