@@ -454,13 +454,15 @@ void children_keeper_start(struct clan *c, const void *request)
     uint32_t serial = ((const struct ward_head *)request)->serial;
     struct clan_error e = CLAN_ERROR_INIT;
     struct child *ch = children_find(c, WARD_KIND_KEEPER, 0);
-    if (!ch && (ch = children_new(c, WARD_KIND_KEEPER, "", "", &e)) &&
+    bool runs = ch != NULL;
+    if (!runs && (ch = children_new(c, WARD_KIND_KEEPER, "", "", &e)) &&
         children_spawn(ch, &e) != CLAN_OK) {
         children_free(ch);
         ch = NULL;
-    } else if (ch && ch->core_end >= 0)
-        children_announce(ch, false);
+    }
     monitor_answer(c, serial, &e, ch ? ch->id : 0, 0, -1);
+    if (ch && !runs)
+        children_announce(ch, false);
 }
 
 /* Our cgroup below the one we are in: /proc/self/cgroup says which, mountinfo where it is mounted.

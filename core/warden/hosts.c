@@ -332,28 +332,31 @@ void hosts_run(struct clan *c, const void *request)
         children_announce(ch, false);
 }
 
-/* The owner said something new: who lost the grant ends, who may speak is told to the firewall. */
+/* The owner said something new: whose grant is gone or another one ends; core may ask again. */
 void hosts_grants(struct clan *c, const void *request)
 {
     struct warden *w = c->warden;
     struct clan_error e = CLAN_ERROR_INIT;
     struct grants *g = calloc(1, sizeof *g);
     clan_assert(g);
-    if (grants_load(w->opt.grants, true, g, &e) == CLAN_OK) {
+    bool loaded = grants_load(w->opt.grants, true, g, &e) == CLAN_OK;
+    for (unsigned i = 0; loaded && i < WARD_SLOTS; i++)
+        for (unsigned k = 0; w->clans[i].used && k < WARD_CHILDREN_MAX; k++) {
+            struct child *ch = &w->clans[i].children[k];
+            if (!ch->clan || ch->kind < WARD_KIND_HOST)
+                continue;
+            const struct grant_plugin *now = grants_find(g, ch->plugin);
+            const struct grant_plugin *before = grants_find(&w->grants, ch->plugin);
+            if (!now || !before || memcmp(now, before, sizeof *now) != 0)
+                children_end(ch, 2000);
+        }
+    if (loaded) {
         w->grants = *g;
         w->have_grants = true;
-        for (unsigned i = 0; i < WARD_SLOTS; i++) {
-            for (unsigned k = 0; w->clans[i].used && k < WARD_CHILDREN_MAX; k++) {
-                struct child *ch = &w->clans[i].children[k];
-                const struct grant_plugin *p = ch->clan ? grants_find(g, ch->plugin) : NULL;
-                bool listed = ch->kind != WARD_KIND_PROGRAM || (p && grants_exec(p, ch->name));
-                if (ch->clan && ch->kind >= WARD_KIND_HOST && (!p || !listed))
-                    children_end(ch, 2000);
-            }
-            if (w->clans[i].used)
-                firewall_speakers(&w->clans[i]);
-        }
     }
+    for (unsigned i = 0; loaded && i < WARD_SLOTS; i++)
+        if (w->clans[i].used)
+            firewall_speakers(&w->clans[i]);
     free(g);
     monitor_answer(c, ((const struct ward_head *)request)->serial, &e, 0, 0, -1);
 }
