@@ -30,6 +30,7 @@ struct clan_service {
 
 /* exit_status: as wait(2) gives it */
 typedef void clan_program_exit_fn(void *user, uint32_t run, uint32_t exit_status);
+/* error NULL: it runs under the number `run`; CLAN_E_CANCELLED: Clan was started anew meanwhile, ask again */
 typedef void clan_program_started_fn(void *user, uint32_t run, const struct clan_error *error);
 
 /* What the host offers: get_interface(host, CLAN_PROGRAM_HOST), never NULL for a service. */
@@ -45,9 +46,12 @@ struct clan_program_host {
      */
     clan_status (*run)(void *host_data, const char *profile, clan_program_started_fn *started,
         clan_program_exit_fn *exited, void *user, struct clan_error *reterr);
-    void (*end)(void *host_data, uint32_t run); /* TERM, KILL after 5 s */
-    /* The service answers (error NULL) or cannot (error).  [loop] */
+    /* Ends a program: TERM, KILL after 5 s; exited() follows.  [loop, created|started] */
+    void (*end)(void *host_data, uint32_t run);
+    /* The service answers (up 1, error NULL), or the plugin gives up (0, error): Clan then ends the host and
+     * starts it anew with back-off.  What the plugin mends by itself is told by health.  [loop, started] */
     void (*service_state)(void *host_data, uint32_t up, const struct clan_error *error);
+    /* Answers health().  text: why not, one line; "" when healthy.  [loop, started] */
     void (*health_result)(void *host_data, uint32_t request, uint32_t healthy, const char *text);
 };
 
