@@ -64,6 +64,10 @@ static int open_library_dir(void)
 {
     return try_open("/usr/lib", O_RDONLY | O_DIRECTORY);
 }
+static int open_root_dir(void)
+{
+    return try_open("/", O_RDONLY | O_DIRECTORY);
+}
 static int write_usr(void)
 {
     return try_open("/usr/lib/clan-was-here", O_WRONLY | O_CREAT);
@@ -461,6 +465,7 @@ static const struct {
     A(open_device),
     A(open_own_memory),
     A(open_library_dir),
+    A(open_root_dir),
     A(write_usr),
     A(write_root),
     A(write_state),

@@ -43,6 +43,7 @@ static const struct expectation expectations[] = {
     {"open_device", ENOENT, EACCES, "openat /dev/vda refused", SAME},
     {"open_own_memory", EROFS, EACCES, "openat /proc/self/mem refused", SAME},
     {"open_library_dir", 0, EACCES, "openat /usr/lib refused", SAME},
+    {"open_root_dir", EACCES, EACCES, "openat / refused", SAME}, /* Landlock alone */
     {"write_usr", EROFS, EACCES, "openat /usr/lib/clan-was-here refused", SAME},
     {"write_root", EROFS, EACCES, "openat /clan-was-here refused", SAME},
     {"write_state", 0, 0, NULL, SAME},
@@ -408,6 +409,9 @@ static int all(const char *only)
     victim = fork();
     if (victim == 0)
         victim_main();
+    /* descriptors that no one named, inheritable, below and above every limit */
+    if (dup2(state_fd, 40) < 0 || dup2(state_fd, 200) < 0 || dup2(state_fd, 9000) < 0)
+        fail("runner", "cannot make descriptors:", strerror(errno));
     test_attempts(expectations, sizeof expectations / sizeof expectations[0], only);
     if (strcmp(profile, "link") == 0)
         test_attempts(
