@@ -196,17 +196,32 @@ static const char *consent_words(void)
     return words;
 }
 
+/* The clan's own name, or the next free one: a second clan called home is home-2 here. */
+static void free_petname(struct join *j, const char *name)
+{
+    char names[API_CLANS_MAX][33];
+    size_t count = api_clans(j->c->run_dir, names);
+    snprintf(j->petname, sizeof j->petname, "%s", name);
+    for (unsigned n = 2; n < 100; n++) {
+        bool taken = false;
+        for (size_t i = 0; i < count; i++)
+            taken = taken || strcmp(names[i], j->petname) == 0;
+        if (!taken)
+            return;
+        snprintf(j->petname, sizeof j->petname, "%.28s-%u", name, n);
+    }
+}
+
 static clan_status choose_petname(struct join *j)
 {
-    const char *as = cli_opt(j->c, "as");
-    if (as && !text_name_ok(as))
-        return names_refuse(j->c, "clan", as);
-    const char *name = as                              ? as
-                       : j->facts.suggested_petname[0] ? j->facts.suggested_petname
-                                                       : j->facts.clan;
-    if (!text_name_ok(name))
+    const char *as = cli_opt(j->c, "as"), *suggested = j->facts.suggested_petname;
+    const char *name = as ? as : suggested[0] ? suggested : j->facts.clan;
+    if (strlen(name) > TEXT_NAME_MAX || !text_name_ok(name))
         return names_refuse(j->c, "clan", name);
-    memcpy(j->petname, name, strlen(name) + 1);
+    if (as)
+        snprintf(j->petname, sizeof j->petname, "%s", as);
+    else
+        free_petname(j, name);
     return CLAN_OK;
 }
 

@@ -171,22 +171,32 @@ static clan_status summary(struct ping *p)
     if (p->received)
         return CLAN_OK;
     err_set(&c->e, CLAN_E_UNREACHABLE, "%s does not answer", p->r.machine);
-    err_why(&c->e,
-        p->r.connected ? "the path %s is up, but nothing came back over it"
-                       : "no path to it works now%s%s",
-        p->r.connected ? p->r.path : "", "");
+    err_why(&c->e, "the control channel to it works, but nothing came back over the data path");
     err_remedy(&c->e, "look at `clan status`; if it is switched on, look at `clan logs` there");
+    return CLAN_E_UNREACHABLE;
+}
+
+/* No control session: nobody has refused anything. */
+static clan_status not_connected(struct ping *p)
+{
+    struct clan_error *e = &p->c->e;
+    err_set(e, CLAN_E_UNREACHABLE, "%s is not reachable", p->r.machine);
+    err_why(e, p->r.connected ? "it is connected but does not answer"
+                              : "there is no connection to it; it may be switched off");
+    err_remedy(
+        e, "try again in a moment: asking made this machine look for it; see `clan machines`");
     return CLAN_E_UNREACHABLE;
 }
 
 static clan_status refused(struct ping *p)
 {
     struct clan_error *e = &p->c->e;
+    if (!p->r.refusal[0])
+        return not_connected(p);
     bool removed = strstr(p->r.refusal, "removed") || strstr(p->r.refusal, "revoked");
     clan_status st = removed ? CLAN_E_REVOKED : CLAN_E_PROVISIONAL;
     err_set(e, st, "packets to %s are refused: %.120s", p->r.machine, p->r.refusal);
-    err_why(e, p->r.connected ? "the control channel to it works; data is a matter of standing"
-                              : "there is no connection to it either");
+    err_why(e, "the control channel to it works; packets are a matter of standing");
     err_remedy(e, "`clan status` shows the standing of both machines");
     return st;
 }

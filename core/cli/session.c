@@ -259,35 +259,40 @@ const clan_api_Machine *session_find(const struct session_machines *m, const cha
 
 struct acks {
     struct cli *c;
-    uint32_t done, total;
-    char missing[300];
-    json_t *missing_json;
+    bool told;
+    clan_api_Progress last; /* its text names who is missing */
 };
 
 static clan_status take_ack(void *arg, const clan_api_Answer *a)
 {
     struct acks *k = arg;
-    const clan_api_Progress *p = &a->m.progress;
     if (a->which_m != clan_api_Answer_progress_tag)
         return CLAN_OK;
-    if (p->total) {
-        k->done = p->done;
-        k->total = p->total;
-    }
-    if (!p->failed) {
-        out_progress(k->c, p);
-        return CLAN_OK;
-    }
-    size_t len = strlen(k->missing);
-    snprintf(k->missing + len, sizeof k->missing - len, ", %s", p->text);
-    json_array_append_new(k->missing_json, json_string(p->text));
+    k->last = a->m.progress;
+    k->told = true;
+    clan_api_Progress shown = k->last;
+    if (shown.text[0])
+        snprintf(shown.text, sizeof shown.text, "waiting for %.200s", k->last.text);
+    out_progress(k->c, &shown);
     return CLAN_OK;
+}
+
+static json_t *missing_json(const char *text)
+{
+    json_t *list = json_array();
+    while (*text) {
+        size_t len = strcspn(text, ",");
+        json_array_append_new(list, json_stringn(text, len));
+        text += len;
+        text += strspn(text, ", ");
+    }
+    return list;
 }
 
 clan_status session_wait_acks(
     struct cli *c, struct api_client *api, clan_api_WaitFor wait, json_t *ret_json)
 {
-    struct acks k = {.c = c, .missing_json = json_array()};
+    struct acks k = {.c = c};
     clan_api_Request *req = calloc(1, sizeof *req);
     clan_assert(req);
     req->which_m = clan_api_Request_wait_for_tag;
@@ -296,24 +301,24 @@ clan_status session_wait_acks(
         api_call(api, req, (int)wait.timeout_ms + SESSION_IDLE_MS, take_ack, &k, &c->e);
     out_progress_end(c);
     free(req);
-    if (st == CLAN_E_TIMEOUT && c->e.status == st) {
-        if (!k.missing[0])
-            snprintf(k.missing, sizeof k.missing, ", %s", c->e.why[0] ? c->e.why : c->e.what);
+    bool all = st == CLAN_OK;
+    if (st == CLAN_E_TIMEOUT && k.told) {
         st = CLAN_OK;
         c->e = (struct clan_error)CLAN_ERROR_INIT;
-    } else if (st == CLAN_OK && k.done < k.total && !k.missing[0]) {
-        k.done = k.total;
     }
-    if (st == CLAN_OK && k.total)
-        out_note(c, "acknowledged by %u of %u%s", k.done, k.total, k.missing);
-    else if (st == CLAN_OK && k.missing[0])
-        out_note(c, "not acknowledged by all yet%s", k.missing);
-    if (ret_json && k.total) {
-        json_object_set_new(ret_json, "acknowledged", json_integer(k.done));
-        json_object_set_new(ret_json, "machines", json_integer(k.total));
+    if (st != CLAN_OK)
+        return st;
+    if (all) {
+        k.last.done = k.last.total;
+        k.last.text[0] = 0;
     }
-    if (ret_json)
-        json_object_set(ret_json, "missing", k.missing_json);
-    json_decref(k.missing_json);
-    return st;
+    if (k.told)
+        out_note(c, "acknowledged by %u of %u%s%s", k.last.done, k.last.total,
+            k.last.text[0] ? "; waiting for " : "", k.last.text);
+    if (ret_json) {
+        json_object_set_new(ret_json, "acknowledged", json_integer(k.last.done));
+        json_object_set_new(ret_json, "machines", json_integer(k.last.total));
+        json_object_set_new(ret_json, "missing", missing_json(k.last.text));
+    }
+    return CLAN_OK;
 }

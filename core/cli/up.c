@@ -9,13 +9,16 @@
 #include "cli/session.h"
 #include "noise/keys.h"
 
+#include <poll.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#define UP_IDLE_MS 60000
-#define WORD_TRIES 3
+#define START_WAIT_MS 10000
+#define START_POLL_MS 50
+#define UP_IDLE_MS    60000
+#define WORD_TRIES    3
 
 struct up {
     struct cli *c;
@@ -73,18 +76,10 @@ static void say_up(struct up *u, const char *petname, const char *what)
     out_note(c, "Next: `clan status`");
 }
 
-/* A clan of that name that is here already: up, or put down.  NOENT: there is none. */
-static clan_status start_existing(struct up *u)
+static clan_status ask_start(struct up *u)
 {
     struct cli *c = u->c;
-    clan_status st = api_connect(c->run_dir, u->name, &u->api, &c->e);
-    if (st == CLAN_OK) {
-        say_up(u, u->name, "up");
-        return CLAN_OK;
-    }
-    if (st != CLAN_E_NOTRUNNING)
-        return st;
-    st = api_connect(c->run_dir, NULL, &u->api, &c->e);
+    clan_status st = api_connect(c->run_dir, NULL, &u->api, &c->e);
     if (st != CLAN_OK)
         return st;
     clan_api_Request *req = calloc(1, sizeof *req);
@@ -95,6 +90,37 @@ static clan_status start_existing(struct up *u)
     free(req);
     api_close(u->api);
     u->api = NULL;
+    return st;
+}
+
+/* "Started" means that commands work now. */
+static clan_status wait_listening(struct up *u)
+{
+    struct cli *c = u->c;
+    clan_status st;
+    uint64_t end = clock_mono_ms() + START_WAIT_MS;
+    while ((st = api_connect(c->run_dir, u->name, &u->api, &c->e)) == CLAN_E_NOTRUNNING &&
+           clock_mono_ms() < end)
+        poll(NULL, 0, START_POLL_MS);
+    return st;
+}
+
+/* A clan of that name that is here already: up, or put down.  NOENT: there is none. */
+static clan_status start_existing(struct up *u)
+{
+    struct cli *c = u->c;
+    uint64_t end = clock_mono_ms() + START_WAIT_MS;
+    clan_status st = api_connect(c->run_dir, u->name, &u->api, &c->e);
+    if (st == CLAN_OK) {
+        say_up(u, u->name, "up");
+        return CLAN_OK;
+    }
+    if (st != CLAN_E_NOTRUNNING)
+        return st;
+    while ((st = ask_start(u)) == CLAN_E_AGAIN && clock_mono_ms() < end)
+        poll(NULL, 0, START_POLL_MS); /* it is still going down */
+    if (st == CLAN_OK)
+        st = wait_listening(u);
     if (st == CLAN_OK)
         say_up(u, u->name, "started");
     return st;

@@ -165,7 +165,8 @@ static clan_status scan(
     enum record what;
     clan_status st;
     while ((what = read_record(s->fd, s->end, raw, &size)) == RECORD_OK) {
-        fn(arg, raw, size);
+        if (fn)
+            fn(arg, raw, size);
         s->end += RECORD_HEAD + size;
     }
     switch (what) {

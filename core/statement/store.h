@@ -11,7 +11,7 @@ struct stmt_store;
 typedef void stmt_store_fn(void *arg, const uint8_t *raw, size_t size);
 
 /* Opens or creates; a torn tail is cut (and logged), a damaged record ends reading there and is kept aside
- * as statements.log.damaged.  fn is called for every statement in order. */
+ * as statements.log.damaged.  fn (may be NULL) is called for every statement in order. */
 clan_status stmt_store_open(int dir_fd, stmt_store_fn *fn, void *arg, struct stmt_store **ret_store,
     struct clan_error *reterr);
 void stmt_store_close(struct stmt_store *s);
