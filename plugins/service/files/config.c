@@ -118,15 +118,31 @@ static clan_status put_settings(const struct files *f, struct clan_error *e)
     return put_file(f, "www/settings.json", json, (size_t)n, e);
 }
 
+static clan_status make_dir(const char *parent, const char *name, mode_t mode, struct clan_error *e)
+{
+    char path[FILES_DIR_MAX + 16];
+    snprintf(path, sizeof path, "%s/%s", parent, name);
+    if (mkdir(path, mode) == 0) {
+        /* not left to the umask: lighttpd is another user, of our group */
+        if (chmod(path, mode) == 0)
+            return CLAN_OK;
+    } else if (errno == EEXIST)
+        return CLAN_OK;
+    return files_fail(e, CLAN_E_IO, "see that the disk is not full", "a folder cannot be made",
+        "%s: %s", path, strerror(errno));
+}
+
 clan_status files_write(const struct files *f, struct clan_error *reterr)
 {
     static const struct asset *const page[] = {&asset_files_css, &asset_files_js, &asset_icon_svg};
-    char www[FILES_DIR_MAX + 8], name[64];
-    snprintf(www, sizeof www, "%s/www", f->state_dir);
-    if (mkdir(www, 0755) != 0 && errno != EEXIST)
-        return files_fail(reterr, CLAN_E_IO, "see that the disk is not full",
-            "the page cannot be written", "%s: %s", www, strerror(errno));
-    clan_status st = put_conf(f, reterr);
+    char name[64];
+    clan_status st = make_dir(f->state_dir, "www", 0755, reterr);
+    if (st == CLAN_OK)
+        st = make_dir(f->volume_dir, "files", 02770, reterr);
+    if (st == CLAN_OK)
+        st = make_dir(f->volume_dir, "upload", 02770, reterr);
+    if (st == CLAN_OK)
+        st = put_conf(f, reterr);
     for (size_t i = 0; st == CLAN_OK && i < sizeof page / sizeof page[0]; i++) {
         snprintf(name, sizeof name, "www/%s", page[i]->name);
         st = put_file(f, name, page[i]->bytes, page[i]->size, reterr);

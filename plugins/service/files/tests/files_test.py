@@ -29,10 +29,11 @@ def drop():
 class Server:
     def __init__(self, *settings):
         self.dir = tempfile.mkdtemp(prefix="clan-files-")
-        self.state, self.volume = self.dir + "/state", self.dir + "/volume"
-        for d in (self.state, self.volume):
+        self.state, volume = self.dir + "/state", self.dir + "/volume"
+        for d in (self.state, volume):
             os.mkdir(d)
-        for d in (self.dir, self.state, self.volume):
+        self.volume = volume + "/files"
+        for d in (self.dir, self.state, volume):
             if USER is not None:
                 os.chown(d, USER, USER)
         env = dict(os.environ)
@@ -44,7 +45,7 @@ class Server:
             shutil.copy(f, self.dir)
             os.chmod(self.dir + "/" + os.path.basename(f), 0o755)
         self.p = subprocess.Popen([self.dir + "/" + os.path.basename(SERVE), self.dir + "/" + os.path.basename(PLUGIN),
-                                   self.state, self.volume, *settings],
+                                   self.state, volume, *settings],
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=drop, env=env)
         self.buffer = b""
         self.lines = []
@@ -185,6 +186,7 @@ class Files(unittest.TestCase):
             self.assertEqual(hashlib.sha256(out).digest(), digest.digest())
         # one that breaks off leaves the old file and nothing else
         before = sorted(os.listdir(self.s.volume))
+        self.assertEqual(os.listdir(self.s.volume + "/../upload"), [])
         c = socket.create_connection(("::1", self.s.port))
         c.sendall(b"PUT /big.bin HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n" + b"z" * 3000000)
         c.close()
@@ -206,17 +208,19 @@ class Files(unittest.TestCase):
         os.chmod(secret, 0o644)
         os.symlink(secret, self.s.volume + "/link")
         os.symlink(self.s.dir, self.s.volume + "/dir")
-        for path in ["/../secret", "/%2e%2e/secret", "/..%2fsecret", "/x/../../secret", "//../secret", "/link", "/dir/secret",
+        for path in ["/../../secret", "/../webdav.db", "/%2e%2e/%2e%2e/secret", "/..%2f..%2fsecret", "/x/../../../secret", "//../../secret", "/link", "/dir/secret",
                      "/dir/state/lighttpd.conf", "/.clan/../../state/lighttpd.conf", "/.clan/%2e%2e/lighttpd.conf",
                      "/.clan/..%2flighttpd.conf", "/.clan../lighttpd.conf", "/%00", "/.clan/../../../../etc/passwd"]:
             code, _, data = self.s.raw("GET", path)
             self.assertIn(code, (400, 403, 404), path)
             self.assertNotIn(b"secret", data)
             self.assertNotIn(b"server.modules", data)
+            self.assertNotIn(b"SQLite", data)
         for path in ["/../evil", "/%2e%2e/evil", "/.clan/files.js", "/.clan/x", "/.clan/%2e%2e/x"]:
             code = self.s.raw("PUT", path, b"evil")[0]
             if code < 300:  # a path may be made harmless, it may not lead out
                 self.assertFalse(path.startswith("/.clan/f"), path)
+        self.assertEqual(sorted(os.listdir(self.s.volume + "/..")), ["files", "upload", "webdav.db"])
         self.assertFalse(os.path.exists(self.s.dir + "/evil"))
         self.assertFalse(os.path.exists(self.s.state + "/www/x"))
         with open(self.s.state + "/lighttpd.conf") as f:

@@ -37,20 +37,29 @@ static int unix_listener(const char *dir)
                                                                                            : -1;
 }
 
-static void on_command(void *user, int32_t fd, uint32_t events)
+static void command(struct mock *m, char c)
 {
     static uint32_t request;
-    struct mock *m = user;
-    char c[64] = "";
-    (void)events;
-    if (read(fd, c, sizeof c - 1) <= 0 || c[0] == 'q')
+    if (c == 'q')
         quitting = true;
-    else if (c[0] == 'h')
+    else if (c == 'h')
         service->health(m->instance, ++request);
-    else if (c[0] == 'k')
+    else if (c == 'k')
         kill(m->last_pid, SIGKILL);
-    else if (c[0] == 's')
+    else if (c == 's')
         kill(m->last_pid, SIGSTOP);
+}
+
+/* One word a line; several may come at once. */
+static void on_command(void *user, int32_t fd, uint32_t events)
+{
+    char text[256], *rest = text, *line;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    (void)events;
+    quitting = quitting || n <= 0;
+    text[n > 0 ? n : 0] = 0;
+    while ((line = strsep(&rest, "\n")))
+        command(user, line[0]);
 }
 
 static bool turn(struct mock *m, void *arg)
