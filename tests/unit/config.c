@@ -588,6 +588,9 @@ static void test_diff(void **state)
         {"1\n2\n3\n4\n5\n6\n7\n8\n9\n", "x\n2\n3\n4\n5\n6\n7\n8\ny\n",
             "--- a\n+++ b\n@@ -1,4 +1,4 @@\n-1\n+x\n 2\n 3\n 4\n@@ -6,4 +6,4 @@\n 6\n 7\n "
             "8\n-9\n+y\n"},
+        /* six equal lines join two changes, as diff -u does */
+        {"1\n2\n3\n4\n5\n6\n7\n8\n", "x\n2\n3\n4\n5\n6\n7\ny\n",
+            "--- a\n+++ b\n@@ -1,8 +1,8 @@\n-1\n+x\n 2\n 3\n 4\n 5\n 6\n 7\n-8\n+y\n"},
         {"a\nb\nc\na\nb\nb\na\n", "c\nb\na\nb\na\nc\n",
             "--- a\n+++ b\n@@ -1,7 +1,6 @@\n-a\n-b\n c\n+b\n a\n b\n-b\n a\n+c\n"},
         {"a\x1b[2J\n", "", "--- a\n+++ b\n@@ -1 +0,0 @@\n-a?[2J\n"},
