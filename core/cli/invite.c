@@ -226,7 +226,7 @@ static void print_invitation(struct invite *v)
     fprintf(c->out, "%s\n", v->text); /* never folded: it is copied */
     if (c->quiet)
         return;
-    out_line(c, " ");
+    out_line(c, "%s", "");
     out_para(c, 0, "It lets %s%s join the clan %s (%s).",
         v->body.for_name[0] ? "a machine named " : "",
         v->body.for_name[0] ? v->body.for_name

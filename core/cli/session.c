@@ -272,7 +272,7 @@ static clan_status take_ack(void *arg, const clan_api_Answer *a)
     k->told = true;
     clan_api_Progress shown = k->last;
     if (shown.text[0])
-        snprintf(shown.text, sizeof shown.text, "waiting for %.200s", k->last.text);
+        snprintf(shown.text, sizeof shown.text, "waiting: %.200s", k->last.text);
     out_progress(k->c, &shown);
     return CLAN_OK;
 }
@@ -314,7 +314,7 @@ clan_status session_wait_acks(
     }
     if (k.told)
         out_note(c, "acknowledged by %u of %u%s%s", k.last.done, k.last.total,
-            k.last.text[0] ? "; waiting for " : "", k.last.text);
+            k.last.text[0] ? "; not yet: " : "", k.last.text);
     if (ret_json) {
         json_object_set_new(ret_json, "acknowledged", json_integer(k.last.done));
         json_object_set_new(ret_json, "machines", json_integer(k.last.total));

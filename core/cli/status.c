@@ -120,7 +120,7 @@ static void print_health(struct cli *c, const struct status *x)
             h->remedy[0] ? "\nto do: " : "", h->remedy);
     }
     if (x->health_count)
-        out_line(c, " ");
+        out_line(c, "%s", "");
 }
 
 static void print_status(struct cli *c, const struct status *x, const struct session_machines *m)
@@ -136,7 +136,7 @@ static void print_status(struct cli *c, const struct status *x, const struct ses
     out_para(c, 4, "configuration %" PRIu64 "%s, %u of %u machines reachable, %u service%s",
         s->config_version, s->config_readable ? "" : " (this Clan is too old to read it)",
         s->reachable, s->machines, s->services, s->services == 1 ? "" : "s");
-    out_line(c, " ");
+    out_line(c, "%s", "");
     print_machines(c, m);
 }
 

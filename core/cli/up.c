@@ -18,6 +18,7 @@
 #define START_WAIT_MS 10000
 #define START_POLL_MS 50
 #define UP_IDLE_MS    60000
+#define FIRST_VERSION 2
 #define WORD_TRIES    3
 
 struct up {
@@ -234,16 +235,34 @@ static clan_status sign_admission(
         size, ring, ret_raw, ret_size, id);
 }
 
+/* The genesis is version 1, so the first text is version 2 whatever number its template has. */
+static clan_status first_text(struct up *u, struct clan_config **ret_config)
+{
+    char *raised = NULL;
+    size_t raised_size;
+    clan_status st = config_clan_first(u->name, u->admin, u->key.public_key, u->created.machine_id,
+        u->machine, &u->text, &u->text_size);
+    if (st != CLAN_OK)
+        return err_set(&u->c->e, st, "the first configuration could not be written");
+    st = change_check(u->c, "clan.yaml", u->text, u->text_size, ret_config);
+    if (st != CLAN_OK || (*ret_config)->version == FIRST_VERSION)
+        return st;
+    config_clan_free(*ret_config);
+    st = config_edit_version(u->text, u->text_size, FIRST_VERSION, &raised, &raised_size, &u->c->e);
+    if (st != CLAN_OK)
+        return st;
+    free(u->text);
+    u->text = raised;
+    u->text_size = raised_size;
+    return change_check(u->c, "clan.yaml", u->text, u->text_size, ret_config);
+}
+
 static clan_status sign_second(
     struct up *u, struct admin_ring *ring, uint8_t *ret_raw, size_t *ret_size)
 {
     struct clan_config *cfg;
     struct stmt_envelope e;
-    clan_status st = config_clan_first(u->name, u->admin, u->key.public_key, u->created.machine_id,
-        u->machine, &u->text, &u->text_size);
-    if (st != CLAN_OK)
-        return err_set(&u->c->e, st, "the first configuration could not be written");
-    st = change_check(u->c, "clan.yaml", u->text, u->text_size, &cfg);
+    clan_status st = first_text(u, &cfg);
     if (st != CLAN_OK)
         return st;
     st = change_envelope(u->c, cfg, u->text, u->text_size, u->genesis_id, clock_wall_s(), &e);
@@ -326,7 +345,7 @@ static void ask_words_back(struct up *u, const char *words)
 static void show_words(struct up *u, char words[KEYS_RECOVERY_MAX])
 {
     struct cli *c = u->c;
-    out_line(c, " ");
+    out_line(c, "%s", "");
     out_para(c, 0,
         "Twelve recovery words. They are the admin key: whoever knows them can change this clan; "
         "without them and without the key file nobody can. They are shown once.");
