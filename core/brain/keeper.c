@@ -157,15 +157,27 @@ static void ask_spend(
     tell(b);
 }
 
+static bool keeper_asked;
+
+static void on_started(struct brain *b, void *arg, const struct ward_answer *a, int fd)
+{
+    (void)arg;
+    if (fd >= 0)
+        close(fd);
+    b->keeper_trouble = a->error;
+    keeper_asked = a->error.status == CLAN_OK; /* else it is asked for again */
+    if (!keeper_asked)
+        log_clan_error(LOG_LEVEL_WARN, &a->error);
+}
+
 void keeper_reconcile(struct brain *b)
 {
-    static bool asked;
     const struct member_machine *self = brain_self(b);
     if (!self || !self->keeper || self->standing != MEMBER_CONFIRMED || b->catching_up)
         return;
-    if (!b->keeper && !asked) {
-        asked = true; /* the warden restarts it by itself afterwards */
-        ward_simple(b, WARD_REQ_KEEPER_START, NULL, NULL);
+    if (!b->keeper && !keeper_asked) {
+        keeper_asked = true; /* the warden restarts it by itself afterwards */
+        ward_simple(b, WARD_REQ_KEEPER_START, on_started, NULL);
     }
     if (!b->keeper_ready)
         return;

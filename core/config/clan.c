@@ -370,7 +370,7 @@ clan_status config_clan_first(const char *clan, const char *admin_name, const ui
     int len = asprintf(&text,
         "# clan.yaml: what the clan is. Every member has it, admins sign each version.\n"
         "# yaml-language-server: $schema=file:///usr/share/clan/clan.schema.json\n"
-        "version: 1\n"
+        "version: 2\n"
         "clan: \"%s\"\n"
         "\n"
         "# Who may change this file, and how many of them must sign (more than half).\n"

@@ -8,6 +8,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -239,6 +241,18 @@ static int seed_memfd(struct clan *c)
     return fd;
 }
 
+/* What the owner granted: core reads it to ask good questions, this process enforces it. */
+static void bind_grants(struct clan *c, struct launch *l)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s", c->warden->opt.grants);
+    int dir = open(dirname(path), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return;
+    launch_bind(l, dir, "/etc/clan", false);
+    l->close[l->close_count++] = dir;
+}
+
 /* Which descriptors and directories a kind has; requests.h says why. */
 static clan_status inherit(struct child *ch, struct launch *l, struct clan_error *e)
 {
@@ -253,6 +267,7 @@ static clan_status inherit(struct child *ch, struct launch *l, struct clan_error
         launch_bind(l, dir, "/state", true);
     }
     if (ch->kind == WARD_KIND_CORE) {
+        bind_grants(c, l);
         launch_fd(l, seed_memfd(c), CHILD_FD_SEED, true);
         launch_fd(l, c->bound ? c->listener : c->connection, CHILD_FD_API, false);
     }

@@ -135,11 +135,9 @@ static clan_status tun_open(struct clan *c, struct clan_error *e)
     struct ifreq r = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
     unsigned offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
     int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-    snprintf(r.ifr_name, IFNAMSIZ, "clan%u", c->slot);
-    if (fd >= 0 && ioctl(fd, TUNSETIFF, &r) != 0 && errno == EBUSY) {
-        strcpy(r.ifr_name, "clan%d"); /* the kernel takes the first free number */
-        r.ifr_flags = ioctl(fd, TUNSETIFF, &r) == 0 ? r.ifr_flags : 0;
-    }
+    strcpy(r.ifr_name, "clan%d"); /* the kernel takes the first free number */
+    if (fd >= 0)
+        ioctl(fd, TUNSETIFF, &r); /* a failure shows in the next call */
     c->tun_flags = 0;
     if (fd >= 0 && ioctl(fd, TUNSETOFFLOAD, offloads | NET_TUN_USO) == 0)
         c->tun_flags = WARD_TUN_VNET | WARD_TUN_USO;
