@@ -261,7 +261,7 @@ static clan_status fill(struct files *f, const struct clan_config *c, struct cla
     snprintf(f->volume_dir, sizeof f->volume_dir, "%s", c->volume_dir);
     memcpy(f->address, c->service_address, sizeof f->address);
     f->port = c->service_port;
-    f->listen_fd = c->listen_count ? c->listen_fds[0] : -1;
+    f->listen_fd = c->listen_count ? c->listen_fds[c->listen_count - 1] : -1;
     return CLAN_OK;
 }
 

@@ -71,7 +71,7 @@ struct clan_config {
     uint32_t setting_size;           /* sizeof(struct clan_setting) of the host: the stride */
     uint32_t listen_count;           /* listening sockets handed over, at listen_fds */
     const struct clan_setting *settings;
-    const int32_t *listen_fds;       /* the plugin's to use, not to close; kind by clan.service or transport */
+    const int32_t *listen_fds;       /* the plugin's to use, not to close; a service's own is the last */
     const char *instance;            /* service name, or the plugin's id */
     const char *clan, *machine;      /* names, for texts */
     const char *state_dir;           /* with fs.state: absolute path inside the sandbox, else "" */

@@ -53,7 +53,7 @@
     }
     function sizeText(text) {
         const m = /^([\d.]+)\s*([KMGTPE]?)/.exec(text);
-        return m ? `${m[1]} ${m[2]}B`.replace(" B", " bytes") : "";
+        return !m ? "" : text === "0.1K" ? "< 1 KB" : `${m[1]} ${m[2]}B`;
     }
     function read(doc) {
         return [...doc.querySelectorAll(".list tbody tr")].map((tr) => {
@@ -298,7 +298,7 @@
         entries = read(document);
         draw();
         document.body.classList.add("live");
-        document.body.append(el("main", {}, top, crumbs(), el("div", {className: "card"}, bar, list)), jobs,
+        document.body.append(el("main", {}, top, parts.length ? crumbs() : el("nav"), el("div", {className: "card"}, bar, list)), jobs,
             el("div", {className: "drop"}, el("span", {textContent: "Drop to upload here"})));
     }
     main();
