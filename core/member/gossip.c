@@ -351,7 +351,10 @@ uint64_t gossip_tick(struct gossip *g, uint64_t now_ms)
         struct gsession *s = g->sessions[i];
         if (s->handing)
             push_hand_step(g, s);
-        uint64_t at = s->handing ? now_ms + 20 : sync_tick(g, s);
+        body_serve(g, s);
+        uint64_t at = sync_tick(g, s);
+        if (s->handing || s->blob_count > 0)
+            at = now_ms + 20;
         next = at < next ? at : next;
     }
     uint64_t at = body_tick(g);

@@ -161,6 +161,7 @@ void body_on_blob(struct gossip *g, struct gsession *s, const clan_peer_Blob *in
         body_reset(b);
         return;
     }
+    b->deadline = g->now + GOSSIP_BODY_MS;
     b->total = in->total;
     memcpy(b->data + in->offset, in->data.bytes, in->data.size);
     b->got |= 1u << (in->offset / WIRE_CHUNK_MAX);
@@ -171,29 +172,45 @@ void body_on_blob(struct gossip *g, struct gsession *s, const clan_peer_Blob *in
         body_pump(g, s, b);
 }
 
-void body_on_want(struct gossip *g, struct gsession *s, const clan_peer_WantBlob *w)
+static bool serve_one(struct gossip *g, struct gsession *s, const uint8_t hash[32], uint32_t offset)
 {
     const uint8_t *data = NULL;
     size_t size = 0;
-    if (!gsession_spend(g, s, 1) || s->serve == 0)
-        return;
-    s->serve--;
     /* the text names everybody: members only */
-    bool have = gsession_is_member(g, s) && g->ops.body_get(g->arg, w->hash, &data, &size) &&
-                w->offset < size && size <= GOSSIP_BODY_MAX;
+    bool have = gsession_is_member(g, s) && g->ops.body_get(g->arg, hash, &data, &size) &&
+                offset < size && size <= GOSSIP_BODY_MAX;
     clan_peer_Blob *out = &gossip_out(g, clan_peer_PeerMsg_blob_tag)->m.blob;
-    memcpy(out->hash, w->hash, 32);
-    out->offset = w->offset;
+    memcpy(out->hash, hash, 32);
+    out->offset = offset;
     out->missing = !have;
     out->data.size = 0;
     out->total = 0;
     if (have) {
-        size_t left = size - w->offset;
+        size_t left = size - offset;
         out->total = (uint32_t)size;
         out->data.size = (pb_size_t)(left < WIRE_CHUNK_MAX ? left : WIRE_CHUNK_MAX);
-        memcpy(out->data.bytes, data + w->offset, out->data.size);
+        memcpy(out->data.bytes, data + offset, out->data.size);
     }
-    gossip_send(g, s);
+    return g->ops.send(g->arg, s->id, &g->out);
+}
+
+/* As far as the queue takes them; the rest on a later call. */
+void body_serve(struct gossip *g, struct gsession *s)
+{
+    while (s->blob_count > 0 && serve_one(g, s, s->blobs[0].hash, s->blobs[0].offset)) {
+        s->blob_count--;
+        memmove(&s->blobs[0], &s->blobs[1], s->blob_count * sizeof s->blobs[0]);
+    }
+}
+
+void body_on_want(struct gossip *g, struct gsession *s, const clan_peer_WantBlob *w)
+{
+    if (!gsession_spend(g, s, 1) || s->serve == 0 || s->blob_count == WIRE_CHUNKS_OUT)
+        return;
+    s->serve--;
+    memcpy(s->blobs[s->blob_count].hash, w->hash, 32);
+    s->blobs[s->blob_count++].offset = w->offset;
+    body_serve(g, s);
 }
 
 void body_session_gone(struct gossip *g, uint32_t session)

@@ -38,6 +38,11 @@ struct gsession {
     unsigned out_count;
     uint64_t out_ms;
     unsigned fresh; /* new statements since our last head */
+    struct {
+        uint8_t hash[32];
+        uint32_t offset;
+    } blobs[WIRE_CHUNKS_OUT]; /* asked of us, not sent yet */
+    unsigned blob_count;
     bool handing, handed;
     uint64_t hand_serial;
     uint8_t invite_id[16];
@@ -106,6 +111,7 @@ void push_hand_step(struct gossip *g, struct gsession *s);
 void body_on_want(struct gossip *g, struct gsession *s, const clan_peer_WantBlob *w);
 void body_on_blob(struct gossip *g, struct gsession *s, const clan_peer_Blob *b);
 void body_session_gone(struct gossip *g, uint32_t session);
+void body_serve(struct gossip *g, struct gsession *s);
 uint64_t body_tick(struct gossip *g);
 void body_free_all(struct gossip *g);
 

@@ -326,13 +326,10 @@ static void test_invitations(void **state)
         unsigned signers;
         clan_status status;
     } row[] = {
-        {1, 3600, 1, CLAN_OK},
-        {5, 86400, 2, CLAN_OK},
-        {6, 86400, 1, CLAN_E_AUTH}, /* a cap and one */
-        {5, 86401, 1, CLAN_E_AUTH},
-        {6, 86400, 3, CLAN_OK}, /* M of N */
-        {5, 864000, 6, CLAN_OK},
-        {1, 3600, 8, CLAN_E_AUTH}, /* no admin */
+        {1, 3600, 1, CLAN_OK}, {5, 86400, 2, CLAN_OK},
+        {6, 86400, 1, CLAN_E_AUTH},                         /* a cap and one */
+        {5, 86401, 1, CLAN_E_AUTH}, {6, 86400, 3, CLAN_OK}, /* M of N */
+        {5, 864000, 6, CLAN_OK}, {1, 3600, 8, CLAN_E_AUTH}, /* no admin */
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         struct fx_invite in;
