@@ -62,6 +62,7 @@ static void reconcile(uv_timer_t *t)
     keeper_reconcile(b);
     peers_acknowledge(b);
     joiner_standing(b);
+    founder_standing(b);
     api_changed(b);
 }
 

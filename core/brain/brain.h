@@ -343,6 +343,8 @@ void joiner_standing(struct brain *b); /* our own standing may have changed */
 void founder_create(struct brain *b, struct client *c, const clan_api_Create *m);
 void founder_commit(struct brain *b, struct client *c, const clan_api_CreateCommit *m);
 
+void founder_standing(struct brain *b);
+
 /* catchup.c */
 void catchup_start(struct brain *b); /* after loading */
 void catchup_begin(struct brain *b); /* the machine slept */

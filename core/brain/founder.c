@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "brain/brain.h"
+#include "brain/client.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -14,7 +15,10 @@ struct founder {
     char petname[33];
     uint8_t genesis[5120];
     size_t genesis_size;
+    uint64_t deadline_ms; /* bound: until then the network may take to come up */
 };
+
+#define FOUNDER_WAIT_MS 5000
 
 static void refuse(struct brain *b, struct client *c, const struct clan_error *e)
 {
@@ -102,20 +106,35 @@ static void on_bound(struct brain *b, void *arg, const struct ward_answer *answe
         refuse(b, f->client, &answer->error);
         return;
     }
-    struct client *c = f->client;
     snprintf(b->petname, sizeof b->petname, "%s", f->petname);
-    b->founder = NULL;
-    free(f);
+    f->deadline_ms = brain_now() + FOUNDER_WAIT_MS;
+    if (api_alive(b, f->client))
+        api_progress(f->client, "network", "building the network");
     brain_bound(b);
     api_listen(b, fd);
     ward_simple(b, WARD_REQ_READY, NULL, NULL);
-    clan_api_Answer *a = api_blank();
-    a->which_m = clan_api_Answer_joined_tag;
-    snprintf(a->m.joined.petname, sizeof a->m.joined.petname, "%s", b->petname);
-    memcpy(a->m.joined.machine_id, b->own_id, 32);
-    memcpy(a->m.joined.address, b->own_address, 16);
-    snprintf(a->m.joined.standing, sizeof a->m.joined.standing, "member");
-    api_answer(c, a, true);
+}
+
+/* "Created" means that the next command works: invitations need to know where this machine is. */
+void founder_standing(struct brain *b)
+{
+    struct founder *f = b->founder;
+    if (!f || !f->deadline_ms)
+        return;
+    if ((!b->net_up || b->endpoint_count == 0) && brain_now() < f->deadline_ms)
+        return;
+    b->founder = NULL;
+    if (api_alive(b, f->client)) {
+        clan_api_Answer *a = api_blank();
+        a->which_m = clan_api_Answer_joined_tag;
+        snprintf(a->m.joined.petname, sizeof a->m.joined.petname, "%s", b->petname);
+        memcpy(a->m.joined.machine_id, b->own_id, 32);
+        memcpy(a->m.joined.address, b->own_address, 16);
+        snprintf(a->m.joined.standing, sizeof a->m.joined.standing, "member");
+        a->m.joined.network_up = b->net_up;
+        api_answer(f->client, a, true);
+    }
+    free(f);
 }
 
 static clan_status take(struct brain *b, const void *raw, size_t size, struct clan_error *e)

@@ -142,6 +142,7 @@ void transports_endpoints(struct brain *b, const clan_host_Endpoints *e)
     if (!same && b->bound)
         identity_publish_record(b);
     joiner_tick(b);
+    brain_soon(b);
 }
 
 void transports_local_addrs(struct brain *b)

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "cli/out.h"
 #include "cli/session.h"
+#include "noise/keys.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -126,13 +127,15 @@ static void print_health(struct cli *c, const struct status *x)
 static void print_status(struct cli *c, const struct status *x, const struct session_machines *m)
 {
     const clan_api_Status *s = &x->s;
-    char address[64];
+    char address[64], words[KEYS_WORDS_MAX];
     print_health(c, x);
     out_para(c, 4, "%s%s%s%s%s in clan %s%s%s, %s", out_on(c, OUT_BOLD), s->machine, out_off(c),
         s->keeper ? ", keeper" : "", s->catching_up ? ", catching up" : "", s->petname,
         strcmp(s->petname, s->clan) == 0 ? "" : " = ",
         strcmp(s->petname, s->clan) == 0 ? "" : s->clan, s->standing);
     out_para(c, 4, "%s.%s.clan  %s", s->machine, s->petname, out_address(s->address, address));
+    keys_words("clan", s->clan_id, s->clan_id, words);
+    out_para(c, 4, "the clan's six words: %s", words);
     out_para(c, 4, "configuration %" PRIu64 "%s, %u of %u machines reachable, %u service%s",
         s->config_version, s->config_readable ? "" : " (this Clan is too old to read it)",
         s->reachable, s->machines, s->services, s->services == 1 ? "" : "s");
@@ -142,8 +145,11 @@ static void print_status(struct cli *c, const struct status *x, const struct ses
 
 static json_t *status_json(const struct status *x, const struct session_machines *m)
 {
+    char words[KEYS_WORDS_MAX];
     const clan_api_Status *s = &x->s;
+    char words[KEYS_WORDS_MAX];
     json_t *health = json_array();
+    keys_words("clan", s->clan_id, s->clan_id, words);
     for (size_t i = 0; i < x->health_count; i++)
         json_array_append_new(
             health, json_pack("{s:s, s:s, s:s, s:s}", "severity",
@@ -151,14 +157,14 @@ static json_t *status_json(const struct status *x, const struct session_machines
                         x->health[i].what, "remedy", x->health[i].remedy));
     return json_pack(
         "{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:I, s:b, s:b, s:b, s:i, s:i, s:i, s:o, s:o,"
-        " s:o, s:s}",
-        "version", s->version, "clan", s->clan, "petname", s->petname, "clan_id",
+        " s:o, s:s, s:s}",
+        "version", s->version, "words", words, "clan", s->clan, "petname", s->petname, "clan_id",
         json_b32(s->clan_id, 32), "machine_id", json_b32(s->machine_id, 32), "machine", s->machine,
         "standing", s->standing, "config_version", (json_int_t)s->config_version, "config_readable",
         s->config_readable, "catching_up", s->catching_up, "keeper", s->keeper, "machine_count",
         (int)s->machines, "reachable", (int)s->reachable, "service_count", (int)s->services,
         "address", json_address(s->address), "health", health, "machines", machines_json(m),
-        "prefix", s->prefix);
+        "prefix", s->prefix, "words", words);
 }
 
 clan_status cmd_status(struct cli *c)
