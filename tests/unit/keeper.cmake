@@ -1,2 +1,1 @@
 clan_unit_test(keeper SOURCES ${CMAKE_CURRENT_LIST_DIR}/keeper.c LIBS clan_keeper)
-target_compile_definitions(unit_keeper PRIVATE CLAN_VERSION="${PROJECT_VERSION}")
