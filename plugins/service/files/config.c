@@ -37,7 +37,8 @@ static clan_status put_file(
     snprintf(temp, sizeof temp, "%s.new", path);
     unlink(temp);
     int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-    bool ok = fd >= 0 && write_all(fd, data, size);
+    /* not left to the umask: lighttpd is another user, of our group */
+    bool ok = fd >= 0 && fchmod(fd, 0644) == 0 && write_all(fd, data, size);
     int error = errno;
     if (fd >= 0 && close(fd) != 0 && ok) {
         ok = false;
@@ -123,7 +124,6 @@ static clan_status make_dir(const char *parent, const char *name, mode_t mode, s
     char path[FILES_DIR_MAX + 16];
     snprintf(path, sizeof path, "%s/%s", parent, name);
     if (mkdir(path, mode) == 0) {
-        /* not left to the umask: lighttpd is another user, of our group */
         if (chmod(path, mode) == 0)
             return CLAN_OK;
     } else if (errno == EEXIST)
