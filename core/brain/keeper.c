@@ -158,6 +158,7 @@ static void ask_spend(
 }
 
 static bool keeper_asked;
+static uint64_t keeper_asked_ms;
 
 static void on_started(struct brain *b, void *arg, const struct ward_answer *a, int fd)
 {
@@ -175,7 +176,9 @@ void keeper_reconcile(struct brain *b)
     const struct member_machine *self = brain_self(b);
     if (!self || !self->keeper || self->standing != MEMBER_CONFIRMED || b->catching_up)
         return;
-    if (!b->keeper && !keeper_asked) {
+    if (!b->keeper && !keeper_asked &&
+        (!keeper_asked_ms || brain_now() - keeper_asked_ms > KEEPER_ASK_AGAIN_MS)) {
+        keeper_asked_ms = brain_now();
         keeper_asked = true; /* the warden restarts it by itself afterwards */
         ward_simple(b, WARD_REQ_KEEPER_START, on_started, NULL);
     }

@@ -272,9 +272,9 @@ class Lab:
         self.dir = tempfile.mkdtemp(prefix="clan-lab-")
         os.chmod(self.dir, 0o755)
         self.keep_logs = keep_logs
-        self.made = [d for d in ("/run/clan", "/var/lib/clan", "/etc/clan") if not os.path.isdir(d)]
-        for d in self.made:
-            os.makedirs(d)
+        # mount points of every machine; they stay, empty: removing one would detach the mounts of other labs
+        for d in ("/run/clan", "/var/lib/clan", "/etc/clan"):
+            os.makedirs(d, exist_ok=True)
         self.switch = Switch()
         self.machines = []
 
@@ -295,11 +295,6 @@ class Lab:
                 with open(os.path.join(self.keep_logs, f"{m.name}.log"), "w") as f:
                     f.write(m.log())
         shutil.rmtree(self.dir, ignore_errors=True)
-        for d in self.made:
-            try:
-                os.rmdir(d)
-            except OSError:
-                pass
 
     def __enter__(self):
         return self
