@@ -230,8 +230,8 @@ clan_status receipt_check(struct member_set *m, struct plan *p, struct clan_erro
     clan_status r = receipt_authority(m, p, e);
     if (r != CLAN_OK || p->waits_for)
         return r;
-    if (!p->by_admin && (b->slot == 0 || b->slot > b->uses))
-        return err_set(e, CLAN_E_INVAL, "a receipt for place %u of %u", b->slot, b->uses);
+    if (!p->by_admin && b->slot >= b->uses)
+        return err_set(e, CLAN_E_INVAL, "a receipt for place %u of %u", b->slot + 1, b->uses);
     if (!(p->slot = receipt_slot(x, p)))
         return err_set(e, CLAN_E_LIMIT, "a machine that enough admins signed for");
     p->known = receipt_is_old(p->slot, p);

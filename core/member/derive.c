@@ -164,7 +164,7 @@ static void derive_slots(struct member_set *m, struct invite *in, struct machine
         alarm_raise(m, MEMBER_ALARM_TWO_RECEIPTS, in->pub.id, 16,
             "%s and %s were both given place %u of one invitation: both wait until an admin says "
             "which.",
-            a, b, of[i]->by_keepers.body.slot);
+            a, b, of[i]->by_keepers.body.slot + 1);
     }
 }
 
@@ -284,7 +284,7 @@ static void derive_standing(struct member_set *m, struct machine *x)
         x->pub.standing = x->pub.conflict ? MEMBER_PROVISIONAL : MEMBER_CONFIRMED;
     } else if (r && !memcmp(r->body.admission, a->item->id, 32)) {
         bool enough = a->worth == WORTH_FULL && !x->pub.conflict && !a->invite->pub.body.approve &&
-                      r->body.slot <= a->invite->pub.body.uses;
+                      r->body.slot < a->invite->pub.body.uses;
         x->pub.standing = enough ? MEMBER_CONFIRMED : MEMBER_PROVISIONAL;
     } else {
         x->pub.standing = MEMBER_UNKNOWN;

@@ -213,7 +213,7 @@ static void test_keeper_majority(void **state)
     c->f.v[3] = fx_envelope(&c->f, &b, 1);
     OK(give(c, c->f.v[3]));
     IS(&carl, CONFIRMED); /* by the generation before */
-    struct stmt_receipt body = {.slot = 1, .uses = 1, .generation = 2, .revision = 5};
+    struct stmt_receipt body = {.slot = 0, .uses = 1, .generation = 2, .revision = 5};
     memcpy(body.invite_id, in[1].id, 16);
     memcpy(body.machine, dora.id, 32);
     memcpy(body.admission, a[1].id, 32);

@@ -190,11 +190,11 @@ struct fx_stmt fx_admission(struct fx *f, const struct fx_machine *door, const s
 
 struct fx_stmt fx_receipt(struct fx *f, const struct fx_machine *by, int admin,
     const struct fx_invite *i, const struct fx_machine *m, const struct fx_stmt *admission,
-    uint32_t slot, uint64_t revision)
+    uint32_t place, uint64_t revision)
 {
     uint8_t body[1024];
     size_t n;
-    struct stmt_receipt b = {.slot = slot,
+    struct stmt_receipt b = {.slot = place ? place - 1 : 0,
         .uses = i ? i->body.uses : 1,
         .generation = 1,
         .revision = revision,

@@ -49,10 +49,10 @@ struct fx_stmt fx_invite_state(
     struct fx *f, struct fx_invite *i, uint8_t state, uint64_t seq, unsigned signers);
 struct fx_stmt fx_admission(struct fx *f, const struct fx_machine *door, const struct fx_invite *i,
     const struct fx_machine *joiner, int64_t time);
-/* by: a machine, or NULL and an admin */
+/* by: a machine, or NULL and an admin; place: from 1 */
 struct fx_stmt fx_receipt(struct fx *f, const struct fx_machine *by, int admin,
     const struct fx_invite *i, const struct fx_machine *m, const struct fx_stmt *admission,
-    uint32_t slot, uint64_t revision);
+    uint32_t place, uint64_t revision);
 struct fx_stmt fx_record(struct fx *f, const struct fx_machine *m, uint64_t seq, int64_t time);
 struct fx_stmt fx_removal(
     struct fx *f, const struct fx_machine *m, uint64_t version, unsigned signers);
