@@ -49,7 +49,8 @@ static const struct cli_option apply_options[] = {
     {"plugin-dir", "DIR", "where the plugins lie", 0, false}, DRY_OPTION, END};
 static const struct cli_option remove_options[] = {KEY_OPTION, FORGET_OPTION, END};
 static const struct cli_option ping_options[] = {{"count", "N", "how many times (4)", 'c', false},
-    {"interval", "MS", "milliseconds between two (1000)", 'i', false}, END};
+    {"interval", "MS", "milliseconds between two (1000)", 'i', false},
+    {"control", NULL, "over the control channel only", 0, false}, END};
 static const struct cli_option logs_options[] = {
     {"follow", NULL, "go on with what comes", 'f', false},
     {"process", "NAME", "of one process: core, link, resolver, keeper, host-NAME, cland", 'p',

@@ -125,7 +125,7 @@ static bool one_round(struct ping *p, unsigned seq, uint64_t *ret_us)
 {
     if (p->fd >= 0)
         return echo(p, (uint16_t)seq, ret_us);
-    if (ask_core(p, p->c->args[0]) != CLAN_OK || !p->r.control_rtt_us)
+    if (ask_core(p, p->c->args[0]) != CLAN_OK || !p->r.reachable)
         return false;
     *ret_us = p->r.control_rtt_us;
     return true;
@@ -159,12 +159,16 @@ static clan_status summary(struct ping *p)
     struct cli *c = p->c;
     char min[32], mean[32], max[32];
     uint64_t mean_us = p->received ? p->sum_us / p->received : 0;
-    if (c->json)
-        out_json(c, json_pack("{s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:s}", "machine", p->r.machine,
-                        "over", p->fd >= 0 ? "data" : "control", "sent", (int)p->sent, "received",
-                        (int)p->received, "min_us", (json_int_t)p->min_us, "mean_us",
-                        (json_int_t)mean_us, "max_us", (json_int_t)p->max_us, "path", p->r.path));
-    else if (p->received)
+    if (c->json) {
+        json_t *o = json_pack("{s:s, s:s, s:i, s:i, s:s}", "machine", p->r.machine, "over",
+            p->fd >= 0 ? "data" : "control", "sent", (int)p->sent, "received", (int)p->received,
+            "path", p->r.path);
+        json_object_set_new(o, "min_us", json_integer((json_int_t)p->min_us));
+        json_object_set_new(o, "mean_us", json_integer((json_int_t)mean_us));
+        json_object_set_new(o, "max_us", json_integer((json_int_t)p->max_us));
+        json_object_set_new(o, "control_rtt_ms", json_real(p->r.control_rtt_us / 1000.0));
+        out_json(c, o);
+    } else if (p->received)
         out_line(c, "%u of %u answered; least %s, mean %s, most %s", p->received, p->sent,
             out_rtt((uint32_t)p->min_us, min), out_rtt((uint32_t)mean_us, mean),
             out_rtt((uint32_t)p->max_us, max));
@@ -213,13 +217,14 @@ clan_status cmd_ping(struct cli *c)
         st = session_open(c, &p.api);
     if (st == CLAN_OK)
         st = ask_core(&p, c->args[0]);
-    if (st == CLAN_OK && !p.r.data_allowed)
+    if (st == CLAN_OK && !p.r.data_allowed && !(cli_opt(c, "control") && p.r.reachable))
         st = refused(&p);
     if (st == CLAN_OK) {
         out_line(c, "%s (%s)%s%s", p.r.machine, out_address(p.r.address, address),
             p.r.path[0] ? " by " : "", p.r.path);
-        open_socket(&p);
-        if (p.fd < 0)
+        if (!cli_opt(c, "control"))
+            open_socket(&p);
+        if (p.fd < 0 && !cli_opt(c, "control"))
             out_note(c, "this user may not send echo requests; these are round trips of the "
                         "control channel");
         run_rounds(&p, count, interval);

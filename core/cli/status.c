@@ -145,7 +145,6 @@ static void print_status(struct cli *c, const struct status *x, const struct ses
 
 static json_t *status_json(const struct status *x, const struct session_machines *m)
 {
-    char words[KEYS_WORDS_MAX];
     const clan_api_Status *s = &x->s;
     char words[KEYS_WORDS_MAX];
     json_t *health = json_array();
@@ -158,7 +157,7 @@ static json_t *status_json(const struct status *x, const struct session_machines
     return json_pack(
         "{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:I, s:b, s:b, s:b, s:i, s:i, s:i, s:o, s:o,"
         " s:o, s:s, s:s}",
-        "version", s->version, "words", words, "clan", s->clan, "petname", s->petname, "clan_id",
+        "version", s->version, "clan", s->clan, "petname", s->petname, "clan_id",
         json_b32(s->clan_id, 32), "machine_id", json_b32(s->machine_id, 32), "machine", s->machine,
         "standing", s->standing, "config_version", (json_int_t)s->config_version, "config_readable",
         s->config_readable, "catching_up", s->catching_up, "keeper", s->keeper, "machine_count",
