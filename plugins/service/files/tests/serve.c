@@ -81,6 +81,13 @@ static bool turn(struct mock *m, void *arg)
     return quitting;
 }
 
+static int refused(struct mock *m, const struct clan_error *e)
+{
+    printf("refused %s: %s (%s)\n", e->what, e->why, e->remedy);
+    mock_close(m);
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
     struct clan_setting settings[8];
@@ -120,15 +127,13 @@ int main(int argc, char **argv)
     if (fd < 0 || m->program_fds[1] < 0)
         return 71;
     if (mock_create(m, argv[1], &c, &e) != CLAN_OK) {
-        printf("refused %s: %s (%s)\n", e.what, e.why, e.remedy);
-        return 1;
+        return refused(m, &e);
     }
     service = mock_interface(m, CLAN_SERVICE);
     printf("port %u\n", c.service_port);
     clan_io_watch(&m->host, 0, CLAN_IO_READ, on_command, m);
     if (service->start(m->instance, &e) != CLAN_OK) {
-        printf("refused %s: %s (%s)\n", e.what, e.why, e.remedy);
-        return 1;
+        return refused(m, &e);
     }
     while (!mock_run(m, 1000, turn, NULL))
         ;
