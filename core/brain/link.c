@@ -108,6 +108,10 @@ static void on_up(struct brain *b, const clan_link_Up *up)
     }
     if (s->purpose == clan_link_Purpose_PURPOSE_DOOR)
         return; /* DoorHello told of it */
+    if (!b->gossip) { /* somebody was quicker than our own joining: they dial again */
+        session_close(b, s, false);
+        return;
+    }
     if (s->has_machine) {
         peers_session_up(b, s);
         return;

@@ -20,16 +20,17 @@ static void note_own(struct brain *b, const struct stmt *st)
         b->own_admission_seq = st->seq;
 }
 
-/* Our own record is the first one that our identity signed. */
+/* Our own first record stands in our admission; it is the one that our identity signed. */
 static void find_self(struct brain *b, const struct stmt *st)
 {
+    struct stmt_admission a;
     struct stmt_record r;
-    static const uint8_t zero[32];
-    if (st->kind != STMT_RECORD || memcmp(st->author, zero, 32) != 0 || b->own_record_size)
+    struct stmt rec;
+    if (st->kind != STMT_ADMISSION || b->own_record_size || stmt_get_admission(st, &a) != CLAN_OK)
         return;
-    if (stmt_get_record(st, &r) == CLAN_OK && memcmp(r.identity, b->identity, 32) == 0 &&
-        st->raw_size <= STMT_MAX)
-        identity_use_record(b, st->raw, st->raw_size, st->id);
+    if (stmt_parse(a.record, a.record_size, &rec, NULL) == CLAN_OK &&
+        stmt_get_record(&rec, &r) == CLAN_OK && memcmp(r.identity, b->identity, 32) == 0)
+        identity_use_record(b, rec.raw, rec.raw_size, rec.id);
 }
 
 static void on_stored(void *arg, const uint8_t *raw, size_t size)
