@@ -15,18 +15,21 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <qrencode.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define SMALL_USES    5 /* what one admin may sign alone (SECURITY A4) */
-#define SMALL_SECONDS 86400
-#define USES_MAX      1000
-#define EXPIRES_MAX   (366 * 86400)
-#define ISSUED_MAX    (512 * 1024)
-#define QR_MARGIN     2
+#define SMALL_USES        5 /* what one admin may sign alone (SECURITY A4) */
+#define SMALL_SECONDS     86400
+#define USES_MAX          1000
+#define EXPIRES_MAX       (366 * 86400)
+#define ISSUED_MAX        (512 * 1024)
+#define ENDPOINTS_WAIT_MS 5000
+#define ENDPOINTS_POLL_MS 100
+#define QR_MARGIN         2
 
 struct invite {
     struct cli *c;
@@ -247,6 +250,18 @@ static clan_status open_invite(struct invite *v)
     return st == CLAN_OK ? session_context(v->c, v->api, &v->x) : st;
 }
 
+/* A clan that was started a moment ago learns its addresses within a second or two. */
+static clan_status wait_endpoints(struct invite *v)
+{
+    clan_status st = CLAN_OK;
+    uint64_t end = clock_mono_ms() + ENDPOINTS_WAIT_MS;
+    while (st == CLAN_OK && v->x.endpoints_count == 0 && clock_mono_ms() < end) {
+        poll(NULL, 0, ENDPOINTS_POLL_MS);
+        st = session_context(v->c, v->api, &v->x);
+    }
+    return st;
+}
+
 static void close_invite(struct invite *v)
 {
     adminring_close(&v->ring);
@@ -284,6 +299,8 @@ clan_status cmd_invite(struct cli *c)
         st = open_invite(v);
     if (st == CLAN_OK)
         st = adminring_open(c, &v->x, admins_needed(v), &v->ring);
+    if (st == CLAN_OK)
+        st = wait_endpoints(v);
     if (st == CLAN_OK)
         st = choose_endpoints(v);
     if (st == CLAN_OK)

@@ -72,7 +72,7 @@ static void machine_row(struct cli *c, struct out_table *t, const clan_api_Machi
     const char *shape = out_shape(c, word, &colour);
     snprintf(name, sizeof name, "%s %s", shape, m->name);
     path[0] = traffic[0] = 0;
-    if (m->connected) {
+    if (m->connected && !m->self) {
         snprintf(path, sizeof path, "%s", m->path);
         snprintf(traffic, sizeof traffic, "%s, in %s, out %s", out_rtt(m->rtt_us, rtt),
             out_bytes(m->rx_bytes, rx), out_bytes(m->tx_bytes, tx));
