@@ -84,7 +84,10 @@ void sock_for_purpose(int fd, clan_link_Purpose purpose)
 
 void sock_set_notsent(int fd, uint32_t bytes)
 {
-    set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)bytes);
+    int value = (int)bytes;
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, sizeof value) != 0)
+        set_int(
+            fd, SOL_SOCKET, SO_SNDBUF, value / 2); /* AF_UNIX: all is unsent; the kernel doubles */
 }
 
 bool sock_acked(int fd, uint64_t *ret_bytes, bool *ret_backlog)

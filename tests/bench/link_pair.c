@@ -8,7 +8,7 @@ static void pings(const char *name, const char *address)
 {
     char shell[512];
     snprintf(shell, sizeof shell,
-        "ping -c 500 -i 0.004 %s | sed -n 's/.*time=\\([0-9.]*\\).*/\\1/p' | sort -n | "
+        "ping -c 300 -i 0.01 %s | sed -n 's/.*time=\\([0-9.]*\\).*/\\1/p' | sort -n | "
         "awk '{t[NR]=$1} END {print \"%s: p50\", t[int(NR/2)], \"p99\", t[int(NR*0.99)], \"ms\"}'",
         address, name);
     lab_try(0, shell);

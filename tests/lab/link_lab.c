@@ -309,6 +309,10 @@ uint32_t lab_live(int end, bool control)
 {
     lab_require(ask_stats(end, clan_link_FromLink_peer_stats_tag));
     clan_link_PeerStats st = lab[end].got.m.peer_stats;
+    if (getenv("LAB_TRACE"))
+        fprintf(stderr, "end %d: rate %llu queued %u rtt %u dropped %llu\n", end,
+            (unsigned long long)st.rate_bps, st.queued_bytes, st.rtt_us,
+            (unsigned long long)st.dropped);
     lab_require(lab_wait(end, clan_link_FromLink_counters_tag, 2000));
     return control ? st.control_session : st.link_session;
 }

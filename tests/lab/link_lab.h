@@ -61,6 +61,17 @@ uint32_t lab_accept(int end, int fd, const uint8_t *remote);
 /* Both ends of a new session up; returns end `from`'s number. */
 uint32_t lab_session(int from, clan_link_Purpose purpose);
 
+/* What a relay between two AF_UNIX streams saw. */
+struct lab_relay {
+    pid_t pid;
+    volatile uint64_t frames[3]; /* by type, both directions */
+    volatile uint64_t longest;   /* frame since it was set to 0 */
+    volatile uint64_t bytes;
+};
+/* A new link session through a relay of that rate (bytes/s, 0: as fast as it goes). */
+struct lab_relay *lab_relay(int from, uint64_t rate);
+void lab_relay_end(struct lab_relay *r);
+
 uint64_t lab_counter(int end, int which);
 uint32_t lab_live(int end, bool control); /* session number of the peer, 0: none */
 

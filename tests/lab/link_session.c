@@ -12,13 +12,18 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define LINK    clan_link_Purpose_PURPOSE_LINK
 #define CONTROL clan_link_Purpose_PURPOSE_CONTROL
+#define FLOWS   4
 #define DOOR    clan_link_Purpose_PURPOSE_DOOR
 
 static const uint8_t preface_link[24] = {'c', 'l', 'a', 'n', 1, LINK_KIND_LINK};
@@ -466,6 +471,86 @@ static void a_dead_path(void)
     lab_require(ping(3) == 0);
 }
 
+/* With the short rekey time of the test build: keys change under traffic, nothing is lost. */
+static void keys_change(void)
+{
+    char shell[200];
+    struct lab_relay *r = lab_relay(0, 0);
+    uint32_t live = lab_live(0, false);
+    snprintf(shell, sizeof shell, "ping -6 -q -c 200 -i 0.01 -W 2 %s | grep -q ' 0%% packet loss'",
+        lab[1].address);
+    lab_run(0, shell);
+    lab_require(lab_live(0, false) == live);
+    lab_require(r->frames[LINK_FRAME_KEY_A] > 20 && r->frames[LINK_FRAME_KEY_B] > 20);
+    lab_require(lab_counter(0, LINK_COUNT_SEAL_FAILED) == 0);
+    lab_session(0, LINK);
+    lab_relay_end(r);
+}
+
+/* One TCP flow from end 0 to end 1, until both processes are killed. */
+static void start_flow(pid_t ret_pids[2], int number)
+{
+    struct sockaddr_in6 a = {
+        .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)(7200 + number))};
+    static uint8_t bytes[65536];
+    memcpy(&a.sin6_addr, lab[1].ip6, 16);
+    for (int i = 1; i >= 0; i--) {
+        lab_require(setns(lab[i].ns, CLONE_NEWNET) == 0);
+        int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (i == 1)
+            lab_require(bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 1) == 0);
+        ret_pids[i] = fork();
+        lab_require(ret_pids[i] >= 0);
+        if (ret_pids[i] == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            if (i == 1 && (fd = accept(fd, NULL, NULL)) >= 0)
+                while (read(fd, bytes, sizeof bytes) > 0)
+                    ;
+            else if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
+                while (write(fd, bytes, sizeof bytes) > 0)
+                    ;
+            _exit(0);
+        }
+        close(fd);
+    }
+}
+
+static void end_flow(const pid_t pids[2])
+{
+    for (int i = 0; i < 2; i++) {
+        kill(pids[i], SIGKILL);
+        waitpid(pids[i], NULL, 0);
+    }
+}
+
+/* 8 Mbit/s: super-packets are cut to single ones, and a ping does not stand behind them. */
+static void a_slow_path(void)
+{
+    char shell[300];
+    pid_t flows[FLOWS][2];
+    struct lab_relay *r = lab_relay(0, 1000000);
+    for (int i = 0; i < FLOWS; i++) /* one alone would not fill the buffers of so short a path */
+        start_flow(flows[i], i);
+    uint64_t until = clock_mono_ms() + 10000;
+    while (r->bytes < 2000000)
+        lab_require(clock_mono_ms() < until && usleep(10000) == 0);
+    r->longest = 0;
+    snprintf(shell, sizeof shell,
+        "ping -6 -c 40 -i 0.05 -W 3 %s | sed -n 's/.*time=\\([0-9]*\\).*/\\1/p' | sort -n | "
+        "awk '{t[NR] = $1} END {exit !(NR >= 36 && t[20] < 150)}'",
+        lab[1].address);
+    lab_run(0, shell);
+    lab_require(r->bytes > 3500000); /* it was busy all the time */
+    for (int i = 0; i < FLOWS; i++)
+        end_flow(flows[i]);
+    lab_live(0, false);
+    if (r->longest >= 1600)
+        fprintf(stderr, "frames of %d bytes\n", (int)r->longest);
+    lab_require(r->longest < 1600);
+    lab_session(0, LINK);
+    lab_relay_end(r);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -485,6 +570,8 @@ int main(int argc, char **argv)
         {"doors", doors},
         {"core restarts", core_restarts},
         {"a line of handshakes", a_line_of_handshakes},
+        {"a slow path", a_slow_path},
+        {"keys change", keys_change},
         {"a dead path", a_dead_path},
     };
     if (argc < 2) {
