@@ -37,8 +37,9 @@ struct session {
     uint8_t peer_static[32];
     uint8_t remote[16];
     uint64_t since_ms;
-    struct joiner *joiner; /* a door session that we dialed */
-    uint8_t invite_id[16]; /* a door session that we answer */
+    struct joiner *joiner;      /* a door session that we dialed */
+    uint8_t invite_id[16];      /* a door session that we answer */
+    clan_link_DoorHello *hello; /* its caller's words, until the session is up; owned */
     uint64_t ping_nonce, ping_sent_us;
     struct client *ping_client; /* waits for the pong */
 };

@@ -9,6 +9,7 @@
 #include <pb_decode.h>
 #include <pb_encode.h>
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -76,6 +77,8 @@ bool session_send(struct brain *b, uint32_t id, const clan_peer_PeerMsg *msg)
 static void session_ended(struct brain *b, struct session *s, clan_link_Reason reason)
 {
     struct session copy = *s;
+    free(s->hello);
+    s->hello = NULL;
     if (copy.gossiping && b->gossip)
         gossip_down(b->gossip, copy.id);
     s->id = 0;
@@ -106,8 +109,13 @@ static void on_up(struct brain *b, const clan_link_Up *up)
         joiner_up(b, s);
         return;
     }
-    if (s->purpose == clan_link_Purpose_PURPOSE_DOOR)
-        return; /* DoorHello told of it */
+    if (s->purpose == clan_link_Purpose_PURPOSE_DOOR) {
+        if (s->hello && b->bound)
+            doors_hello(b, s, s->hello);
+        free(s->hello);
+        s->hello = NULL;
+        return;
+    }
     if (!b->gossip) { /* somebody was quicker than our own joining: they dial again */
         session_close(b, s, false);
         return;
@@ -177,8 +185,9 @@ static void on_message(void *arg, const uint8_t *data, size_t size, int *fds, si
         break;
     case clan_link_FromLink_door_hello_tag:
         s = session_find(b, m->m.door_hello.session);
-        if (s && b->bound)
-            doors_hello(b, s, &m->m.door_hello);
+        /* answered when the session is up: before, link does not send */
+        if (s && b->bound && !s->hello && (s->hello = malloc(sizeof *s->hello)))
+            *s->hello = m->m.door_hello;
         break;
     case clan_link_FromLink_want_tag:
         peers_want(b, m->m.want.address);

@@ -80,7 +80,13 @@ clan_status spread_publish(struct brain *b, const void *raw, size_t size, struct
 
 static bool op_send(void *arg, uint32_t session, const clan_peer_PeerMsg *msg)
 {
-    return session_send(arg, session, msg);
+    static clan_peer_PeerMsg head;
+    if (msg->which_m != clan_peer_PeerMsg_head_tag)
+        return session_send(arg, session, msg);
+    head.which_m = msg->which_m;
+    head.m.head = msg->m.head;
+    head.m.head.wall = clock_wall_s(); /* gossip knows no clock */
+    return session_send(arg, session, &head);
 }
 
 static bool op_store(void *arg, const uint8_t *raw, size_t size, const struct member_effect *effect)

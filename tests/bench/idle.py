@@ -23,7 +23,7 @@ def main():
     with L.Lab() as lab:
         nas, laptop = lab.machine("nas"), lab.machine("laptop")
         L.up(nas)
-        L.join(laptop, L.invite(nas), L.words(nas))
+        L.admit(nas, laptop)
         nas.clan("enable", "files", "--on", "nas", "--yes")
         L.wait_for(lambda: laptop.curl("http://files.home.clan/", check=False).returncode == 0, what="files")
         nas.ping("laptop")

@@ -50,7 +50,7 @@ def cpu_seconds(*machines):
 
 def clan_path(lab, a, b):
     L.up(a)
-    L.join(b, L.invite(a), L.words(a))
+    L.admit(a, b)
     a.ping(b.name)
     for m in (a, b):  # the firewall is closed by default; iperf3 is no service of the clan
         table = re.search(r"table inet (clan\w+)", m.sh("nft list tables").stdout).group(1)

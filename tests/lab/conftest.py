@@ -10,7 +10,7 @@ import lab as lab_module
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
-    if call.when == "call" and outcome.get_result().failed:
+    if outcome.get_result().failed:
         item.lab_failed = True
 
 
@@ -33,6 +33,7 @@ def three(lab):
     nas, laptop, phone = lab.machine("nas"), lab.machine("laptop"), lab.machine("phone")
     lab_module.up(nas)
     link, words = lab_module.invite(nas, "--uses", "2"), lab_module.words(nas)
-    lab_module.join(laptop, link, words)
-    lab_module.join(phone, link, words)
+    for m in (laptop, phone):
+        lab_module.join(m, link, words)
+        lab_module.rename(nas, m)
     return nas, laptop, phone

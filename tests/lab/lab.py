@@ -321,5 +321,16 @@ def words(m):
     return m.json("status")[-1]["words"]
 
 
+def admit(admin, m, *args):
+    """m joins by a link of its own, under its own name."""
+    join(m, invite(admin, "--for", m.name, *args), words(admin))
+    return m
+
+
+def rename(admin, m):
+    """The admins name who came by a link for several."""
+    admin.clan("machines", "rename", m.json("status")[-1]["machine"], m.name, "--yes")
+
+
 def join(m, link, fingerprint, *args, check=True):
     return m.clan("join", "-", "--yes", "--fingerprint", fingerprint, *args, input=link + "\n", check=check)

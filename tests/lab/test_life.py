@@ -14,7 +14,7 @@ URL = "http://files.home.clan/"
 def sharing(lab):
     nas, laptop = lab.machine("nas"), lab.machine("laptop")
     L.up(nas)
-    L.join(laptop, L.invite(nas), L.words(nas))
+    L.admit(nas, laptop)
     nas.clan("enable", "files", "--on", "nas", "--yes")
     L.wait_for(lambda: laptop.curl(URL, check=False).returncode == 0, what="files")
     laptop.sh(f"head -c 300000000 /dev/urandom > {laptop.dir}/home/big && curl -gsS --fail -T {laptop.dir}/home/big {URL}big")

@@ -23,7 +23,7 @@ def test_joining_while_admin_and_keeper_are_off(lab):
     nas, laptop, phone = lab.machine("nas"), lab.machine("laptop"), lab.machine("phone")
     L.up(nas)
     words = L.words(nas)
-    L.join(laptop, L.invite(nas), words)
+    L.admit(nas, laptop)
     enable(nas, "files", "open", "laptop", "all,provisional")
     enable(nas, "files", "closed", "laptop", "all")
     copy_admin_key(nas, laptop)
@@ -91,7 +91,7 @@ def test_removed_machine_as_a_door(lab):
     nas, laptop, guest = lab.machine("nas"), lab.machine("laptop"), lab.machine("guest")
     L.up(nas)
     words = L.words(nas)
-    L.join(laptop, L.invite(nas), words)
+    L.admit(nas, laptop)
     old = L.invite(nas)
     L.wait_for(lambda: len(laptop.json("invite", "list")[-1]["invitations"]) == 2, what="the invitation")
     laptop.unplug()
@@ -119,7 +119,7 @@ def test_admitted_while_another_slept(lab):
         L.join(m, link, words)
     sleeper.off()
     late = lab.machine("late")
-    L.join(late, L.invite(nas), words)
+    L.admit(nas, late)
     for m in (laptop, desk):
         L.wait_for(lambda m=m: any(x["standing"] == "member" and not x["self"] and x["id"] == late.json("status")[-1]["machine_id"]
                                    for o in m.json("machines") for x in o["machines"]), what="late at the others")

@@ -11,7 +11,7 @@ import lab as L
 def nas_and_laptop(lab):
     nas, laptop = lab.machine("nas"), lab.machine("laptop")
     L.up(nas)
-    L.join(laptop, L.invite(nas), L.words(nas))
+    L.admit(nas, laptop)
     nas.ping("laptop")
     return nas, laptop
 
