@@ -104,14 +104,15 @@ struct lab_relay *lab_relay(int from, uint64_t rate)
     lab_require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, b) == 0);
     setsockopt(a[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     setsockopt(b[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
-    r->pid = fork();
-    if (r->pid == 0) {
+    pid_t pid = fork();
+    if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         close(a[0]);
         close(b[0]);
         relay_main(r, a[1], b[1], rate);
     }
-    lab_require(r->pid > 0);
+    lab_require(pid > 0);
+    r->pid = pid; /* by the parent alone: this memory is shared */
     close(a[1]);
     close(b[1]);
     lab_accept(!from, b[0], NULL);
