@@ -33,7 +33,8 @@ static const struct cli_option key_options[] = {KEY_OPTION, END};
 static const struct cli_option join_options[] = {
     {"fingerprint", "WORDS", "the clan's six words, compared before anything is contacted", 0,
         false},
-    {"as", "NAME", "what the clan is called here", 0, false}, END};
+    {"as", "NAME", "what the clan is called here", 0, false},
+    {"wait", "TIME", "how long to wait for the confirmation (5s)", 0, false}, END};
 static const struct cli_option machines_options[] = {
     {"words", NULL, "the six words of each machine", 0, false}, END};
 static const struct cli_option enable_options[] = {

@@ -15,8 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define JOIN_IDLE_MS 60000
-#define JOIN_WAIT_MS 5000 /* for the confirmation, after the admission */
+#define JOIN_IDLE_MS  60000
+#define JOIN_WAIT_MAX 120
+#define JOIN_WAIT_MS  5000 /* for the confirmation, after the admission */
 
 struct join {
     struct cli *c;
@@ -28,7 +29,8 @@ struct join {
     bool got_facts;
     clan_api_Joined joined;
     bool got_joined;
-    bool known; /* the six words were given in advance */
+    uint32_t wait_ms; /* for the confirmation */
+    bool known;       /* the six words were given in advance */
     uint64_t began_ms, ended_ms;
 };
 
@@ -73,7 +75,7 @@ static clan_status check_fingerprint(struct join *j)
     normal_words(want, a);
     normal_words(given, b);
     if (!b[0] || sodium_memcmp(a, b, sizeof a) != 0) {
-        err_set(&c->e, CLAN_E_AUTH, "the link is for another clan than the six words say");
+        err_set(&c->e, CLAN_E_AUTH, "the fingerprint does not fit: the link is for another clan");
         err_why(&c->e, "the link's clan has the words %s", want);
         err_remedy(&c->e,
             "ask the inviter for the link and the words again, by another way than the link "
@@ -225,26 +227,36 @@ static clan_status choose_petname(struct join *j)
     return CLAN_OK;
 }
 
+static void fact(struct cli *c, const char *label, const char *text)
+{
+    char first[32];
+    if (c->json || c->quiet)
+        return;
+    snprintf(first, sizeof first, "  %-14s ", label);
+    out_fold(c->err, c->err_tty ? c->width : 0, first, 17, text);
+}
+
 /* Question 2: only facts of verified statements. */
 static clan_status ask_joining(struct join *j)
 {
     struct cli *c = j->c;
     const clan_api_JoinFacts *f = &j->facts;
-    char words[KEYS_WORDS_MAX], expires[48];
+    char words[KEYS_WORDS_MAX], expires[48], inviter[160], may[200];
     keys_words("clan", j->link.clan_id, j->link.clan_id, words);
     out_note(c, "\n%sJoin the clan %s?%s", c->err_tty ? out_on(c, OUT_BOLD) : "", f->clan,
         c->err_tty ? out_off(c) : "");
-    out_note(c, "  its six words: %s", words);
-    out_note(c, "  invited by:    %s (%s)", f->inviter, f->inviter_words);
-    out_note(c, "  asked through: %s", f->door[0] ? f->door : "a machine of the clan");
+    snprintf(inviter, sizeof inviter, "%s (%s)", f->inviter, f->inviter_words);
+    snprintf(may, sizeof may, "reach what this machine shares with the clan; %s.", consent_words());
+    fact(c, "its six words:", words);
+    fact(c, "invited by:", inviter);
+    fact(c, "asked through:", f->door[0] ? f->door : "a machine of the clan");
     if (f->for_name[0])
-        out_note(c, "  your name:     %s", f->for_name);
-    out_note(c, "  good until:    %s", out_time(f->expires, expires));
+        fact(c, "your name:", f->for_name);
+    fact(c, "good until:", out_time(f->expires, expires));
     if (strcmp(j->petname, f->clan) != 0)
-        out_note(c, "  here called:   %s", j->petname);
-    out_note(
-        c, "  It may:        reach what this machine shares with the clan; %s.", consent_words());
-    out_note(c, "  It never may:  read your files, act as you, or allow itself more.");
+        fact(c, "here called:", j->petname);
+    fact(c, "It may:", may);
+    fact(c, "It never may:", "read your files, act as you, or allow itself more.");
     if (!c->yes)
         out_note(c, "Compare the words with those on the inviter's screen.");
     return ask_go_on(c, "Join?");
@@ -257,10 +269,10 @@ static clan_status join_yes(struct join *j)
     clan_assert(req);
     req->which_m = clan_api_Request_join_yes_tag;
     memcpy(req->m.join_yes.petname, j->petname, sizeof j->petname);
-    req->m.join_yes.wait_ms = JOIN_WAIT_MS;
+    req->m.join_yes.wait_ms = j->wait_ms;
     req->m.join_yes.known_fingerprint = j->known;
     j->began_ms = clock_mono_ms();
-    clan_status st = session_call(c, j->api, req, JOIN_IDLE_MS, take, j);
+    clan_status st = session_call(c, j->api, req, JOIN_IDLE_MS + (int)j->wait_ms, take, j);
     free(req);
     if (st == CLAN_OK && !j->got_joined)
         st = err_set(&c->e, CLAN_E_PROTO, "Clan did not say how the joining ended");
@@ -295,12 +307,30 @@ static void print_joined(struct join *j)
     out_note(c, "Next: `clan status`, `clan services`");
 }
 
+static clan_status read_wait(struct join *j)
+{
+    const char *text = cli_opt(j->c, "wait");
+    uint64_t seconds;
+    j->wait_ms = JOIN_WAIT_MS;
+    if (!text)
+        return CLAN_OK;
+    if (!cli_duration(text, &seconds) || seconds > JOIN_WAIT_MAX) {
+        err_set(&j->c->e, CLAN_E_INVAL, "--wait %s is not what it takes", text);
+        err_why(&j->c->e, "it takes a time like 5s or 1m, at most %d s", JOIN_WAIT_MAX);
+        return CLAN_E_INVAL;
+    }
+    j->wait_ms = (uint32_t)seconds * 1000;
+    return CLAN_OK;
+}
+
 clan_status cmd_join(struct cli *c)
 {
     struct join *j = calloc(1, sizeof *j);
     clan_assert(j);
     j->c = c;
-    clan_status st = read_link(j);
+    clan_status st = read_wait(j);
+    if (st == CLAN_OK)
+        st = read_link(j);
     if (st == CLAN_OK)
         st = check_fingerprint(j);
     if (st == CLAN_OK)

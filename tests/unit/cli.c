@@ -792,6 +792,7 @@ static void join_refusals(void **state)
     assert_int_equal(
         run_with(link_text, "join - --yes --fingerprint one-two-three-four-five-six"), 5);
     assert_has(err, "another clan");
+    assert_int_equal(run_with(link_text, "join - --wait 10m"), 2);
     assert_int_equal(run_with(link_text, "join - --yes --fingerprint ="), 5);
     assert_int_equal(fake.connections, 0); /* nothing was contacted in any of them */
 
