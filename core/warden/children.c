@@ -541,6 +541,9 @@ clan_status children_cgroups(struct warden *w, struct clan_error *e)
         s = err_errno(e, CLAN_E_NOSYS, "cannot make the cgroup %s", path);
     if (s == CLAN_OK && (w->cgroup_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
         s = err_errno(e, CLAN_E_NOSYS, "cannot open the cgroup %s", path);
+    if (s != CLAN_OK && e->remedy[0] == 0)
+        err_remedy(e, "run it where that may be made (systemd: Delegate=yes), or allow less in "
+                      "machine.yaml: sandbox: {weaker: [cgroup]}");
     if (s != CLAN_OK)
         return w->have_grants && (w->grants.weaker & SANDBOX_WEAKER_CGROUP) ? CLAN_OK : s;
     cgroup_clean(w);

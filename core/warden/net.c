@@ -314,9 +314,15 @@ unsigned net_local(struct warden *w, struct ward_local_addrs *ret)
     struct net_request r;
     struct clan_error e = CLAN_ERROR_INIT;
     struct local_walk walk = {w, ret};
-    request_begin(&r, RTM_GETADDR, 0, sizeof(struct ifaddrmsg));
-    ret->count = 0;
-    if (request_run(&r, local_one, &walk, &e, "read this machine's addresses") != CLAN_OK)
+    clan_status s = CLAN_E_AGAIN;
+    for (unsigned tries = 0; s != CLAN_OK && tries < 3;
+         tries++) { /* EINTR: they changed meanwhile */
+        request_begin(&r, RTM_GETADDR, 0, sizeof(struct ifaddrmsg));
+        memset(ret->addrs, 0, sizeof ret->addrs);
+        ret->count = 0;
+        s = request_run(&r, local_one, &walk, &e, "read this machine's addresses");
+    }
+    if (s != CLAN_OK)
         logs_error(NULL, "addresses", &e);
     return ret->count;
 }

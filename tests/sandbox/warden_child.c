@@ -75,6 +75,19 @@ static void relay(int to)
         send(to, text, strlen(text), MSG_NOSIGNAL); /* who asked may have gone */
 }
 
+/* What a core starts with: its seed, and whether an earlier life left something in its directory.
+ */
+static void inventory(void)
+{
+    char text[64], seed[33];
+    int kept = openat(6, "kept", O_RDONLY);
+    snprintf(text, sizeof text, "2seed %zd bytes, state %s", pread(5, seed, sizeof seed, 0),
+        kept >= 0 ? "kept" : "empty");
+    if (kept < 0 && openat(6, "kept", O_CREAT | O_WRONLY, 0600) < 0)
+        strcpy(text, "0state cannot be written");
+    say(text);
+}
+
 static void core(int bound)
 {
     static char line[8192];
@@ -141,7 +154,7 @@ int main(int argc, char **argv)
     (void)argc;
     say("2a child began");
     if (strcmp(argv[0], "clan-core") == 0)
-        signal(SIGTERM, on_term);
+        signal(SIGTERM, on_term), inventory();
     if (strcmp(argv[0], "clan-core") == 0)
         core(strcmp(argv[1], "-") != 0);
     if (strcmp(argv[0], "clan-host") == 0)
