@@ -318,7 +318,7 @@ static void run(unsigned machines, unsigned steps)
 
 int main(int argc, char **argv)
 {
-    unsigned machines = 0, steps = 0, seconds = 8;
+    unsigned machines = 0, steps = 0, seconds = 6;
     bool one = false;
     for (int i = 1; i + 1 < argc; i += 2) {
         unsigned v = (unsigned)strtoul(argv[i + 1], NULL, 10);

@@ -472,6 +472,13 @@ static void test_removed_door(void **state)
     struct fx_stmt a = fx_admission(&c->f, &c->bob, &open, &eve, FX_NOW - 1000);
     OK(give(c, a));
     IS(&eve, UNKNOWN);
+    /* nor does it push out who came by a link that it knows */
+    struct fx_machine late;
+    fx_machine(&c->f, &late);
+    OK(give(c, fx_admission(&c->f, &c->bob, &used, &late, FX_NOW - 1000)));
+    IS(&late, UNKNOWN);
+    IS(&carl, CONFIRMED);
+    assert_false(alarmed(c->m, MEMBER_ALARM_SHARED_LINK));
     assert_null(member_find_key(c->m, KEY_CONTROL, c->bob.control, false));
     assert_non_null(member_find_key(c->m, KEY_CONTROL, c->bob.control, true));
     OK(give(c, fx_receipt(&c->f, NULL, 1, &open, &eve, &a, 0, 1)));
