@@ -219,8 +219,9 @@ ip link set lo up""",
         return found
 
     def _descends(self, pid):
+        roots = {self.holder.pid, self.daemon.pid if self.daemon else 0}
         while pid > 1:
-            if pid == self.holder.pid:
+            if pid in roots:
                 return True
             try:
                 pid = int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1])
