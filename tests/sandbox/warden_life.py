@@ -48,7 +48,7 @@ class Lab:
         self.cland = cland
         self.dir = tempfile.mkdtemp(prefix="clan-warden-")
         os.chmod(self.dir, 0o755)
-        self.cgroup = "clan-test-%d" % os.getpid()
+        self.cgroup = "clan-test-%d" % time.monotonic_ns()
         for name in ("libexec", "plugins", "run", "state"):
             os.mkdir(os.path.join(self.dir, name), 0o755)
         for name in ("core", "link", "resolver", "keeper", "host"):
