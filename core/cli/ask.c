@@ -126,7 +126,7 @@ const char *out_ago(int64_t seconds, char ret[48])
             return ret;
         }
     }
-    snprintf(ret, 48, "now");
+    snprintf(ret, 48, "a moment ago");
     return ret;
 }
 

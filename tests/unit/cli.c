@@ -644,6 +644,11 @@ static void enable_signs_a_version(void **state)
     assert_int_equal(run("enable files --on nas --dry-run"), 0);
     assert_int_equal(fake.submitted_count, 0);
     assert_int_equal(run("enable files --on nowhere --yes"), 2);
+    /* a machine named by its invitation is written into machines: along with the service */
+    assert_int_equal(run("enable files --on laptop --allow nas --dry-run"), 0);
+    assert_has(out, "{name: laptop}");
+    assert_has(out, "+version: 3");
+    assert_int_equal(run("enable files --on nas --allow m-q5kd7mza --dry-run"), 2); /* a guest */
     assert_int_equal(run("enable files --on nas --yes"), 0);
     assert_has(out, "http://files.home.clan/");
     assert_has(err, "acknowledged by 2 of 3; not yet: laptop is off");
