@@ -184,14 +184,12 @@ void api_ping(struct brain *b, struct client *c, const char *machine)
         ping_answer(b, c, m, NULL, 0);
         return;
     }
-    static clan_peer_PeerMsg msg;
-    memset(&msg, 0, sizeof msg);
-    msg.which_m = clan_peer_PeerMsg_ping_tag;
+    clan_peer_PeerMsg *msg = peer_blank(clan_peer_PeerMsg_ping_tag);
     randombytes_buf(&s->ping_nonce, sizeof s->ping_nonce);
-    msg.m.ping.nonce = s->ping_nonce;
+    msg->m.ping.nonce = s->ping_nonce;
     s->ping_sent_us = clock_mono_ns() / 1000;
     s->ping_client = c;
-    session_send(b, s->id, &msg);
+    session_send(b, s->id, msg);
 }
 
 void api_pong(struct brain *b, struct session *s, const clan_peer_Pong *pong)

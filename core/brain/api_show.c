@@ -82,13 +82,10 @@ void api_status(struct brain *b, struct client *c)
 
 static void ask_stats(struct brain *b)
 {
-    static clan_link_ToLink m;
     if (brain_now() - b->stats_asked_ms < 1000)
         return;
     b->stats_asked_ms = brain_now();
-    memset(&m, 0, sizeof m);
-    m.which_m = clan_link_ToLink_ask_stats_tag;
-    link_send(b, &m, NULL, 0);
+    link_send(b, link_blank(clan_link_ToLink_ask_stats_tag), NULL, 0);
 }
 
 static void machine_tags(struct brain *b, const uint8_t id[32], clan_api_Machine *m)

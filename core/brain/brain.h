@@ -232,6 +232,10 @@ void ward_simple(struct brain *b, uint32_t id, ward_answer_fn *fn, void *arg);
 /* link.c */
 void link_open(struct brain *b, int fd, uint32_t child);
 void link_send(struct brain *b, const clan_link_ToLink *m, const int *fds, size_t fd_count);
+/* One message to fill and send: the big ones are not kept in many places.  Valid until the next
+ * call. */
+clan_link_ToLink *link_blank(pb_size_t which);
+clan_peer_PeerMsg *peer_blank(pb_size_t which);
 void link_send_keys(struct brain *b);
 void link_send_tun(struct brain *b);
 struct session *session_new(struct brain *b);

@@ -10,7 +10,6 @@
 /* A door answers as long as the statement is there: also with "expired", "used up", "withdrawn". */
 void doors_reconcile(struct brain *b)
 {
-    static clan_link_ToLink m;
     static uint8_t sent[MEMBER_INVITES_MAX][16];
     static size_t sent_count;
     static struct chan *told;
@@ -28,23 +27,20 @@ void doors_reconcile(struct brain *b)
         if (known || sent_count == MEMBER_INVITES_MAX)
             continue;
         memcpy(sent[sent_count++], inv->id, 16);
-        memset(&m, 0, sizeof m);
-        m.which_m = clan_link_ToLink_invite_tag;
-        memcpy(m.m.invite.id, inv->id, 16);
-        keys_invite_psk(b->clan_id, inv->body.public_key, m.m.invite.psk);
-        link_send(b, &m, NULL, 0);
-        sodium_memzero(&m, sizeof m);
+        clan_link_ToLink *m = link_blank(clan_link_ToLink_invite_tag);
+        memcpy(m->m.invite.id, inv->id, 16);
+        keys_invite_psk(b->clan_id, inv->body.public_key, m->m.invite.psk);
+        link_send(b, m, NULL, 0);
+        sodium_memzero(m->m.invite.psk, sizeof m->m.invite.psk);
     }
 }
 
 static void answer(struct brain *b, struct session *s, const struct clan_error *e)
 {
-    static clan_peer_PeerMsg m;
-    memset(&m, 0, sizeof m);
-    m.which_m = clan_peer_PeerMsg_door_answer_tag;
-    m.m.door_answer.has_error = true;
-    wire_from_error(&m.m.door_answer.error, e);
-    session_send(b, s->id, &m);
+    clan_peer_PeerMsg *m = peer_blank(clan_peer_PeerMsg_door_answer_tag);
+    m->m.door_answer.has_error = true;
+    wire_from_error(&m->m.door_answer.error, e);
+    session_send(b, s->id, m);
 }
 
 static clan_status admit(struct brain *b, const clan_link_DoorHello *m, struct clan_error *e)

@@ -262,7 +262,6 @@ void joiner_fill_stream(struct joiner *j, struct session *s, clan_link_Stream *s
 void joiner_need_payload(struct brain *b, struct session *s, const uint8_t hash[64])
 {
     struct joiner *j = s->joiner;
-    static clan_link_ToLink m;
     uint8_t text[KEYS_PROOF_MAX], proof[64];
     unsigned n;
     size_t size;
@@ -272,16 +271,15 @@ void joiner_need_payload(struct brain *b, struct session *s, const uint8_t hash[
         n = keys_join_proof(
             j->link.clan_id, j->id, b->own_record, (uint32_t)b->own_record_size, text);
     crypto_sign_detached(proof, NULL, text, n, j->secret);
-    memset(&m, 0, sizeof m);
-    m.which_m = clan_link_ToLink_payload_tag;
-    m.m.payload.session = s->id;
+    clan_link_ToLink *m = link_blank(clan_link_ToLink_payload_tag);
+    m->m.payload.session = s->id;
     bool join = j->phase == PHASE_JOIN;
     if (join_payload(join ? JOIN_MODE_JOIN : JOIN_MODE_FETCH, proof, join ? b->own_record : NULL,
-            join ? b->own_record_size : 0, m.m.payload.data.bytes, sizeof m.m.payload.data.bytes,
+            join ? b->own_record_size : 0, m->m.payload.data.bytes, sizeof m->m.payload.data.bytes,
             &size) != CLAN_OK)
         return;
-    m.m.payload.data.size = (pb_size_t)size;
-    link_send(b, &m, NULL, 0);
+    m->m.payload.data.size = (pb_size_t)size;
+    link_send(b, m, NULL, 0);
 }
 
 void joiner_up(struct brain *b, struct session *s)

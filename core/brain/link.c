@@ -22,11 +22,29 @@ void link_send(struct brain *b, const clan_link_ToLink *m, const int *fds, size_
         log_warn("link does not take messages");
 }
 
-static clan_link_ToLink *blank(pb_size_t which)
+/* What a message other than Send and Payload needs to be zero; the bytes of those two are written
+ * first. */
+#define LINK_SMALL offsetof(clan_link_ToLink, m) + sizeof(clan_link_Peer)
+#define PEER_SMALL offsetof(clan_peer_PeerMsg, m) + sizeof(clan_peer_DoorAnswer)
+static_assert(sizeof(clan_link_Peer) >= sizeof(clan_link_Own), "Own fits into what is zeroed");
+static_assert(
+    sizeof(clan_link_Peer) >= sizeof(clan_link_Stream), "Stream fits into what is zeroed");
+static_assert(sizeof(clan_link_Peer) >= sizeof(clan_link_Keys), "Keys fits into what is zeroed");
+static_assert(sizeof(clan_peer_DoorAnswer) >= sizeof(clan_peer_Service), "Service fits");
+
+clan_link_ToLink *link_blank(pb_size_t which)
 {
-    memset(&link_out, 0, sizeof link_out);
+    memset(&link_out, 0, LINK_SMALL);
     link_out.which_m = which;
     return &link_out;
+}
+
+clan_peer_PeerMsg *peer_blank(pb_size_t which)
+{
+    static clan_peer_PeerMsg peer_out;
+    memset(&peer_out, 0, PEER_SMALL);
+    peer_out.which_m = which;
+    return &peer_out;
 }
 
 /* ---- sessions ---- */
@@ -57,7 +75,7 @@ struct session *session_new(struct brain *b)
 
 void session_close(struct brain *b, struct session *s, bool after_flush)
 {
-    clan_link_ToLink *m = blank(clan_link_ToLink_close_tag);
+    clan_link_ToLink *m = link_blank(clan_link_ToLink_close_tag);
     m->m.close.session = s->id;
     m->m.close.after_flush = after_flush;
     link_send(b, m, NULL, 0);
@@ -65,7 +83,7 @@ void session_close(struct brain *b, struct session *s, bool after_flush)
 
 bool session_send(struct brain *b, uint32_t id, const clan_peer_PeerMsg *msg)
 {
-    clan_link_ToLink *m = blank(clan_link_ToLink_send_tag);
+    clan_link_ToLink *m = link_blank(clan_link_ToLink_send_tag);
     pb_ostream_t os = pb_ostream_from_buffer(m->m.send.data.bytes, sizeof m->m.send.data.bytes);
     if (!pb_encode(&os, clan_peer_PeerMsg_fields, msg))
         return false;
@@ -231,7 +249,7 @@ void link_open(struct brain *b, int fd, uint32_t child)
         on_gone(b);
     b->link = chan_open(&b->loop, fd, on_message, on_gone, b);
     b->link_child = child;
-    clan_link_ToLink *m = blank(clan_link_ToLink_hello_tag);
+    clan_link_ToLink *m = link_blank(clan_link_ToLink_hello_tag);
     m->m.hello.incarnation = b->incarnation;
     snprintf(m->m.hello.build, sizeof m->m.hello.build, "%s", BRAIN_BUILD);
     link_send(b, m, NULL, 0);
@@ -241,7 +259,7 @@ void link_open(struct brain *b, int fd, uint32_t child)
         doors_reconcile(b);
         peers_reconcile(b);
     }
-    m = blank(clan_link_ToLink_synced_tag);
+    m = link_blank(clan_link_ToLink_synced_tag);
     link_send(b, m, NULL, 0);
 }
 
@@ -250,7 +268,7 @@ void link_send_keys(struct brain *b)
     if (!b->link || !b->root || sodium_is_zero(b->own_id, 32))
         return;
     uint8_t pub[32];
-    clan_link_ToLink *m = blank(clan_link_ToLink_keys_tag);
+    clan_link_ToLink *m = link_blank(clan_link_ToLink_keys_tag);
     memcpy(m->m.keys.clan_id, b->clan_id, 32);
     memcpy(m->m.keys.machine_id, b->own_id, 32);
     keys_machine_address(b->clan_id, b->own_id, m->m.keys.address);
@@ -258,14 +276,14 @@ void link_send_keys(struct brain *b)
     keys_static(b->root, KEY_CONTROL, 1, m->m.keys.control_secret, pub);
     keys_static(b->root, KEY_DOOR, 1, m->m.keys.door_secret, pub);
     link_send(b, m, NULL, 0);
-    sodium_memzero(m, sizeof *m);
+    sodium_memzero(m, LINK_SMALL);
 }
 
 void link_send_tun(struct brain *b)
 {
     if (!b->link || b->tun_fd < 0 || b->tun_sent)
         return;
-    clan_link_ToLink *m = blank(clan_link_ToLink_tun_tag);
+    clan_link_ToLink *m = link_blank(clan_link_ToLink_tun_tag);
     m->m.tun.mtu = WIRE_MTU;
     m->m.tun.vnet_hdr = (b->tun_flags & WARD_TUN_VNET) != 0;
     link_send(b, m, &b->tun_fd, 1);
@@ -323,7 +341,7 @@ void link_stream(struct brain *b, int fd, const char *remote, const struct diali
         close(fd);
         return;
     }
-    clan_link_ToLink *m = blank(clan_link_ToLink_stream_tag);
+    clan_link_ToLink *m = link_blank(clan_link_ToLink_stream_tag);
     clan_link_Stream *st = &m->m.stream;
     st->session = s->id;
     remote_address(remote, st->remote);
@@ -343,6 +361,6 @@ void link_stream(struct brain *b, int fd, const char *remote, const struct diali
     } else {
         s->id = 0;
     }
-    sodium_memzero(m, sizeof *m);
+    sodium_memzero(m, LINK_SMALL);
     close(fd);
 }

@@ -105,30 +105,27 @@ static bool describe_peer(struct brain *b, const struct member_machine *m, clan_
 
 static void send_peer(struct brain *b, struct peer *p, const struct member_machine *m)
 {
-    static clan_link_ToLink msg;
     uint8_t hash[32];
-    memset(&msg, 0, sizeof msg);
-    msg.which_m = clan_link_ToLink_peer_tag;
-    if (!describe_peer(b, m, &msg.m.peer))
+    clan_link_ToLink *msg = link_blank(clan_link_ToLink_peer_tag);
+    if (!describe_peer(b, m, &msg->m.peer))
         return;
-    crypto_generichash(hash, sizeof hash, (const uint8_t *)&msg.m.peer, sizeof msg.m.peer, NULL, 0);
+    crypto_generichash(
+        hash, sizeof hash, (const uint8_t *)&msg->m.peer, sizeof msg->m.peer, NULL, 0);
     if (!b->link || memcmp(hash, p->sent_hash, sizeof hash) == 0)
         return;
     memcpy(p->sent_hash, hash, sizeof hash);
-    link_send(b, &msg, NULL, 0);
+    link_send(b, msg, NULL, 0);
 }
 
 static void send_gone(struct brain *b, struct peer *p)
 {
-    static clan_link_ToLink msg;
     if (sodium_is_zero(p->sent_hash, 32) || p->closing || !b->link)
         return;
-    memset(&msg, 0, sizeof msg);
-    msg.which_m = clan_link_ToLink_peer_gone_tag;
-    memcpy(msg.m.peer_gone.machine_id, p->id, 32);
+    clan_link_ToLink *msg = link_blank(clan_link_ToLink_peer_gone_tag);
+    memcpy(msg->m.peer_gone.machine_id, p->id, 32);
     p->closing = true;
     memset(p->sent_hash, 0, sizeof p->sent_hash);
-    link_send(b, &msg, NULL, 0);
+    link_send(b, msg, NULL, 0);
 }
 
 void peers_closed(struct brain *b, const uint8_t id[32])

@@ -26,19 +26,18 @@ static const struct clan_config_service *held(struct brain *b, const char *name)
 
 static void send_own(struct brain *b)
 {
-    static clan_link_ToLink m, last;
-    memset(&m, 0, sizeof m);
-    m.which_m = clan_link_ToLink_own_tag;
-    for (unsigned i = 0; i < BRAIN_HOSTS_MAX && m.m.own.service_addresses_count < 64; i++)
-        if (b->hosts[i].used && b->hosts[i].service && b->hosts[i].wanted)
-            memcpy(m.m.own.service_addresses[m.m.own.service_addresses_count++],
-                b->hosts[i].address, 16);
     static struct chan *told;
-    if (told == b->link && memcmp(&m, &last, sizeof m) == 0)
+    static clan_link_Own last;
+    clan_link_ToLink *m = link_blank(clan_link_ToLink_own_tag);
+    clan_link_Own *own = &m->m.own;
+    for (unsigned i = 0; i < BRAIN_HOSTS_MAX && own->service_addresses_count < 64; i++)
+        if (b->hosts[i].used && b->hosts[i].service && b->hosts[i].wanted)
+            memcpy(own->service_addresses[own->service_addresses_count++], b->hosts[i].address, 16);
+    if (told == b->link && memcmp(own, &last, sizeof last) == 0)
         return;
-    last = m;
+    last = *own;
     told = b->link;
-    link_send(b, &m, NULL, 0);
+    link_send(b, m, NULL, 0);
 }
 
 void services_reconcile(struct brain *b)
@@ -110,17 +109,15 @@ static void describe(struct brain *b, const struct clan_config_service *s,
 
 void services_tell(struct brain *b, struct session *s)
 {
-    static clan_peer_PeerMsg msg;
     const struct member_machine *to = member_find(b->set, s->machine), *self = brain_self(b);
     for (unsigned i = 0; to && b->cfg && i < b->cfg->service_count; i++) {
         const struct clan_config_service *c = &b->cfg->services[i];
         if (place_holder(b->set, b->cfg, c) != self)
             continue;
-        memset(&msg, 0, sizeof msg);
-        msg.which_m = clan_peer_PeerMsg_service_tag;
-        describe(b, c, to, &msg.m.service);
-        if (to->standing == MEMBER_CONFIRMED || msg.m.service.open_to_you)
-            session_send(b, s->id, &msg);
+        clan_peer_PeerMsg *msg = peer_blank(clan_peer_PeerMsg_service_tag);
+        describe(b, c, to, &msg->m.service);
+        if (to->standing == MEMBER_CONFIRMED || msg->m.service.open_to_you)
+            session_send(b, s->id, msg);
     }
 }
 

@@ -80,13 +80,12 @@ clan_status spread_publish(struct brain *b, const void *raw, size_t size, struct
 
 static bool op_send(void *arg, uint32_t session, const clan_peer_PeerMsg *msg)
 {
-    static clan_peer_PeerMsg head;
     if (msg->which_m != clan_peer_PeerMsg_head_tag)
         return session_send(arg, session, msg);
-    head.which_m = msg->which_m;
-    head.m.head = msg->m.head;
-    head.m.head.wall = clock_wall_s(); /* gossip knows no clock */
-    return session_send(arg, session, &head);
+    clan_peer_PeerMsg *head = peer_blank(clan_peer_PeerMsg_head_tag);
+    head->m.head = msg->m.head;
+    head->m.head.wall = clock_wall_s(); /* gossip knows no clock */
+    return session_send(arg, session, head);
 }
 
 static bool op_store(void *arg, const uint8_t *raw, size_t size, const struct member_effect *effect)
@@ -116,13 +115,11 @@ static void op_introduced(void *arg, uint32_t id, const uint8_t machine[32])
     struct session *s = session_find(b, id);
     if (!s || s->has_machine)
         return;
-    static clan_link_ToLink m;
-    memset(&m, 0, sizeof m);
-    m.which_m = clan_link_ToLink_admit_tag;
-    m.m.admit.session = id;
-    memcpy(m.m.admit.machine_id, machine, 32);
     peers_reconcile(b); /* link must know the peer before its session is admitted */
-    link_send(b, &m, NULL, 0);
+    clan_link_ToLink *m = link_blank(clan_link_ToLink_admit_tag);
+    m->m.admit.session = id;
+    memcpy(m->m.admit.machine_id, machine, 32);
+    link_send(b, m, NULL, 0);
     memcpy(s->machine, machine, 32);
     s->has_machine = true;
     /* gossip goes on with the session as a peer's; only our own table is new */
@@ -142,12 +139,10 @@ static void op_drop(void *arg, uint32_t id, clan_status why, const char *text)
     if (!s)
         return;
     log_info("a session is closed: %s (%s)", text, clan_status_text(why));
-    static clan_peer_PeerMsg bye;
-    memset(&bye, 0, sizeof bye);
-    bye.which_m = clan_peer_PeerMsg_bye_tag;
-    bye.m.bye.status = (uint32_t)why;
-    snprintf(bye.m.bye.text, sizeof bye.m.bye.text, "%s", text);
-    session_send(b, id, &bye);
+    clan_peer_PeerMsg *bye = peer_blank(clan_peer_PeerMsg_bye_tag);
+    bye->m.bye.status = (uint32_t)why;
+    snprintf(bye->m.bye.text, sizeof bye->m.bye.text, "%s", text);
+    session_send(b, id, bye);
     session_close(b, s, true);
 }
 
@@ -182,19 +177,17 @@ const struct gossip_ops spread_ops = {
 
 static void on_ping(struct brain *b, struct session *s, const clan_peer_Ping *ping)
 {
-    static clan_peer_PeerMsg m;
     const struct member_machine *who = s->has_machine ? member_find(b->set, s->machine) : NULL;
-    memset(&m, 0, sizeof m);
-    m.which_m = clan_peer_PeerMsg_pong_tag;
-    m.m.pong.nonce = ping->nonce;
-    m.m.pong.data_allowed =
+    clan_peer_PeerMsg *m = peer_blank(clan_peer_PeerMsg_pong_tag);
+    m->m.pong.nonce = ping->nonce;
+    m->m.pong.data_allowed =
         who && who->standing == MEMBER_CONFIRMED && brain_confirmed(b) && !b->catching_up;
-    if (!m.m.pong.data_allowed)
-        snprintf(m.m.pong.refusal, sizeof m.m.pong.refusal, "%s",
+    if (!m->m.pong.data_allowed)
+        snprintf(m->m.pong.refusal, sizeof m->m.pong.refusal, "%s",
             b->catching_up        ? "it was asleep and is still catching up"
             : !brain_confirmed(b) ? "it is itself provisional: no keeper has confirmed it yet"
                                   : "your machine is provisional: no keeper has confirmed it yet");
-    session_send(b, s->id, &m);
+    session_send(b, s->id, m);
 }
 
 void spread_recv(struct brain *b, struct session *s, const uint8_t *data, size_t size)

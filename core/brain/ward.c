@@ -13,7 +13,7 @@ void ward_ask(
     struct ward_head head = {
         .id = id, .serial = ++b->next_serial ? b->next_serial : ++b->next_serial};
     memcpy(request, &head, sizeof head);
-    for (unsigned i = 0; i < sizeof b->waiting / sizeof b->waiting[0]; i++)
+    for (unsigned i = 0; fn && i < sizeof b->waiting / sizeof b->waiting[0]; i++)
         if (b->waiting[i].serial == 0) {
             b->waiting[i].serial = head.serial;
             b->waiting[i].fn = fn;

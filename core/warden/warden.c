@@ -141,11 +141,23 @@ static clan_status mounts(struct clan_error *e)
     return CLAN_OK;
 }
 
+/* Without the name services' modules, which would stay loaded in this process. */
+static gid_t local_group(const char *name)
+{
+    gid_t gid = 0;
+    FILE *f = fopen("/etc/group", "re");
+    for (struct group *g; f && (g = fgetgrent(f));)
+        if (strcmp(g->gr_name, name) == 0)
+            gid = g->gr_gid;
+    if (f)
+        fclose(f);
+    return gid;
+}
+
 static clan_status directories(struct warden *w, struct clan_error *e)
 {
     char path[4096];
-    struct group *group = getgrnam("clan");
-    w->clan_gid = group ? group->gr_gid : 0;
+    w->clan_gid = local_group("clan");
     snprintf(path, sizeof path, "%s/clans", w->opt.state_dir);
     mkdir(w->opt.run_dir, 0755);
     mkdir(w->opt.state_dir, 0755);
