@@ -186,7 +186,7 @@ ip link set lo up""",
     def off(self):
         """As when the power fails: everything gone at once."""
         for pid in self.pids(""):
-            if pid != self.holder.pid:
+            if pid not in (self.holder.pid, self.holder.process.pid):
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
