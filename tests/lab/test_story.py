@@ -1,6 +1,16 @@
 """Three machines from one link: the story that everything else stands on."""
 
+import re
+
 import lab as L
+
+
+def nothing_died(machines):
+    """No child ended by itself or by a fault (SIGKILL is how the warden ends what is not needed any more)."""
+    for m in machines:
+        deaths = [line for line in m.log().splitlines()
+                  if re.search(r"killed by signal (?!9 )|ended with status [1-9]|assertion failed", line)]
+        assert not deaths, deaths
 
 
 def test_three_machines_share_files(three, tmp_path):
@@ -17,6 +27,7 @@ def test_three_machines_share_files(three, tmp_path):
         "d=$(mktemp -d) && rclone --config /dev/null copy :webdav:/ $d --webdav-url " + url
         + " && cat $d/note.txt; rm -r $d").stdout
     assert copied == "from the laptop\n"
+    nothing_died(three)
 
 
 def test_everybody_reaches_everybody(three):
