@@ -684,6 +684,31 @@ static void enable_signs_a_version(void **state)
     assert_int_not_equal(memcmp(s.id, id, 32), 0);
 }
 
+/* Keys that were removed are carried on, admins left out join them, and none of them comes back. */
+static void removed_keys(void **state)
+{
+    (void)state;
+    struct stmt s;
+    struct stmt_envelope e;
+    clan_api_Context *x = &fake.context;
+    example_clan();
+    x->removed_keys_count = 1;
+    memset(x->removed_keys[0], 8, 32);
+    x->admin_keys_count = 2; /* the second stands no more in clan.yaml */
+    memset(x->admin_keys[1], 9, 32);
+    fake_start(&fake);
+    assert_int_equal(run("enable files --on nas --yes"), 0);
+    submitted(0, &s);
+    assert_int_equal(stmt_get_envelope(&s, &e), CLAN_OK);
+    assert_int_equal(e.removed_count, 2);
+    assert_memory_equal(e.removed[0], x->removed_keys[0], 32);
+    assert_memory_equal(e.removed[1], x->admin_keys[1], 32);
+    memcpy(x->removed_keys[0], admin_public, 32);
+    assert_int_equal(run("enable files --on nas --yes"), 2);
+    assert_has(err, "removed key never returns");
+    assert_int_equal(fake.submitted_count, 1);
+}
+
 static void config_apply(void **state)
 {
     (void)state;
@@ -1020,6 +1045,7 @@ int main(void)
         T(invite_makes_a_link),
         T(invite_refusals),
         T(enable_signs_a_version),
+        T(removed_keys),
         T(config_apply),
         T(removing),
         T(join_refusals),
