@@ -57,7 +57,7 @@ struct peer {
     uint64_t rx_bytes, tx_bytes, dropped;
     int64_t clock_offset;
     uint64_t shown_head;
-    bool fw_member;
+    bool let_in;           /* the firewall knows this peer: packets may flow */
     uint64_t gone_version; /* heads of peers that left */
     char remote[64];
 };
@@ -185,6 +185,9 @@ struct brain {
     /* the firewall and names as last sent */
     struct fw_row *fw;
     size_t fw_count;
+    unsigned fw_pending; /* commits that the warden has not answered */
+    bool fw_assume;      /* link outlived a core of ours: its peers were let in already */
+    unsigned fw_commits; /* asked for, not answered: what is allowed is not yet let in */
     uint8_t names_hash[32];
     uint8_t invites_hash[32];
     uint64_t counters[40];

@@ -121,7 +121,7 @@ void founder_standing(struct brain *b)
     struct founder *f = b->founder;
     if (!f || !f->deadline_ms)
         return;
-    if ((!b->net_up || b->endpoint_count == 0) && brain_now() < f->deadline_ms)
+    if ((!b->net_up || b->fw_commits || b->endpoint_count == 0) && brain_now() < f->deadline_ms)
         return;
     b->founder = NULL;
     if (api_alive(b, f->client)) {

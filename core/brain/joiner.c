@@ -542,7 +542,7 @@ void joiner_standing(struct brain *b)
     struct joiner *j = b->joiner;
     if (!j || j->phase != PHASE_WAIT)
         return;
-    bool done = brain_confirmed(b) && b->net_up;
+    bool done = brain_confirmed(b) && b->net_up && b->fw && !b->fw_commits;
     bool patience = brain_now() < j->deadline_ms;
     if (j->client && (done || !patience))
         tell_joined(j);

@@ -8,6 +8,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PEERS_SHORT_LIFE_MS 5000 /* a session that ends sooner counts as a failed dial */
 
@@ -100,6 +101,8 @@ static bool describe_peer(struct brain *b, const struct member_machine *m, clan_
     bool self_ok = brain_confirmed(b) || ret->service_addresses_count > 0;
     ret->no_data =
         b->catching_up || m->clone || !self_ok || (ret->restricted && !ret->reachable_count);
+    const struct peer *p = peer_find(b, m->id); /* before it is let in, its first packets wait */
+    ret->no_data |= !b->fw_assume && !(p && p->let_in);
     return true;
 }
 
@@ -145,6 +148,10 @@ static int compare_rows(const void *a, const void *b)
 
 static void send_row(struct brain *b, const struct fw_row *row, bool add)
 {
+    const struct member_machine *who = member_find_address(b->set, row->peer);
+    struct peer *p = add && who ? peer_find(b, who->id) : NULL;
+    if (p && row->port == 0)
+        p->let_in = false; /* until it is committed */
     if (row->port == 0) {
         struct ward_fw_member m = {.add = add};
         memcpy(m.peer, row->peer, 16);
@@ -185,6 +192,40 @@ static size_t wanted_rows(struct brain *b, struct fw_row *rows, size_t cap)
     return n;
 }
 
+static void on_committed(struct brain *b, void *arg, const struct ward_answer *a, int fd)
+{
+    (void)arg;
+    if (fd >= 0)
+        close(fd);
+    b->fw_commits--;
+    if (a->error.status != CLAN_OK)
+        log_clan_error(LOG_LEVEL_ERROR, &a->error);
+    brain_soon(b);
+}
+
+static void on_committed(struct brain *b, void *arg, const struct ward_answer *a, int fd)
+{
+    (void)arg;
+    if (fd >= 0)
+        close(fd);
+    b->fw_pending--;
+    if (a->error.status != CLAN_OK) { /* the next pass says everything again */
+        log_clan_error(LOG_LEVEL_WARN, &a->error);
+        free(b->fw);
+        b->fw = NULL;
+        b->fw_count = 0;
+        return;
+    }
+    brain_soon(b);
+}
+
+static void firewall_settled(struct brain *b)
+{
+    b->fw_assume = false;
+    for (size_t i = 0; i < b->peer_count; i++)
+        b->peers[i].let_in = true;
+}
+
 static void firewall_reconcile(struct brain *b)
 {
     if (!b->net_up)
@@ -209,8 +250,10 @@ static void firewall_reconcile(struct brain *b)
         i += c <= 0;
         k += c >= 0;
     }
-    if (changed)
-        ward_simple(b, WARD_REQ_FW_COMMIT, NULL, NULL);
+    if (changed) {
+        b->fw_commits++;
+        ward_simple(b, WARD_REQ_FW_COMMIT, on_committed, NULL);
+    }
     free(b->fw);
     b->fw = rows;
     b->fw_count = n;
@@ -284,17 +327,20 @@ void peers_reconcile(struct brain *b)
     bool out = !self || self->standing == MEMBER_REVOKED;
     for (size_t i = 0; i < member_count(b->set); i++) {
         const struct member_machine *m = member_at(b->set, i);
-        if (m == self || m->standing == MEMBER_UNKNOWN)
-            continue;
-        struct peer *p = peer_get(b, m->id);
-        if (!p)
+        if (m != self && m->standing != MEMBER_UNKNOWN)
+            peer_get(b, m->id);
+    }
+    firewall_reconcile(b);
+    for (size_t i = 0; i < member_count(b->set); i++) {
+        const struct member_machine *m = member_at(b->set, i);
+        struct peer *p = m == self ? NULL : peer_find(b, m->id);
+        if (!p || m->standing == MEMBER_UNKNOWN)
             continue;
         if (m->standing == MEMBER_REVOKED || out)
             send_gone(b, p);
         else
             send_peer(b, p, m);
     }
-    firewall_reconcile(b);
     if (!out)
         dial_neighbours(b);
 }

@@ -53,6 +53,7 @@ static void on_child(struct brain *b, const struct ward_child *c, int fd)
 {
     switch (c->kind) {
     case WARD_KIND_LINK:
+        b->fw_assume |= c->adopted && !b->fw;
         link_open(b, fd, c->child);
         break;
     case WARD_KIND_RESOLVER:
