@@ -185,8 +185,7 @@ struct link {
     struct link_session *slots[LINK_SESSIONS_MAX]; /* [lock] */
     uint32_t generation;
     unsigned session_count, door_count;
-    bool tun_written; /* in this round */
-    uint64_t now_ms;  /* of this round of the receiver */
+    uint64_t now_ms; /* of this round of the receiver */
     struct link_session *numbers[1024];
     struct link_session *dead;
     /* line of handshakes */
@@ -234,9 +233,6 @@ void link_wake(struct link *l);
 
 /* sender.c */
 void *link_sender_main(void *arg);
-/* The receiver has written packets: answers lie in the TUN already, sooner than the sender wakes
- * up. */
-void link_help_sender(struct link *l);
 #define LINK_TAG_CORE 1ull
 #define LINK_TAG_WAKE 2ull
 #define LINK_TAG_TUN  3ull

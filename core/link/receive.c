@@ -366,9 +366,6 @@ int link_receive_loop(struct link *l)
             if (!on_event(l, &events[i]))
                 return 0; /* core's end is gone: the warden ends this clan or starts anew */
         }
-        if (l->tun_written)
-            link_help_sender(l);
-        l->tun_written = false;
         if (l->line)
             link_line_move(l, l->now_ms);
         if (other || !next_ms || l->now_ms >= next_ms || l->dead) {

@@ -17,7 +17,6 @@
 
 #define EVENTS        64
 #define READ_PACKETS  64
-#define HELP_PACKETS  16
 #define SMALL_FLUSH   (16u * 1024)
 #define WAITING_BYTES (64u * 1024) /* for a peer that has to be dialed first */
 
@@ -165,10 +164,10 @@ static void send_packet(struct send_batch *b, struct packet *p)
     }
 }
 
-static void read_tun(struct link *l, int most)
+static void read_tun(struct link *l)
 {
     struct send_batch b = {.l = l, .now_ns = clock_mono_ns()};
-    for (int i = 0; i < most && l->tun >= 0; i++) {
+    for (int i = 0; i < READ_PACKETS && l->tun >= 0; i++) {
         struct virtio_net_hdr head;
         struct packet p = {.bytes = l->batch + b.end + LINK_HEADROOM};
         long n = tun_read(l, &head, p.bytes, LINK_PACKET_MAX + 1);
@@ -188,14 +187,6 @@ static void read_tun(struct link *l, int most)
 }
 
 /* --- the thread --- */
-
-void link_help_sender(struct link *l)
-{
-    if (!l->tun_nonblocking || pthread_mutex_trylock(&l->lock) != 0)
-        return;
-    read_tun(l, HELP_PACKETS);
-    pthread_mutex_unlock(&l->lock);
-}
 
 static void sender_lock(struct link *l)
 {
@@ -218,7 +209,7 @@ void *link_sender_main(void *arg)
         sender_lock(l);
         for (int i = 0; i < n; i++) {
             if (events[i].data.u64 == LINK_TAG_TUN) {
-                read_tun(l, READ_PACKETS);
+                read_tun(l);
                 continue;
             }
             struct link_session *s = link_session_by_tag(l, events[i].data.u64);

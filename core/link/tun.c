@@ -75,7 +75,6 @@ void tun_write(struct link *l, const struct virtio_net_hdr *head, uint8_t *packe
 {
     if (l->tun < 0)
         return;
-    l->tun_written = true;
     if (!l->tun_vnet && head->gso_size) {
         link_segment(packet, size, head->gso_size, 1, write_segment, l);
         return;
