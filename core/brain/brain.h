@@ -185,7 +185,6 @@ struct brain {
     /* the firewall and names as last sent */
     struct fw_row *fw;
     size_t fw_count;
-    unsigned fw_pending; /* commits that the warden has not answered */
     bool fw_assume;      /* link outlived a core of ours: its peers were let in already */
     unsigned fw_commits; /* asked for, not answered: what is allowed is not yet let in */
     uint8_t names_hash[32];

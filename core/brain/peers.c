@@ -198,19 +198,8 @@ static void on_committed(struct brain *b, void *arg, const struct ward_answer *a
     if (fd >= 0)
         close(fd);
     b->fw_commits--;
-    if (a->error.status != CLAN_OK)
-        log_clan_error(LOG_LEVEL_ERROR, &a->error);
-    brain_soon(b);
-}
-
-static void on_committed(struct brain *b, void *arg, const struct ward_answer *a, int fd)
-{
-    (void)arg;
-    if (fd >= 0)
-        close(fd);
-    b->fw_pending--;
     if (a->error.status != CLAN_OK) { /* the next pass says everything again */
-        log_clan_error(LOG_LEVEL_WARN, &a->error);
+        log_clan_error(LOG_LEVEL_ERROR, &a->error);
         free(b->fw);
         b->fw = NULL;
         b->fw_count = 0;
@@ -257,6 +246,8 @@ static void firewall_reconcile(struct brain *b)
     free(b->fw);
     b->fw = rows;
     b->fw_count = n;
+    if (b->fw_commits == 0)
+        firewall_settled(b);
 }
 
 /* ---- dialling ---- */
