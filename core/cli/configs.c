@@ -36,7 +36,7 @@ static clan_status read_text(struct cli *c, const char *path, char **ret_text, s
 
 clan_status cmd_config_check(struct cli *c)
 {
-    char *text;
+    char *text = NULL;
     size_t size;
     struct clan_config *cfg = NULL;
     clan_status st = read_text(c, c->args[0], &text, &size);
@@ -108,7 +108,7 @@ static clan_status take_version(struct cli *c, struct change *ch, char *text, si
 clan_status cmd_config_apply(struct cli *c)
 {
     struct change ch;
-    char *text;
+    char *text = NULL;
     size_t size;
     clan_status st = read_text(c, c->args[0], &text, &size);
     if (st != CLAN_OK)

@@ -15,7 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MACHINE_YAML "/etc/clan/machine.yaml"
+#define MACHINE_DIR  "/etc/clan"
+#define MACHINE_YAML MACHINE_DIR "/machine.yaml"
 
 static clan_status find_owner(struct cli *c, uint32_t *ret_uid)
 {
@@ -31,6 +32,15 @@ static clan_status find_owner(struct cli *c, uint32_t *ret_uid)
     if (!pw)
         return err_set(&c->e, CLAN_E_NOENT, "there is no user %.60s on this machine", text);
     *ret_uid = pw->pw_uid;
+    return CLAN_OK;
+}
+
+/* The brain of a clan, a user of its own, reads the consent: nothing in this directory is secret.
+ */
+static clan_status make_machine_dir(struct cli *c)
+{
+    if ((mkdir(MACHINE_DIR, 0755) != 0 && errno != EEXIST) || chmod(MACHINE_DIR, 0755) != 0)
+        return err_errno(&c->e, CLAN_E_IO, "cannot make the directory %s", MACHINE_DIR);
     return CLAN_OK;
 }
 
@@ -122,7 +132,9 @@ static clan_status apply(struct cli *c, const char *path, struct grants *g, char
 {
     char *text = NULL;
     size_t size = 0;
-    clan_status st = read_machine_yaml(c, path, &text, &size);
+    clan_status st = cli_opt(c, "dry-run") ? CLAN_OK : make_machine_dir(c);
+    if (st == CLAN_OK)
+        st = read_machine_yaml(c, path, &text, &size);
     if (st == CLAN_OK)
         st = compile(c, path, text, size, g, summary);
     free(text);

@@ -79,6 +79,8 @@ static clan_status hosts_write(struct clan *c, size_t count, struct clan_error *
     int etc = open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     clan_status s = etc < 0 ? err_errno(e, CLAN_E_IO, "cannot open /etc")
                             : file_read(etc, "hosts", HOSTS_BYTES_MAX, &old, &size, e);
+    if (s == CLAN_E_NOENT)
+        *e = (struct clan_error)CLAN_ERROR_INIT; /* a file that is not there is an empty one */
     if (s == CLAN_OK || s == CLAN_E_NOENT) {
         char *text = names_edit(old ? (const char *)old : "", c->petname, c->names, count);
         fstatat(etc, "hosts", &st, 0);
