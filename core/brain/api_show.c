@@ -11,15 +11,17 @@
 
 static const char *standing_text(const struct brain *b, const struct member_machine *m)
 {
+    bool one_door = b->one_door && m == brain_self(b);
     switch (m->standing) {
     case MEMBER_CONFIRMED:
-        return "member";
+        return one_door ? "known to one door only" : "member";
     case MEMBER_PROVISIONAL:
-        return m->conflict ? "provisional, disputed" : "provisional";
+        return m->conflict ? "provisional, disputed"
+               : one_door  ? "provisional, known to one door only"
+                           : "provisional";
     case MEMBER_REVOKED:
         return "removed";
     default:
-        (void)b;
         return "unknown";
     }
 }
@@ -128,7 +130,7 @@ static void machine_row(struct brain *b, const struct member_machine *from, clan
     m->rx_bytes = p->rx_bytes;
     m->tx_bytes = p->tx_bytes;
     m->last_seen = m->connected ? clock_wall_s() : p->last_seen;
-    m->clock_offset = p->clock_offset;
+    m->clock_offset = peer_clock_offset(p);
 }
 
 void api_machines(struct brain *b, struct client *c)

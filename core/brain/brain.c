@@ -54,6 +54,7 @@ static void reconcile(uv_timer_t *t)
         return;
     }
     bodies_reconcile(b);
+    onedoor_reconcile(b);
     transports_reconcile(b);
     doors_reconcile(b);
     peers_reconcile(b);
@@ -141,6 +142,7 @@ static bool start_bound(struct brain *b)
             log_error("this machine's identity is not there; restore it or join again");
         return false;
     }
+    onedoor_load(b);
     brain_bound(b);
     api_listen(b, CHILD_FD_API);
     ward_simple(b, WARD_REQ_READY, on_ready, NULL);

@@ -55,8 +55,10 @@ struct peer {
     int64_t last_seen;
     uint32_t rtt_us;
     uint64_t rx_bytes, tx_bytes, dropped;
-    int64_t clock_offset;
+    int64_t wall_at_boot; /* what its clock said when this machine booted; see peer_clock_offset */
     uint64_t shown_head;
+    uint8_t shown_id[32];
+    bool shown_catching_up;
     bool let_in;           /* the firewall knows this peer: packets may flow */
     uint64_t gone_version; /* heads of peers that left */
     char remote[64];
@@ -158,6 +160,17 @@ struct brain {
     unsigned catching_heads;
     uint8_t catching_from[2][32];
 
+    /* nobody but the door has shown the clan yet (SECURITY A3) */
+    bool one_door;
+    uint64_t one_door_version; /* height of the chain that the door showed */
+
+    /* invitations that somebody used again, newest last (SECURITY A7) */
+    struct {
+        uint8_t invite[16];
+        unsigned count;
+    } tried[16];
+    unsigned tried_count;
+
     /* children */
     struct chan *ward, *link, *resolver, *keeper;
     bool link_ready, keeper_ready;
@@ -258,6 +271,9 @@ void peers_closed(struct brain *b, const uint8_t id[32]);
 void peers_dial_failed(struct brain *b, const struct dialing *d);
 void peers_nudge(struct brain *b);
 void peers_acknowledge(struct brain *b);
+int64_t peer_clock_offset(const struct peer *p); /* seconds that its clock is ahead of ours */
+/* Of the connected members' clocks against ours, in seconds. */
+int64_t peers_median_clock(const struct brain *b);
 
 /* transports.c */
 void transports_reconcile(struct brain *b);
@@ -332,6 +348,8 @@ void spread_recv(struct brain *b, struct session *s, const uint8_t *data, size_t
 /* doors.c */
 void doors_hello(struct brain *b, struct session *s, const clan_link_DoorHello *m);
 void doors_reconcile(struct brain *b); /* invitations that link may answer */
+#define DOORS_CLOCK_OFF_S 300
+bool doors_serve(const struct brain *b, struct clan_error *e); /* may this machine be a door now? */
 
 /* joiner.c */
 void joiner_preview(struct brain *b, struct client *c, const char *link);
@@ -357,6 +375,12 @@ void catchup_start(struct brain *b); /* after loading */
 void catchup_begin(struct brain *b); /* the machine slept */
 void catchup_head(struct brain *b, struct session *s, const clan_peer_Head *head);
 void catchup_tick(struct brain *b);
+
+/* onedoor.c */
+clan_status onedoor_begin(struct brain *b, const struct member_set *set, struct clan_error *e);
+void onedoor_load(struct brain *b);
+void onedoor_end(struct brain *b, const char *why);
+void onedoor_reconcile(struct brain *b);
 
 /* health.c: calls emit for each line, worst first */
 typedef void health_fn(

@@ -5,6 +5,7 @@
 #include "brain/brain.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A door answers as long as the statement is there: also with "expired", "used up", "withdrawn". */
@@ -65,14 +66,45 @@ static bool admitted_already(struct brain *b, const clan_link_DoorHello *m)
            member_find(b->set, st.id) && member_find(b->set, st.id)->standing != MEMBER_UNKNOWN;
 }
 
+bool doors_serve(const struct brain *b, struct clan_error *e)
+{
+    long long off = llabs(peers_median_clock(b));
+    bool clock = off > DOORS_CLOCK_OFF_S; /* it cannot tell what has expired (SECURITY A5) */
+    if (brain_confirmed(b) && !b->catching_up && !clock)
+        return true;
+    err_set(e, CLAN_E_STALE, "the machine that was asked cannot answer invitations now");
+    if (!brain_confirmed(b))
+        err_why(e, "it is not a confirmed member itself");
+    else if (b->catching_up)
+        err_why(e, "it was asleep and is catching up");
+    else
+        err_why(e, "its clock differs by %lld minutes from the other machines'", off / 60);
+    err_remedy(e, "%s, or ask for a link from another machine",
+        clock ? "set its clock" : "try again in half a minute");
+    return false;
+}
+
+/* Somebody came with a link that was used up: both sides are told (SECURITY A7). */
+static void note_tried(struct brain *b, const uint8_t invite[16])
+{
+    unsigned i = 0, cap = sizeof b->tried / sizeof b->tried[0];
+    while (i < b->tried_count && memcmp(b->tried[i].invite, invite, 16) != 0)
+        i++;
+    if (i == cap) { /* the oldest gives way */
+        memmove(b->tried, b->tried + 1, (cap - 1) * sizeof b->tried[0]);
+        i = --b->tried_count;
+    }
+    if (i == b->tried_count) {
+        memset(&b->tried[b->tried_count++], 0, sizeof b->tried[0]);
+        memcpy(b->tried[i].invite, invite, 16);
+    }
+    b->tried[i].count++;
+}
+
 void doors_hello(struct brain *b, struct session *s, const clan_link_DoorHello *m)
 {
     struct clan_error e = CLAN_ERROR_INIT;
-    if (!brain_confirmed(b) || b->catching_up) {
-        err_set(&e, CLAN_E_STALE, "this machine cannot answer invitations now");
-        err_why(&e, b->catching_up ? "it was asleep and is catching up"
-                                   : "it is not a confirmed member itself");
-        err_remedy(&e, "try again in half a minute, or ask for a link from another machine");
+    if (!doors_serve(b, &e)) {
         answer(b, s, &e);
         session_close(b, s, true);
         return;
@@ -90,6 +122,8 @@ void doors_hello(struct brain *b, struct session *s, const clan_link_DoorHello *
         st = CLAN_OK;
     e.status = st;
     answer(b, s, &e);
+    if (st == CLAN_E_USED)
+        note_tried(b, m->invite_id);
     if (st != CLAN_OK) {
         log_info("a caller was refused: %s", e.what);
         session_close(b, s, true);

@@ -177,6 +177,7 @@ void founder_commit(struct brain *b, struct client *c, const clan_api_CreateComm
         refuse(b, c, &e);
         return;
     }
+    onedoor_end(b, "this machine founds the clan"); /* of an earlier attempt to join */
     bodies_reconcile(b);
     if (!b->cfg) {
         err_set(&e, CLAN_E_INVAL, "the first configuration is missing or cannot be read");

@@ -3,6 +3,7 @@
 #include "wire/counters.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct line {
@@ -38,6 +39,51 @@ static void add_error(
     add(l, severity, code, what, e->remedy);
 }
 
+/* What hangs on the machine that let this one in (SECURITY A3, D3). */
+static void first_door(struct brain *b, struct lines *l, const struct member_machine *self)
+{
+    char door[33], what[320];
+    const struct member_machine *d = self ? member_find(b->set, self->door) : NULL;
+    if (!d)
+        return;
+    brain_name(b, d->id, door);
+    if (self->standing == MEMBER_UNKNOWN && d->standing == MEMBER_REVOKED) {
+        snprintf(what, sizeof what,
+            "%s, which let this machine in, was removed from the clan: this machine is not in it",
+            door);
+        add(l, 2, "door-removed", what,
+            "run clan leave, then join by an invitation of another machine");
+    } else if (b->one_door && self->standing != MEMBER_REVOKED) {
+        snprintf(what, sizeof what,
+            "known to %s only: nobody else has shown yet that %s is still in the clan", door, door);
+        add(l, 1, "one-door", what,
+            "nothing to do: it ends when a keeper or an admin's machine is reachable; until then "
+            "nothing is hosted here");
+    }
+}
+
+/* Links that somebody tried although they were used up (SECURITY A7). */
+static void tried_again(struct brain *b, struct lines *l)
+{
+    char name[33], what[320];
+    for (unsigned i = 0; i < b->tried_count; i++) {
+        for (size_t k = 0; k < member_count(b->set); k++) {
+            const struct member_machine *m = member_at(b->set, k);
+            if (m->founder || memcmp(m->invite_id, b->tried[i].invite, 16) != 0 ||
+                m->standing == MEMBER_REVOKED)
+                continue;
+            brain_name(b, m->id, name);
+            snprintf(what, sizeof what,
+                "the invitation that %s used was tried again %u time%s: somebody else may have the "
+                "link",
+                name, b->tried[i].count, b->tried[i].count == 1 ? "" : "s");
+            add(l, 2, "used-again", what,
+                "is it the machine that you invited?  if not: clan machines --words, clan remove");
+            break;
+        }
+    }
+}
+
 static void membership(struct brain *b, struct lines *l)
 {
     static const char *const alarm_code[] = {
@@ -50,6 +96,7 @@ static void membership(struct brain *b, struct lines *l)
         add(l, 1, "provisional", "this machine is provisional: no keeper has confirmed it yet",
             "nothing to do: it is confirmed by itself as soon as a keeper of the clan is "
             "reachable");
+    first_door(b, l, self);
     for (size_t i = 0; i < member_alarm_count(b->set); i++) {
         const struct member_alarm *a = member_alarm_at(b->set, i);
         add(l, a->kind == MEMBER_ALARM_OLD_RIVAL || a->kind == MEMBER_ALARM_QUOTA ? 1 : 2,
@@ -117,24 +164,6 @@ static void surroundings(struct brain *b, struct lines *l)
             "nothing to do: it catches up by itself when another machine is reachable");
 }
 
-static unsigned median_offset_minutes(struct brain *b)
-{
-    int64_t offsets[64];
-    unsigned n = 0;
-    for (size_t i = 0; i < b->peer_count && n < 64; i++)
-        if (b->peers[i].control && b->peers[i].shown_head) {
-            int64_t o = b->peers[i].clock_offset;
-            unsigned at = n++;
-            for (; at && offsets[at - 1] > o; at--)
-                offsets[at] = offsets[at - 1];
-            offsets[at] = o;
-        }
-    if (!n)
-        return 0;
-    int64_t m = offsets[n / 2];
-    return (unsigned)((m < 0 ? -m : m) / 60);
-}
-
 void health_lines(struct brain *b, health_fn *emit, void *arg)
 {
     static struct lines l;
@@ -144,10 +173,13 @@ void health_lines(struct brain *b, health_fn *emit, void *arg)
     surroundings(b, &l);
     admins(b, &l);
     own_services(b, &l);
-    unsigned off = median_offset_minutes(b);
-    if (off >= 5) {
+    tried_again(b, &l);
+    int64_t off = llabs(peers_median_clock(b));
+    if (off > DOORS_CLOCK_OFF_S) {
         snprintf(what, sizeof what,
-            "the clock of this machine differs by %u minutes from the others'", off);
+            "the clock of this machine differs by %lld minutes from the others', so it answers no "
+            "invitations",
+            (long long)(off / 60));
         add(&l, 1, "clock", what,
             "set it, or turn on time synchronisation: timedatectl set-ntp true");
     }

@@ -405,6 +405,10 @@ static void settled(struct joiner *j)
         fail(j, &j->last);
         return;
     }
+    if (onedoor_begin(b, j->set, &j->last) != CLAN_OK) {
+        fail(j, &j->last);
+        return;
+    }
     struct ward_bind r = {0};
     memcpy(r.clan_id, b->clan_id, 32);
     snprintf(r.petname, sizeof r.petname, "%s", j->petname);
@@ -530,7 +534,9 @@ static void tell_joined(struct joiner *j)
     memcpy(m->address, b->own_address, 16);
     brain_name(b, b->own_id, m->machine);
     snprintf(m->standing, sizeof m->standing, "%s",
-        self && self->standing == MEMBER_CONFIRMED ? "member" : "provisional");
+        !self || self->standing != MEMBER_CONFIRMED ? "provisional"
+        : b->one_door                               ? "known to one door only"
+                                                    : "member");
     m->network_up = b->net_up;
     if (c)
         api_answer(c, a, true);
@@ -542,7 +548,7 @@ void joiner_standing(struct brain *b)
     struct joiner *j = b->joiner;
     if (!j || j->phase != PHASE_WAIT)
         return;
-    bool done = brain_confirmed(b) && b->net_up && b->fw && !b->fw_commits;
+    bool done = brain_confirmed(b) && !b->one_door && b->net_up && b->fw && !b->fw_commits;
     bool patience = brain_now() < j->deadline_ms;
     if (j->client && (done || !patience))
         tell_joined(j);

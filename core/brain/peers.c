@@ -40,6 +40,36 @@ struct peer *peer_get(struct brain *b, const uint8_t id[32])
     return p;
 }
 
+/* By the time since boot, so that a clock of ours that is set meanwhile counts at once. */
+int64_t peer_clock_offset(const struct peer *p)
+{
+    return p->shown_head ? p->wall_at_boot + (int64_t)(clock_boot_ms() / 1000) - clock_wall_s() : 0;
+}
+
+static int compare_offsets(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+int64_t peers_median_clock(const struct brain *b)
+{
+    int64_t offsets[64];
+    size_t n = 0;
+    for (size_t i = 0; i < b->peer_count && n < 64; i++) {
+        const struct peer *p = &b->peers[i];
+        const struct member_machine *m = member_find(b->set, p->id);
+        /* a guest's clock is nobody's measure */
+        if (p->control && p->shown_head && m && m->standing == MEMBER_CONFIRMED)
+            offsets[n++] = peer_clock_offset(p);
+    }
+    if (n == 0)
+        return 0;
+    qsort(offsets, n, sizeof *offsets, compare_offsets);
+    int64_t low = offsets[(n - 1) / 2], high = offsets[n / 2];
+    return llabs(low) < llabs(high) ? low : high; /* of two middle ones, who agrees with us more */
+}
+
 /* ---- link's table ---- */
 
 static void add_address(pb_size_t *count, pb_byte_t (*list)[16], size_t cap, const uint8_t addr[16])

@@ -43,7 +43,7 @@ static void send_own(struct brain *b)
 void services_reconcile(struct brain *b)
 {
     const struct member_machine *self = brain_self(b);
-    bool may = b->cfg && self && self->standing == MEMBER_CONFIRMED && b->net_up;
+    bool may = b->cfg && self && self->standing == MEMBER_CONFIRMED && b->net_up && !b->one_door;
     for (unsigned i = 0; may && i < b->cfg->service_count; i++) {
         const struct clan_config_service *s = &b->cfg->services[i];
         if (place_holder(b->set, b->cfg, s) != self || !b->grants_ok ||
@@ -146,6 +146,13 @@ static const char *own_state(
     struct brain *b, const struct clan_config_service *s, clan_api_Service *ret)
 {
     const struct host *h = host_find(b, s->name);
+    if (b->one_door) {
+        snprintf(ret->why, sizeof ret->why,
+            "this machine is known to one door only: it hosts nothing before a keeper or an "
+            "admin's "
+            "machine shows the same clan");
+        return "down";
+    }
     if (!b->grants_ok || !grants_find(&b->grants, s->plugin)) {
         snprintf(ret->why, sizeof ret->why,
             "the plugin %s is not installed here, or the owner of this machine has not granted it",

@@ -155,10 +155,13 @@ static void op_head(void *arg, uint32_t id, const clan_peer_Head *head)
     struct peer *p = peer_get(b, s->machine);
     if (p) {
         p->shown_head = head->config_version;
-        p->clock_offset = head->wall - clock_wall_s();
+        memcpy(p->shown_id, head->config_id, 32);
+        p->shown_catching_up = head->catching_up;
+        p->wall_at_boot = head->wall - (int64_t)(clock_boot_ms() / 1000);
         p->last_seen = clock_wall_s();
     }
     catchup_head(b, s, head);
+    brain_soon(b);
 }
 
 const struct gossip_ops spread_ops = {
