@@ -53,7 +53,7 @@ def clan_path(lab, a, b):
     L.admit(a, b)
     a.ping(b.name)
     for m in (a, b):  # the firewall is closed by default; iperf3 is no service of the clan
-        table = re.search(r"table inet (clan\w+)", m.sh("nft list tables").stdout).group(1)
+        table = re.search(r"table inet (clan_[0-9a-f]{10})", m.sh("nft list tables").stdout).group(1)
         m.sh(f"nft insert rule inet {table} input iifname clan0 accept")
     return b.json("status")[-1]["address"]
 

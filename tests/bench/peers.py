@@ -82,13 +82,15 @@ firewall: {{outbound: [{{port: any, proto: any, host: any}}], inbound: [{{port: 
         return "10.80.0.2"
 
     def yggdrasil(self):
-        for m, i in ((self.a, 1), (self.b, 2)):
+        for m, i in ((self.b, 2), (self.a, 1)):  # whoever is dialled first
             config = json.loads(m.run("yggdrasil", "-genconf", "-json").stdout)
             config.update(AdminListen=f"unix://{self.dir}/ygg{i}.sock", MulticastInterfaces=[], IfName=f"ygg{i}",
                           Listen=[f"tcp://{m.address}:9001"] if i == 2 else [],
                           Peers=[f"tcp://{self.b.address}:9001"] if i == 1 else [])
             path = self._write(f"ygg{i}.json", json.dumps(config))
             self._run(m, "yggdrasil", "yggdrasil", "-useconffile", path)
+            if i == 2:
+                L.wait_for(lambda: ":9001" in m.sh("ss -Hltn sport = :9001").stdout, what="yggdrasil's listener")
         L.wait_for(lambda: "inet6 2" in self.b.sh("ip -6 addr show dev ygg2", check=False).stdout, what="yggdrasil")
         out = self.b.sh("ip -6 -o addr show dev ygg2").stdout
         return next(w.split("/")[0] for w in out.split() if w.startswith("2") and "/" in w and ":" in w)
