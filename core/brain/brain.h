@@ -98,7 +98,7 @@ struct host {
     uint64_t retry_ms; /* after a failure: not before */
     unsigned failures;
     struct {
-        uint32_t request, run, child; /* programs; run 0: free */
+        uint32_t request, run; /* programs; run is the warden's child id, 0: free */
     } runs[8];
 };
 

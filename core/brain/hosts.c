@@ -241,6 +241,7 @@ struct run_ask {
 
 static void on_run_answer(struct brain *b, void *arg, const struct ward_answer *a, int fd)
 {
+    (void)b;
     struct run_ask ask = *(struct run_ask *)arg;
     struct host *h = ask.host;
     free(arg);
@@ -255,9 +256,8 @@ static void on_run_answer(struct brain *b, void *arg, const struct ward_answer *
             continue;
         h->runs[i].request = 0;
         if (a->error.status == CLAN_OK) {
-            h->runs[i].run = ++b->next_request;
-            h->runs[i].child = a->child;
-            m->m.run_result.run = h->runs[i].run;
+            h->runs[i].run = a->child; /* the warden's number: a later core knows it too */
+            m->m.run_result.run = a->child;
         }
         break;
     }
@@ -293,7 +293,7 @@ static void on_end_run(struct host *h, uint32_t run)
 {
     for (unsigned i = 0; run && i < 8; i++)
         if (h->runs[i].run == run) {
-            struct ward_child_end end = {.child = h->runs[i].child, .grace_ms = 5000};
+            struct ward_child_end end = {.child = run, .grace_ms = 5000};
             ward_ask(h->b, WARD_REQ_CHILD_END, &end, sizeof end, NULL, NULL);
         }
 }
@@ -375,11 +375,24 @@ static void on_host_gone(void *arg)
     h->chan = NULL;
 }
 
+/* A program that a host ran under an earlier core. */
+static void program_adopted(struct brain *b, const struct ward_child *c)
+{
+    for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++)
+        for (unsigned k = 0; b->hosts[i].used && b->hosts[i].child == c->host && k < 8; k++)
+            if (!b->hosts[i].runs[k].run && !b->hosts[i].runs[k].request) {
+                b->hosts[i].runs[k].run = c->child;
+                return;
+            }
+}
+
 void hosts_child(struct brain *b, const struct ward_child *c, int fd)
 {
     if (c->kind == WARD_KIND_PROGRAM) {
         if (fd >= 0)
             close(fd);
+        if (c->adopted)
+            program_adopted(b, c);
         return;
     }
     struct host *h = host_find(b, c->name);
@@ -410,13 +423,13 @@ static void program_died(struct brain *b, const struct ward_child_died *d)
 {
     for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++)
         for (unsigned k = 0; b->hosts[i].used && k < 8; k++) {
-            if (!b->hosts[i].runs[k].run || b->hosts[i].runs[k].child != d->child)
+            if (b->hosts[i].runs[k].run != d->child)
                 continue;
             clan_host_ToHost *m = blank(clan_host_ToHost_run_exited_tag);
-            m->m.run_exited.run = b->hosts[i].runs[k].run;
+            m->m.run_exited.run = d->child;
             m->m.run_exited.status = (uint32_t)d->wait_status;
             snprintf(m->m.run_exited.text, sizeof m->m.run_exited.text, "%.199s", d->last_words);
-            b->hosts[i].runs[k].run = b->hosts[i].runs[k].child = 0;
+            b->hosts[i].runs[k].run = 0;
             tell(&b->hosts[i], m);
         }
 }
