@@ -3,8 +3,24 @@ add_library(clan_flags INTERFACE)
 target_compile_definitions(clan_flags INTERFACE _GNU_SOURCE CLAN_VERSION="${PROJECT_VERSION}")
 target_compile_options(clan_flags INTERFACE
   -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual
-  -Wformat=2 -Wno-format-truncation -Wundef -Wvla -Wimplicit-fallthrough -Wwrite-strings
-  -fvisibility=hidden -fstack-protector-strong -ftrivial-auto-var-init=zero -fno-strict-aliasing)
+  -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough -Wwrite-strings
+  -fvisibility=hidden -fstack-protector-strong -fno-strict-aliasing)
+include(CheckCCompilerFlag)
+# only gcc has the first; clang before 16 takes the second with a second flag only
+foreach(flag -Wformat-truncation -ftrivial-auto-var-init=zero
+    "-ftrivial-auto-var-init=zero -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang")
+  string(MAKE_C_IDENTIFIER "CLAN_HAS${flag}" has)
+  check_c_compiler_flag("-Werror ${flag}" ${has})
+endforeach()
+if(CLAN_HAS_Wformat_truncation)
+  target_compile_options(clan_flags INTERFACE -Wno-format-truncation)
+endif()
+if(CLAN_HAS_ftrivial_auto_var_init_zero)
+  target_compile_options(clan_flags INTERFACE -ftrivial-auto-var-init=zero)
+elseif(${has})
+  target_compile_options(clan_flags INTERFACE -ftrivial-auto-var-init=zero
+    -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang)
+endif()
 target_link_options(clan_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs)
 if(CLAN_WERROR)
   target_compile_options(clan_flags INTERFACE -Werror)

@@ -98,8 +98,8 @@ static struct config_problem *insert(struct config_problems *p, unsigned line, u
     return &p->list[i];
 }
 
-static void add(struct config_problems *p, unsigned line, unsigned column, unsigned length,
-    const char *path, const char *fmt, va_list args)
+__attribute__((format(printf, 6, 0))) static void add(struct config_problems *p, unsigned line,
+    unsigned column, unsigned length, const char *path, const char *fmt, va_list args)
 {
     struct config_problem *q = insert(p, line, column);
     if (!q)
