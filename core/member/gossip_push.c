@@ -155,6 +155,19 @@ static void refused(struct gossip *g, uint32_t session, clan_status r, const str
         (void)gsession_spend(g, s, GOSSIP_BAD_COST);
 }
 
+/* A stranger whose door was removed: it may have heard of the clan from that door alone, so it is
+ * told. */
+static void guest_of_removed(struct gossip *g, uint32_t session, const struct stmt *admission)
+{
+    struct gsession *s = gsession_find(g, session);
+    const struct member_machine *door = member_find(g->m, admission->author);
+    if (!s || s->kind != GOSSIP_STRANGER || !door || door->standing != MEMBER_REVOKED)
+        return;
+    send_revocation(g, s, door);
+    gsession_end(
+        g, session, CLAN_E_REVOKED, "the machine that let it in was removed from the clan");
+}
+
 void push_on_statement(struct gossip *g, struct gsession *s, const clan_peer_Statement *st)
 {
     struct stmt parsed;
@@ -173,6 +186,8 @@ void push_on_statement(struct gossip *g, struct gsession *s, const clan_peer_Sta
     r = push_accept(g, id, st->data.bytes, st->data.size, hour, &effect, &e);
     if (r != CLAN_OK)
         refused(g, id, r, &e);
+    else if (parsed.kind == STMT_ADMISSION)
+        guest_of_removed(g, id, &parsed);
     if (!asked || !(s = gsession_find(g, id)))
         return;
     s->fresh += r == CLAN_OK && effect.is_new;

@@ -114,6 +114,7 @@ static clan_status over_quota(struct member_set *m, const struct plan *p, struct
         memcpy(name, admin, sizeof name);
     err_set(e, CLAN_E_LIMIT, "%s signed more statements than one may", name);
     err_why(e, "%u an hour and %u KiB in all", MEMBER_NEW_PER_HOUR, SET_AUTHOR_BYTES >> 10);
+    err_remedy(e, "wait up to an hour; one invitation can be for several: clan invite --uses 5");
     alarm_raise(m, MEMBER_ALARM_QUOTA, p->s.author, 32,
         "%s signed more statements than one may; they are not passed on.", name);
     return CLAN_E_LIMIT;

@@ -15,10 +15,10 @@ def link_to_ping(report):
     with L.Lab() as lab:
         nas = L.up(lab.machine("nas"))
         words = L.words(nas)
+        link = L.invite(nas, "--uses", str(runs))
         # with -w and -c 1, ping sends every 10 ms until the first echo
         for i in range(runs):
             m = lab.machine(f"guest{i}")
-            link = L.invite(nas)
             address = nas.json("status")[-1]["address"]
             script = (
                 f"printf '%s\\n' '{link}' | {L.PREFIX}/bin/clan join - --yes --fingerprint {words} >/tmp/clan-bench-{i} "
