@@ -281,7 +281,7 @@ clan_status change_sign_statement(struct cli *c, uint8_t kind, const uint8_t cla
     return CLAN_OK;
 }
 
-static clan_status sign_and_submit(struct cli *c, struct change *ch)
+clan_status change_submit(struct cli *c, struct change *ch)
 {
     struct admin_ring ring;
     struct stmt_envelope envelope;
@@ -313,7 +313,7 @@ static clan_status sign_and_submit(struct cli *c, struct change *ch)
 
 clan_status change_publish(struct cli *c, struct change *ch, json_t *json)
 {
-    clan_status st = sign_and_submit(c, ch);
+    clan_status st = change_submit(c, ch);
     if (st != CLAN_OK)
         return st;
     out_note(c, "version %" PRIu64 " is signed", ch->version);

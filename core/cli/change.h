@@ -21,6 +21,8 @@ void change_close(struct change *ch);
 
 /* Checks `wanted`, shows the difference, asks; OK, CANCELLED, INVAL with all problems printed. */
 clan_status change_review(struct cli *c, struct change *ch);
+/* Signs and submits. */
+clan_status change_submit(struct cli *c, struct change *ch);
 /* Signs, submits, waits for acknowledgements.  json may be NULL. */
 clan_status change_publish(struct cli *c, struct change *ch, json_t *json);
 

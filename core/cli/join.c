@@ -300,6 +300,12 @@ static void print_joined(struct join *j)
             "Standing: provisional. The clan has taken this machine in, but the keeper that counts "
             "invitations has not confirmed it yet, or an admin has to. Until then it reaches only "
             "what is open to guests. It is confirmed by itself when the keeper is reachable.");
+    else if (strcmp(d->standing, "member") != 0)
+        out_para(c, 0,
+            "Standing: %s. The keeper has confirmed this machine, but only the machine that let it "
+            "in has shown it the clan so far; until a keeper or an admin's machine does, nothing "
+            "is hosted here.",
+            d->standing);
     else
         out_para(c, 0, "Standing: %s.", d->standing);
     if (!d->network_up)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define REVOKE_WAIT_MS 5000
+#define INVITES_MAX    1024
 
 static clan_status find_machine(struct cli *c, const struct session_machines *m, const char *name,
     const clan_api_Machine **ret_machine)
@@ -40,8 +41,56 @@ static void companions(
             len += (size_t)snprintf(ret + len, cap - len, "%s%s", len ? ", " : "", m->rows[i].name);
 }
 
-static void say_consequences(
-    struct cli *c, const struct session_machines *m, const clan_api_Machine *gone)
+/* Invitations that are open now: a removal closes them (SECURITY A3). */
+struct open_invites {
+    clan_api_Invitation *rows;
+    size_t count;
+};
+
+static clan_status take_open(void *arg, const clan_api_Answer *a)
+{
+    struct open_invites *o = arg;
+    if (a->which_m != clan_api_Answer_invitation_tag ||
+        strcmp(a->m.invitation.state, "open") != 0 || o->count == INVITES_MAX)
+        return CLAN_OK;
+    clan_api_Invitation *more = realloc(o->rows, (o->count + 1) * sizeof *more);
+    if (!more)
+        return CLAN_E_NOMEM;
+    o->rows = more;
+    o->rows[o->count++] = a->m.invitation;
+    return CLAN_OK;
+}
+
+static json_t *open_json(const struct open_invites *o)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < o->count; i++)
+        json_array_append_new(
+            list, json_pack("{s:o, s:s, s:I, s:I}", "id", json_b32(o->rows[i].id, 16), "for",
+                      o->rows[i].for_name, "uses", (json_int_t)o->rows[i].uses, "used",
+                      (json_int_t)o->rows[i].used));
+    return list;
+}
+
+static void say_closed(struct cli *c, const struct open_invites *o)
+{
+    if (o->count == 0)
+        return;
+    out_note(c, "- closes the invitations that are open now; to make them anew afterwards:");
+    for (size_t i = 0; i < o->count; i++) {
+        const clan_api_Invitation *v = &o->rows[i];
+        char id[32], uses[32] = "";
+        uint32_t left = v->uses > v->used ? v->uses - v->used : 1;
+        text_base32(v->id, 16, id);
+        if (left > 1)
+            snprintf(uses, sizeof uses, " --uses %u", left);
+        out_note(c, "    %.8s: clan invite%s%s%s", id, v->for_name[0] ? " --for " : "", v->for_name,
+            uses);
+    }
+}
+
+static void say_consequences(struct cli *c, const struct session_machines *m,
+    const clan_api_Machine *gone, const struct open_invites *open)
 {
     char others[300];
     companions(m, gone, others, sizeof others);
@@ -51,7 +100,7 @@ static void say_consequences(
     if (gone->invite_id.size)
         out_note(c, "- closes the invitation that it came by%s%s%s;",
             others[0] ? "; by the same one came " : "", others, others[0] ? " (they stay)" : "");
-    out_note(c, "- closes every invitation that is open now: make new ones afterwards;");
+    say_closed(c, open);
     out_note(c, "- stops the services placed on it; what they stored lies on its disk;");
     out_note(c, "- takes back nothing that it copied while it was a member.");
 }
@@ -106,26 +155,29 @@ static bool names_it(const struct change *ch, const uint8_t id[32])
     return strstr(ch->text, text) != NULL;
 }
 
-/* Its name and tags leave clan.yaml too; the revocation counts without it. */
-static void clean_config(struct cli *c, const clan_api_Machine *gone)
+/* Its name and tags leave clan.yaml too.  There is a new version in any case: what is issued from
+ * now on is told from what the removal closed by the version it names, and the floor of new links
+ * is one that the removed machine cannot show. */
+static uint64_t next_version(struct cli *c, struct change *ch, const clan_api_Machine *gone)
 {
-    struct change ch;
-    clan_status st = change_open(c, &ch);
-    if (st == CLAN_OK && names_it(&ch, gone->id)) {
-        st = config_edit_machine_gone(
-            ch.text, ch.size, gone->id, &ch.wanted, &ch.wanted_size, &c->e);
-        if (st == CLAN_OK)
-            st = change_publish(c, &ch, NULL);
-    }
-    if (st != CLAN_OK) {
-        out_warn(c, "%s is removed, but clan.yaml still names it: %s", gone->name, c->e.what);
-        c->e = (struct clan_error)CLAN_ERROR_INIT;
-    }
-    change_close(&ch);
+    clan_status st = names_it(ch, gone->id) ? config_edit_machine_gone(ch->text, ch->size, gone->id,
+                                                  &ch->wanted, &ch->wanted_size, &c->e)
+                                            : config_edit_version(ch->text, ch->size, ch->version,
+                                                  &ch->wanted, &ch->wanted_size, &c->e);
+    if (st == CLAN_OK)
+        st = change_submit(c, ch);
+    if (st == CLAN_OK)
+        return ch->version;
+    out_warn(c,
+        "%s is removed, but clan.yaml has no new version: %s; invitations that are made before its "
+        "next change are closed from the start",
+        gone->name, c->e.what);
+    c->e = (struct clan_error)CLAN_ERROR_INIT;
+    return 0;
 }
 
 static clan_status revoke(struct cli *c, struct change *ch, const struct session_machines *m,
-    const clan_api_Machine *gone)
+    const clan_api_Machine *gone, const struct open_invites *open)
 {
     uint8_t raw[STMT_MAX], id[32];
     size_t size;
@@ -134,7 +186,7 @@ static clan_status revoke(struct cli *c, struct change *ch, const struct session
     if (st != CLAN_OK)
         return st;
     if (!c->json)
-        say_consequences(c, m, gone);
+        say_consequences(c, m, gone, open);
     snprintf(question, sizeof question, "This is final.");
     st = ask_type(c, question, gone->name);
     if (st == CLAN_OK)
@@ -147,13 +199,13 @@ static clan_status revoke(struct cli *c, struct change *ch, const struct session
         json_pack("{s:s, s:o}", "removed", gone->name, "machine_id", json_b32(gone->id, 32));
     companions(m, gone, others, sizeof others);
     json_object_set_new(json, "came_by_the_same_invitation", json_string(others));
+    json_object_set_new(json, "closed_invitations", open_json(open));
     clan_api_WaitFor wait = clan_api_WaitFor_init_zero;
+    wait.config_version = next_version(c, ch, gone);
     memcpy(wait.revocation_id.bytes, id, 32);
     wait.revocation_id.size = 32;
     wait.timeout_ms = REVOKE_WAIT_MS;
     st = session_wait_acks(c, ch->api, wait, json);
-    if (st == CLAN_OK)
-        clean_config(c, gone);
     if (st == CLAN_OK && c->json)
         out_json(c, json_incref(json));
     else if (st == CLAN_OK)
@@ -166,6 +218,7 @@ clan_status cmd_remove(struct cli *c)
 {
     struct change ch;
     struct session_machines m = {0};
+    struct open_invites open = {0};
     const clan_api_Machine *gone = NULL;
     clan_status st = change_open(c, &ch);
     if (st != CLAN_OK)
@@ -173,6 +226,8 @@ clan_status cmd_remove(struct cli *c)
     st = session_machines(c, ch.api, &m);
     if (st == CLAN_OK)
         st = find_machine(c, &m, c->args[0], &gone);
+    if (st == CLAN_OK)
+        st = session_ask(c, ch.api, clan_api_Request_invitations_tag, take_open, &open);
     if (st == CLAN_OK && gone->self) {
         st = err_set(&c->e, CLAN_E_STATE, "%s is this machine", gone->name);
         err_remedy(&c->e, "`clan leave` takes this machine out of the clan");
@@ -180,7 +235,8 @@ clan_status cmd_remove(struct cli *c)
         st = err_set(&c->e, CLAN_E_STATE, "%s is removed already", gone->name);
     }
     if (st == CLAN_OK)
-        st = revoke(c, &ch, &m, gone);
+        st = revoke(c, &ch, &m, gone, &open);
+    free(open.rows);
     free(m.rows);
     change_close(&ch);
     return st;

@@ -757,8 +757,16 @@ static void removing(void **state)
     assert_int_equal(run("remove nobody"), 2);
     assert_int_equal(run("remove nas"), 6);
     assert_has(err, "clan leave");
+    strcpy(fake.invitations[0].state, "open");
+    strcpy(fake.invitations[0].for_name, "desk");
+    fake.invitations[0].uses = 3;
+    fake.invitations[0].used = 1;
+    strcpy(fake.invitations[1].state, "expired");
+    fake.invitation_count = 2;
     assert_int_equal(run("remove laptop"), 2);
     assert_has(err, "m-q5kd7mza"); /* came by the same invitation */
+    assert_has(err, "clan invite --for desk --uses 2");
+    assert_null(strstr(strstr(err, "clan invite") + 1, "clan invite")); /* only what is open */
     assert_has(err, "--yes");
     assert_int_equal(fake.submitted_count, 0);
     assert_int_equal(run("remove laptop --yes"), 0);
@@ -770,7 +778,11 @@ static void removing(void **state)
     assert_int_equal(r.reason, STMT_REVOKE_REMOVED);
     assert_int_equal(r.generation, 0);
     assert_int_equal(r.config_version, 2);
-    assert_int_equal(fake.submitted_count, 1); /* clan.yaml did not name it */
+    /* clan.yaml did not name it, but what is issued next names a later version */
+    assert_int_equal(fake.submitted_count, 2);
+    submitted(1, &s);
+    assert_int_equal(s.kind, STMT_ENVELOPE);
+    assert_non_null(memmem(fake.blob, fake.blob_size, "version: 3", 10));
     fake.machines[0].self = false;
     assert_int_equal(run("remove nas --yes"), 6);
     assert_has(err, "keeper");

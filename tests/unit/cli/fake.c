@@ -141,6 +141,12 @@ static void handle(struct fake *f, int fd, const clan_api_Request *r, clan_api_A
             answer(fd, a, clan_api_Answer_machine_tag, false);
         }
         break;
+    case clan_api_Request_invitations_tag:
+        for (unsigned i = 0; i < f->invitation_count; i++) {
+            a->m.invitation = f->invitations[i];
+            answer(fd, a, clan_api_Answer_invitation_tag, false);
+        }
+        break;
     case clan_api_Request_services_tag:
         a->m.service = f->service;
         answer(fd, a, clan_api_Answer_service_tag, false);

@@ -30,6 +30,8 @@ struct fake {
     clan_api_JoinFacts facts;
     clan_api_Joined joined;
     clan_api_Service service;
+    clan_api_Invitation invitations[2];
+    unsigned invitation_count;
     struct clan_error refuse; /* status set: refuses the request `refuse_tag` */
     pb_size_t refuse_tag;
     uint8_t machine_secret[64], machine_public[32]; /* for Create */
