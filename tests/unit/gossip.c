@@ -182,6 +182,31 @@ static void test_stranger_learns_nothing(void **state)
     assert_false(gossip_recv(nas->g, 77, &msg, w->now));
 }
 
+/* Let in by a door that was removed meanwhile: nobody takes it in, and it learns why. */
+static void test_guest_of_removed(void **state)
+{
+    (void)state;
+    struct node *nas = w->nodes[0], *bob = join(nas);
+    struct fx_invite in = invite(nas);
+    assert_int_equal(node_publish(bob, in.stmt), CLAN_OK);
+    hang_up();
+    assert_int_equal(node_publish(nas, fx_removal(&w->f, &bob->key, 2, 1)), CLAN_OK);
+    struct node *guest = world_node(w);
+    assert_int_equal(world_join(w, guest, bob, &in), CLAN_OK);
+    world_run(w, 200);
+    guest->joining = false;
+    guest->exists = true;
+    assert_int_equal(sees(guest, guest), MEMBER_PROVISIONAL);
+    hang_up();
+    assert_true(world_connect(w, guest, nas) > 0);
+    world_run(w, 2000);
+    assert_int_equal(nas->introduced, 0);
+    assert_int_equal(nas->drop_why, CLAN_E_REVOKED);
+    assert_int_equal(sees(nas, guest), MEMBER_UNKNOWN);
+    assert_int_equal(sees(guest, bob), MEMBER_REVOKED);
+    assert_int_equal(sees(guest, guest), MEMBER_UNKNOWN);
+}
+
 /* A removed machine gets its revocation and is dropped: also when it comes later. */
 static void test_removed(void **state)
 {
@@ -318,6 +343,7 @@ int main(void)
         T(test_guest),
         T(test_stranger_chain),
         T(test_stranger_learns_nothing),
+        T(test_guest_of_removed),
         T(test_removed),
         T(test_body),
         T(test_spam),
