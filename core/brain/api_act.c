@@ -25,7 +25,7 @@ static clan_status check_envelope(struct brain *b, const struct stmt *st, struct
     if (stmt_get_envelope(st, &env) != CLAN_OK)
         return err_set(e, CLAN_E_INVAL, "the envelope of the configuration cannot be read");
     if (bodies_uploaded(env.body_hash) || bodies_get(b, env.body_hash, &data, &size))
-        return CLAN_OK;
+        return bodies_keep(b, &env, e);
     err_set(e, CLAN_E_NOENT, "the text of the configuration did not come with its signature");
     err_remedy(e, "run the command again");
     return e->status;

@@ -115,8 +115,9 @@ static bool write_version(struct brain *b, uint64_t version, const uint8_t *data
     }
     close(dir);
     if (st != CLAN_OK) {
+        if (b->disk_trouble.status == CLAN_OK)
+            log_clan_error(LOG_LEVEL_ERROR, &e);
         b->disk_trouble = e;
-        log_clan_error(LOG_LEVEL_ERROR, &e);
     }
     return st == CLAN_OK;
 }
@@ -159,9 +160,30 @@ clan_status bodies_chunk(struct brain *b, const clan_api_BlobPut *put, struct cl
     return CLAN_OK;
 }
 
+static void forget_upload(bool used)
+{
+    if (!used)
+        return;
+    free(upload.data);
+    upload.data = NULL;
+    upload.complete = false;
+}
+
 bool bodies_uploaded(const uint8_t hash[32])
 {
     return upload.complete && memcmp(upload.hash, hash, 32) == 0;
+}
+
+clan_status bodies_keep(struct brain *b, const struct stmt_envelope *env, struct clan_error *e)
+{
+    const uint8_t *id;
+    const struct stmt_envelope *head;
+    if (!bodies_uploaded(env->body_hash) || env->version <= member_head(b->set, &id, &head))
+        return CLAN_OK;
+    if (write_version(b, env->version, upload.data, upload.total))
+        return CLAN_OK;
+    *e = b->disk_trouble;
+    return e->status;
 }
 
 static bool admins_match(const struct clan_config *c, const struct stmt_envelope *env)
@@ -219,16 +241,15 @@ void bodies_reconcile(struct brain *b)
     uint64_t head = member_head(b->set, &id, &env);
     if (!env || head == b->body_version)
         return;
-    if (upload.complete && memcmp(upload.hash, env->body_hash, 32) == 0) {
-        if (!write_version(b, head, upload.data, upload.total))
+    bool uploaded = bodies_uploaded(env->body_hash);
+    for (unsigned tries = 0; tries < 1u + uploaded; tries++) {
+        if (tries && !write_version(b, head, upload.data, upload.total))
             return;
-        free(upload.data);
-        upload.data = NULL;
-        upload.complete = false;
-    }
-    if (read_version(b, head, &data, &size) == CLAN_OK) {
+        if (read_version(b, head, &data, &size) != CLAN_OK)
+            continue;
         if (hash_is(data, size, env->body_hash)) {
             use_body(b, env, data, size);
+            forget_upload(uploaded);
             return;
         }
         free(data);

@@ -9,6 +9,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define BRAIN_TICK_MS 500 /* deadlines are this coarse; what matters for speed comes by events */
@@ -86,8 +87,10 @@ static void on_tick(uv_timer_t *t)
     transports_tick(b);
     joiner_tick(b);
     api_tick(b);
-    if (b->bound)
+    if (b->bound) {
         catchup_tick(b);
+        doors_tick(b);
+    }
     brain_soon(b);
 }
 
@@ -163,6 +166,7 @@ int brain_main(int argc, char **argv)
     static struct brain brain;
     struct brain *b = &brain;
     log_init(CHILD_FD_LOG, LOG_LEVEL_INFO);
+    prctl(PR_SET_DUMPABLE, 0); /* exec reset it; the identity is in this memory */
     if (argc < 2 || sodium_init() < 0) {
         log_error("clan-core is started by cland only");
         return 2;

@@ -335,7 +335,9 @@ bool bodies_put(void *arg, const uint8_t hash[32], const uint8_t *data, size_t s
 clan_status bodies_chunk(
     struct brain *b, const clan_api_BlobPut *put, struct clan_error *e); /* from the local API */
 bool bodies_uploaded(const uint8_t hash[32]); /* complete, waiting for its envelope */
-void bodies_reconcile(struct brain *b);       /* head advanced: find, parse, use its body */
+/* Makes an uploaded body durable before the envelope that names it is taken. */
+clan_status bodies_keep(struct brain *b, const struct stmt_envelope *env, struct clan_error *e);
+void bodies_reconcile(struct brain *b); /* head advanced: find, parse, use its body */
 /* YAML of a version, malloc'd; NOENT when it is not here */
 clan_status bodies_version(struct brain *b, uint64_t version, char **ret, size_t *ret_size);
 
@@ -347,6 +349,7 @@ void spread_recv(struct brain *b, struct session *s, const uint8_t *data, size_t
 
 /* doors.c */
 void doors_hello(struct brain *b, struct session *s, const clan_link_DoorHello *m);
+void doors_tick(struct brain *b);      /* ends sessions of guests that stay too long */
 void doors_reconcile(struct brain *b); /* invitations that link may answer */
 #define DOORS_CLOCK_OFF_S 300
 bool doors_serve(const struct brain *b, struct clan_error *e); /* may this machine be a door now? */

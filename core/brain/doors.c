@@ -136,3 +136,16 @@ void doors_hello(struct brain *b, struct session *s, const clan_link_DoorHello *
     gossip_hand_over(b->gossip, s->id, m->invite_id, brain_now());
     brain_soon(b);
 }
+
+/* A guest needs its door session until its receipt came by it, or it has a control session. */
+#define DOORS_SESSION_MS 120000
+
+void doors_tick(struct brain *b)
+{
+    for (unsigned i = 0; i < BRAIN_SESSIONS_MAX; i++) {
+        struct session *s = &b->sessions[i];
+        if (s->id && !s->joiner && s->purpose == clan_link_Purpose_PURPOSE_DOOR &&
+            brain_now() - s->since_ms > DOORS_SESSION_MS)
+            session_close(b, s, false);
+    }
+}

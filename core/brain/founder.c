@@ -141,6 +141,8 @@ static clan_status take(struct brain *b, const void *raw, size_t size, struct cl
 {
     struct member_effect effect;
     clan_status st = gossip_publish(b->gossip, raw, size, brain_now(), &effect, e);
+    if (st == CLAN_E_IO && b->disk_trouble.status != CLAN_OK)
+        *e = b->disk_trouble;
     if (st == CLAN_OK && effect.waits)
         return err_set(e, CLAN_E_INVAL, "a signed statement hangs on one that is missing");
     return st;

@@ -404,31 +404,13 @@ void peers_want(struct brain *b, const uint8_t address[16])
 
 /* ---- sessions of known peers ---- */
 
-/* Both sides may dial at once: the one dialled by the lower ID stays, unless the older one is old
- * enough to be a dead one that nobody noticed yet. */
-static struct session *choose_control(struct brain *b, struct session *old, struct session *fresh)
-{
-    if (brain_now() - old->since_ms > PEERS_SHORT_LIFE_MS || old->dialed == fresh->dialed)
-        return fresh;
-    bool we_are_lower = memcmp(b->own_id, fresh->machine, 32) < 0;
-    return fresh->dialed == we_are_lower ? fresh : old;
-}
-
+/* Link arbitrates when both sides dial at once: what it reports as up is the one that stays. */
 static void control_up(struct brain *b, struct peer *p, struct session *s)
 {
     struct session *old = session_find(b, p->control);
-    if (old && old != s) {
-        struct session *keep = choose_control(b, old, s);
-        struct session *drop = keep == s ? old : s;
-        if (drop->gossiping)
-            gossip_down(b->gossip, drop->id);
-        drop->gossiping = false;
-        drop->has_machine = false;
-        session_close(b, drop, false);
-        if (keep == old) {
-            path_connected(&p->dial_control);
-            return;
-        }
+    if (old && old != s && old->gossiping) {
+        gossip_down(b->gossip, old->id);
+        old->gossiping = false;
     }
     p->control = s->id;
     path_connected(&p->dial_control);

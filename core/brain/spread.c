@@ -72,6 +72,8 @@ clan_status spread_publish(struct brain *b, const void *raw, size_t size, struct
 {
     struct member_effect effect;
     clan_status st = gossip_publish(b->gossip, raw, size, brain_now(), &effect, e);
+    if (st == CLAN_E_IO && b->disk_trouble.status != CLAN_OK)
+        *e = b->disk_trouble; /* why, and what to do */
     brain_soon(b);
     return st;
 }
