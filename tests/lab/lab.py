@@ -4,6 +4,7 @@ A machine is one `unshare` holder; when the holder dies everything in it dies, n
 It runs the installed binaries of CLAN_PREFIX.  Nothing here touches the network of the computer it runs on.
 """
 
+import contextlib
 import ctypes
 import itertools
 import json
@@ -180,8 +181,12 @@ ip link set lo up""",
                 self.daemon.kill()
                 self.daemon.wait()
             self.daemon = None
+        self._no_sockets()
+
+    def _no_sockets(self):
         for name in os.listdir(f"{self.dir}/run"):
-            os.unlink(f"{self.dir}/run/{name}")
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{self.dir}/run/{name}")
 
     def off(self):
         """As when the power fails: everything gone at once."""
@@ -194,8 +199,7 @@ ip link set lo up""",
         if self.daemon:
             self.daemon.wait()
             self.daemon = None
-        for name in os.listdir(f"{self.dir}/run"):
-            os.unlink(f"{self.dir}/run/{name}")
+        self._no_sockets()
 
     def unplug(self):
         self.lab.switch.run("ip", "link", "set", self.port, "down")
@@ -302,6 +306,29 @@ class Lab:
 
     def __exit__(self, *exc):
         self.close()
+
+
+# Asks a name server for an AAAA record; prints the address, or the response code.
+RESOLVE = """
+import ipaddress, socket, struct, sys
+server, name = sys.argv[1:3]
+q = struct.pack(">6H", 7, 256, 1, 0, 0, 0)
+q += b"".join(bytes([len(l)]) + l.encode() for l in name.split(".")) + b"\\0" + struct.pack(">2H", 28, 1)
+if sys.argv[3:] == ["tcp"]:
+    s = socket.create_connection((server, 53), timeout=3)
+    s.sendall(struct.pack(">H", len(q)) + q)
+    f = s.makefile("rb")
+    a = f.read(struct.unpack(">H", f.read(2))[0])
+else:
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    s.settimeout(3)
+    s.connect((server, 53))
+    s.send(q)
+    a = s.recv(4096)
+assert a[:2] == q[:2], "another question's answer"
+rcode, count = a[3] & 15, struct.unpack(">H", a[6:8])[0]
+print(ipaddress.ip_address(a[len(q) + 12:len(q) + 28]) if rcode == 0 and count else rcode)
+"""
 
 
 # -- the story, in steps --
