@@ -120,7 +120,7 @@ static void on_start(struct host *h, const clan_host_ToHost *msg)
     struct clan_error err = CLAN_ERROR_INIT;
     (void)msg;
     if (h->started)
-        return; /* a service on its way up, adopted by a new core */
+        return;        /* a service on its way up, adopted by a new core */
     h->started = true; /* the plugin may answer before start() returns */
     clan_status st = h->transport ? h->transport->start(h->instance_data, &err)
                                   : h->service->start(h->instance_data, &err);

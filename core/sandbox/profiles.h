@@ -38,8 +38,9 @@ struct sandbox_work { /* of the child, between fork and exec */
 #define SANDBOX_STEPS(X)                                                                           \
     X(session)                                                                                     \
     X(cgroup)                                                                                      \
-    X(binds) X(namespaces) X(root) X(descriptors) X(limits) X(landlock) X(capabilities) X(user)    \
-        X(seccomp) X(exec)
+    X(binds)                                                                                       \
+    X(namespaces)                                                                                  \
+    X(root) X(descriptors) X(limits) X(landlock) X(capabilities) X(user) X(seccomp) X(exec)
 enum sandbox_step {
     STEP_none,
 #define STEP_DECLARE(name) STEP_##name,

@@ -21,7 +21,8 @@
 #define SANDBOX_WEAKER_CGROUP   (1u << 2)
 
 struct sandbox_fd {
-    int from, to; /* every other descriptor is closed; a directory must be one of the binds too: it is
+    int from,
+        to; /* every other descriptor is closed; a directory must be one of the binds too: it is
                      opened again inside, else it would lead out of the root.  0-2: /dev/null when unnamed */
 };
 struct sandbox_bind {
@@ -58,11 +59,11 @@ struct sandbox_child {
 clan_status sandbox_probe(uint32_t weaker, struct clan_error *reterr);
 /* Forks, builds, execs.  Returns after exec succeeded or a step failed (named in *reterr, the child is
  * reaped).  The caller is root and has one thread.  A program is PID 1 of its own PID namespace. */
-clan_status sandbox_spawn(const struct sandbox_spec *spec, struct sandbox_child *ret_child,
-    struct clan_error *reterr);
+clan_status sandbox_spawn(
+    const struct sandbox_spec *spec, struct sandbox_child *ret_child, struct clan_error *reterr);
 /* Compares /proc/PID with the profile: seccomp mode, no new privileges, capabilities, uid, namespaces. */
-clan_status sandbox_readback(const struct sandbox_child *child, const char *profile,
-    struct clan_error *reterr);
+clan_status sandbox_readback(
+    const struct sandbox_child *child, const char *profile, struct clan_error *reterr);
 /* Answers one waiting notification: lets reading opens pass until `loaded`, those in the own /state and
  * /volume (descriptors 6, 7) always, refuses the rest; never waits.  AGAIN: there was none.
  * ret_text (at least 256): "openat /etc/shadow refused", empty when it was let through. */
@@ -75,8 +76,8 @@ clan_status sandbox_close_link(struct clan_error *reterr);
 
 /* A program row for exec:PROFILE (SECURITY I4): NULL when there is none. */
 struct sandbox_program {
-    const char *profile; /* "lighttpd" */
-    const char *program; /* "/usr/sbin/lighttpd" */
+    const char *profile;     /* "lighttpd" */
+    const char *program;     /* "/usr/sbin/lighttpd" */
     const char *const *argv; /* template; {state} and {volume} stand for the directories inside */
     const char *const *envp;
     const char *sandbox; /* "program-lighttpd" */

@@ -36,6 +36,7 @@ clan_status link_parse(const char *text, struct invite_link *ret, struct clan_er
 /* "203.0.113.5:7117", "[2001:db8::1]:7117"; ret_text holds 64 */
 void link_endpoint_text(const struct invite_link *l, unsigned index, char *ret_text);
 /* INVAL for loopback, link-local, multicast, unspecified. */
-clan_status link_endpoint_allowed(const struct invite_link *l, unsigned index, struct clan_error *reterr);
+clan_status link_endpoint_allowed(
+    const struct invite_link *l, unsigned index, struct clan_error *reterr);
 
 #endif

@@ -24,8 +24,8 @@ enum stmt_kind {
     STMT_ADMISSION = 4,
     STMT_RECEIPT = 5,
     STMT_RECORD = 6,
-    STMT_ROTATION = 7,  /* reserved */
-    STMT_SUSPEND = 8,   /* reserved */
+    STMT_ROTATION = 7, /* reserved */
+    STMT_SUSPEND = 8,  /* reserved */
     STMT_REVOCATION = 9,
     STMT_ACK = 10,
     STMT_KEEPERS = 11,  /* keeper generation; reserved above 1 */
@@ -36,16 +36,17 @@ enum stmt_kind {
     STMT_KINDS
 };
 
-#define STMT_CRITICAL     0x80 /* who does not know this kind must not act for the clan beyond reading */
-#define STMT_MAX          20480
-#define STMT_HEAD         76 /* bytes before the body */
-#define STMT_SIG_SIZE     97
-#define STMT_SIGS_MAX     16
-#define STMT_ADMINS_MAX   16
-#define STMT_REMOVED_MAX  64
-#define STMT_FEATURES_MAX 16
+#define STMT_CRITICAL                                                                              \
+    0x80 /* who does not know this kind must not act for the clan beyond reading */
+#define STMT_MAX           20480
+#define STMT_HEAD          76 /* bytes before the body */
+#define STMT_SIG_SIZE      97
+#define STMT_SIGS_MAX      16
+#define STMT_ADMINS_MAX    16
+#define STMT_REMOVED_MAX   64
+#define STMT_FEATURES_MAX  16
 #define STMT_ENDPOINTS_MAX 8
-#define STMT_ENDPOINT_MAX 127
+#define STMT_ENDPOINT_MAX  127
 
 enum stmt_sig_type { STMT_SIG_ED25519 = 0, STMT_SIG_SSHSIG = 1 /* namespace clan-statement-v1 */ };
 
@@ -128,14 +129,14 @@ struct stmt_envelope {
 
 enum { STMT_INVITE_OPEN = 1, STMT_INVITE_CLOSED = 2 };
 struct stmt_invitation {
-    uint8_t state; /* STMT_INVITE_ */
+    uint8_t state;          /* STMT_INVITE_ */
     uint8_t public_key[32]; /* pk_i */
     uint8_t x25519[32];     /* for Tor doors */
     uint32_t uses;
     int64_t created, expires;
-    char for_name[33]; /* wanted machine name, or "" */
-    uint8_t approve;   /* 1: the receipt waits for an admin */
-    uint8_t wishes;    /* reserved: wished tags */
+    char for_name[33];       /* wanted machine name, or "" */
+    uint8_t approve;         /* 1: the receipt waits for an admin */
+    uint8_t wishes;          /* reserved: wished tags */
     uint64_t config_version; /* height when it was issued */
 };
 
@@ -196,13 +197,20 @@ struct stmt_ack {
     uint32_t revocation_count;
 };
 
-clan_status stmt_put_genesis(const struct stmt_genesis *b, uint8_t *ret, size_t cap, size_t *ret_size);
-clan_status stmt_put_envelope(const struct stmt_envelope *b, uint8_t *ret, size_t cap, size_t *ret_size);
-clan_status stmt_put_invitation(const struct stmt_invitation *b, uint8_t *ret, size_t cap, size_t *ret_size);
-clan_status stmt_put_admission(const struct stmt_admission *b, uint8_t *ret, size_t cap, size_t *ret_size);
-clan_status stmt_put_receipt(const struct stmt_receipt *b, uint8_t *ret, size_t cap, size_t *ret_size);
-clan_status stmt_put_record(const struct stmt_record *b, uint8_t *ret, size_t cap, size_t *ret_size);
-clan_status stmt_put_revocation(const struct stmt_revocation *b, uint8_t *ret, size_t cap, size_t *ret_size);
+clan_status stmt_put_genesis(
+    const struct stmt_genesis *b, uint8_t *ret, size_t cap, size_t *ret_size);
+clan_status stmt_put_envelope(
+    const struct stmt_envelope *b, uint8_t *ret, size_t cap, size_t *ret_size);
+clan_status stmt_put_invitation(
+    const struct stmt_invitation *b, uint8_t *ret, size_t cap, size_t *ret_size);
+clan_status stmt_put_admission(
+    const struct stmt_admission *b, uint8_t *ret, size_t cap, size_t *ret_size);
+clan_status stmt_put_receipt(
+    const struct stmt_receipt *b, uint8_t *ret, size_t cap, size_t *ret_size);
+clan_status stmt_put_record(
+    const struct stmt_record *b, uint8_t *ret, size_t cap, size_t *ret_size);
+clan_status stmt_put_revocation(
+    const struct stmt_revocation *b, uint8_t *ret, size_t cap, size_t *ret_size);
 clan_status stmt_put_ack(const struct stmt_ack *b, uint8_t *ret, size_t cap, size_t *ret_size);
 
 /* CLAN_E_INVAL when the kind differs or the body is malformed; bodies may grow at the end (ignored). */

@@ -16,8 +16,8 @@ clan_status stmt_store_open(int dir_fd, stmt_store_fn *fn, void *arg, struct stm
     struct clan_error *reterr);
 void stmt_store_close(struct stmt_store *s);
 /* Appends and fdatasyncs before it returns; after an error (disk full) nothing of it stays. */
-clan_status stmt_store_append(struct stmt_store *s, const void *raw, size_t size,
-    struct clan_error *reterr);
+clan_status stmt_store_append(
+    struct stmt_store *s, const void *raw, size_t size, struct clan_error *reterr);
 /* Appends several with one fdatasync. */
 clan_status stmt_store_append_many(struct stmt_store *s, const uint8_t *const *raws,
     const size_t *sizes, size_t count, struct clan_error *reterr);

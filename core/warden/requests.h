@@ -34,7 +34,11 @@
 #define WARD_CHILDREN_MAX 32 /* per clan */
 #define WARD_LOCAL_MAX    32
 
-enum ward_state { WARD_UNBOUND = 1, WARD_BOUND = 2, WARD_UP = 4 }; /* of a clan; a bit each: permitted sets */
+enum ward_state {
+    WARD_UNBOUND = 1,
+    WARD_BOUND = 2,
+    WARD_UP = 4
+}; /* of a clan; a bit each: permitted sets */
 
 enum ward_kind {
     WARD_KIND_CORE = 1,
@@ -47,25 +51,27 @@ enum ward_kind {
 
 /* Requests (core -> warden).  Each is answered once by a ward_answer with the same serial. */
 enum ward_request {
-    WARD_REQ_SEED_STORE = 1,  /* unbound: identity seed to disk, root 0600, fsynced */
-    WARD_REQ_BIND = 2,        /* unbound -> bound; answer carries the API listener */
-    WARD_REQ_NET_UP = 3,      /* bound -> up: TUN, address, routes, firewall closed; answer carries the TUN */
+    WARD_REQ_SEED_STORE = 1, /* unbound: identity seed to disk, root 0600, fsynced */
+    WARD_REQ_BIND = 2,       /* unbound -> bound; answer carries the API listener */
+    WARD_REQ_NET_UP =
+        3, /* bound -> up: TUN, address, routes, firewall closed; answer carries the TUN */
     WARD_REQ_TUN = 4,         /* another descriptor of the TUN, for a new link */
     WARD_REQ_LOCAL_ADDRS = 5, /* addresses of this computer; answered by ward_local_addrs */
     WARD_REQ_ADDR_ADD = 6,    /* a service address onto clan0 */
     WARD_REQ_ADDR_DEL = 7,
-    WARD_REQ_FW_MEMBER = 8,   /* may ping this machine: add or delete one peer address */
-    WARD_REQ_FW_ALLOW = 9,    /* {peer, own or service address, protocol, port}: add or delete */
-    WARD_REQ_FW_COMMIT = 10,  /* everything since the last commit, in one nft transaction */
-    WARD_REQ_FW_CLEAR = 11,   /* forget all members and allows (a new core); applied at commit */
+    WARD_REQ_FW_MEMBER = 8,  /* may ping this machine: add or delete one peer address */
+    WARD_REQ_FW_ALLOW = 9,   /* {peer, own or service address, protocol, port}: add or delete */
+    WARD_REQ_FW_COMMIT = 10, /* everything since the last commit, in one nft transaction */
+    WARD_REQ_FW_CLEAR = 11,  /* forget all members and allows (a new core); applied at commit */
     WARD_REQ_HOST_START = 12,
-    WARD_REQ_CHILD_END = 13,  /* graceful TERM, then cgroup.kill after the given time */
-    WARD_REQ_RUN = 14,        /* a program for a host: exec:PROFILE of its grant */
+    WARD_REQ_CHILD_END = 13, /* graceful TERM, then cgroup.kill after the given time */
+    WARD_REQ_RUN = 14,       /* a program for a host: exec:PROFILE of its grant */
     WARD_REQ_KEEPER_START = 15,
     WARD_REQ_NAMES_BEGIN = 16, /* hosts block or resolved, as the owner's dns: says */
     WARD_REQ_NAMES_ADD = 17,
     WARD_REQ_NAMES_COMMIT = 18,
-    WARD_REQ_CLAN_DOWN = 19,  /* ends everything of this clan, removes its firewall; not started at boot */
+    WARD_REQ_CLAN_DOWN =
+        19, /* ends everything of this clan, removes its firewall; not started at boot */
     WARD_REQ_CLAN_LEAVE = 20, /* the same, and removes its directory with the identity */
     WARD_REQ_CLAN_START = 21, /* unbound: start a clan of this machine that is down */
     WARD_REQ_GRANTS = 22,     /* the grants file changed: hosts without their grant are ended */
@@ -78,10 +84,11 @@ enum ward_request {
 enum ward_event {
     WARD_EV_ANSWER = 100,
     WARD_EV_LOCAL_ADDRS = 101,
-    WARD_EV_CHILD = 102,      /* a child runs; descriptor: core's end of its channel (not for programs) */
+    WARD_EV_CHILD =
+        102, /* a child runs; descriptor: core's end of its channel (not for programs) */
     WARD_EV_CHILD_DIED = 103,
     WARD_EV_ADDRS_CHANGED = 104, /* links, addresses or routes of this computer changed */
-    WARD_EV_RESUMED = 105     /* the machine slept: catch up */
+    WARD_EV_RESUMED = 105        /* the machine slept: catch up */
 };
 
 struct ward_head {
@@ -89,7 +96,8 @@ struct ward_head {
     uint32_t serial; /* chosen by core, > 0; 0 in events */
 };
 
-struct ward_simple { /* TUN, LOCAL_ADDRS, FW_COMMIT, FW_CLEAR, NAMES_BEGIN/COMMIT, CLAN_*, GRANTS, READY, KEEPER_START */
+struct
+    ward_simple { /* TUN, LOCAL_ADDRS, FW_COMMIT, FW_CLEAR, NAMES_BEGIN/COMMIT, CLAN_*, GRANTS, READY, KEEPER_START */
     struct ward_head head;
 };
 
@@ -197,7 +205,7 @@ struct ward_child {
     char plugin[32];
     uint8_t adopted; /* 1: it lived before this core; send Hello and ask for its state */
     uint8_t zero[6];
-    uint32_t host;   /* program: the host it belongs to */
+    uint32_t host; /* program: the host it belongs to */
 };
 
 struct ward_child_died {

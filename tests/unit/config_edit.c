@@ -113,11 +113,11 @@ static const struct edit_case cases[] = {
     {GONE, ID2, NULL,
         HEAD("1") BOTH "services: {a: {plugin: w, place: {on: nas}, allow: [laptop, nas]}}\n",
         HEAD("2") "machines:\n  " ID1 ": {name: nas} # the box\nservices: {a: {plugin: w, place: "
-                                      "{on: nas}, allow: [nas]}}\n"},
+                  "{on: nas}, allow: [nas]}}\n"},
     {GONE, ID2, NULL,
         HEAD("1") BOTH "services: {a: {plugin: w, place: {on: nas}, allow: [nas, laptop]}}\n",
         HEAD("2") "machines:\n  " ID1 ": {name: nas} # the box\nservices: {a: {plugin: w, place: "
-                                      "{on: nas}, allow: [nas]}}\n"},
+                  "{on: nas}, allow: [nas]}}\n"},
     {GONE, ID2, NULL,
         HEAD("1") BOTH
         "services:\n  a:\n    plugin: w\n    place: {on: nas}\n    allow:\n    - laptop\n",

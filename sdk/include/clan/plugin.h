@@ -21,10 +21,10 @@
 extern "C" {
 #endif
 
-#define CLAN_PLUGIN_MAGIC     0x4e414c43u /* "CLAN" in memory */
-#define CLAN_ABI_MAJOR        0           /* 0 while interfaces are drafts */
-#define CLAN_ABI_MINOR        1
-#define CLAN_PLUGIN_QUERY     clan_plugin_query
+#define CLAN_PLUGIN_MAGIC      0x4e414c43u /* "CLAN" in memory */
+#define CLAN_ABI_MAJOR         0           /* 0 while interfaces are drafts */
+#define CLAN_ABI_MINOR         1
+#define CLAN_PLUGIN_QUERY      clan_plugin_query
 #define CLAN_PLUGIN_QUERY_NAME "clan_plugin_query"
 
 /* Kinds: what a plugin mainly is.  What it can do are its interfaces. */
@@ -68,16 +68,16 @@ struct clan_setting {
 struct clan_config {
     uint32_t struct_size;
     uint32_t setting_count;
-    uint32_t setting_size;           /* sizeof(struct clan_setting) of the host: the stride */
-    uint32_t listen_count;           /* listening sockets handed over, at listen_fds */
+    uint32_t setting_size; /* sizeof(struct clan_setting) of the host: the stride */
+    uint32_t listen_count; /* listening sockets handed over, at listen_fds */
     const struct clan_setting *settings;
-    const int32_t *listen_fds;       /* the plugin's to use, not to close; a service's own is the last */
-    const char *instance;            /* service name, or the plugin's id */
-    const char *clan, *machine;      /* names, for texts */
-    const char *state_dir;           /* with fs.state: absolute path inside the sandbox, else "" */
-    const char *volume_dir;          /* services: where their data lives, else "" */
-    uint8_t service_address[16];     /* services: overlay address (IPv6, network order) */
-    uint16_t service_port;           /* host order */
+    const int32_t *listen_fds;  /* the plugin's to use, not to close; a service's own is the last */
+    const char *instance;       /* service name, or the plugin's id */
+    const char *clan, *machine; /* names, for texts */
+    const char *state_dir;      /* with fs.state: absolute path inside the sandbox, else "" */
+    const char *volume_dir;     /* services: where their data lives, else "" */
+    uint8_t service_address[16]; /* services: overlay address (IPv6, network order) */
+    uint16_t service_port;       /* host order */
     uint16_t zero0;
     uint32_t zero1;
 };
@@ -107,12 +107,13 @@ struct clan_host {
     void (*log)(void *host_data, uint32_t level, const char *text);
     /* Calls fn when fd is ready; one watch per fd, a second call replaces it; at most 256.  An error or
      * a hang-up of fd comes as CLAN_IO_HUP together with `events`.  [loop]  INVAL, LIMIT.  since 0.1 */
-    clan_status (*io_watch)(void *host_data, int32_t fd, uint32_t events, clan_io_fn *fn, void *user);
+    clan_status (*io_watch)(
+        void *host_data, int32_t fd, uint32_t events, clan_io_fn *fn, void *user);
     /* Ends the watch; before the descriptor is closed.  [loop]  since 0.1 */
     void (*io_unwatch)(void *host_data, int32_t fd);
     /* One shot after delay_ms; *ret_timer > 0.  At most 128 at once.  [loop]  LIMIT.  since 0.1 */
-    clan_status (*timer_start)(void *host_data, uint64_t delay_ms, clan_timer_fn *fn, void *user,
-        uint64_t *ret_timer);
+    clan_status (*timer_start)(
+        void *host_data, uint64_t delay_ms, clan_timer_fn *fn, void *user, uint64_t *ret_timer);
     void (*timer_stop)(void *host_data, uint64_t timer); /* [loop]  since 0.1 */
     /* Runs fn on the loop thread soon.  [any]  LIMIT above 64 outstanding.  since 0.1 */
     clan_status (*wake)(void *host_data, clan_wake_fn *fn, void *user);
@@ -131,8 +132,8 @@ static inline void clan_log(const struct clan_host *h, uint32_t level, const cha
         h->log(h->host_data, level, text);
 }
 
-static inline clan_status clan_io_watch(const struct clan_host *h, int32_t fd, uint32_t events,
-    clan_io_fn *fn, void *user)
+static inline clan_status clan_io_watch(
+    const struct clan_host *h, int32_t fd, uint32_t events, clan_io_fn *fn, void *user)
 {
     return CLAN_HOST_HAS(h, io_watch) ? h->io_watch(h->host_data, fd, events, fn, user)
                                       : CLAN_E_NOSYS;

@@ -59,11 +59,11 @@ typedef int32_t clan_status;
  * to say.  The layout is frozen; it grows at the end.
  */
 struct clan_error {
-    uint32_t size;     /* sizeof(struct clan_error) of whoever made the record */
+    uint32_t size; /* sizeof(struct clan_error) of whoever made the record */
     clan_status status;
-    char what[160];    /* what happened */
-    char why[320];     /* why, as far as known */
-    char remedy[240];  /* what to do */
+    char what[160];   /* what happened */
+    char why[320];    /* why, as far as known */
+    char remedy[240]; /* what to do */
 };
 
 #define CLAN_ERROR_INIT                                                                            \

@@ -11,9 +11,9 @@
 extern "C" {
 #endif
 
-#define CLAN_TRANSPORT_STREAM    "clan.transport.stream/draft-1"
-#define CLAN_TRANSPORT_HOST      "clan.transport.host/draft-1"
-#define CLAN_ENDPOINT_MAX        127 /* bytes of an endpoint's text */
+#define CLAN_TRANSPORT_STREAM "clan.transport.stream/draft-1"
+#define CLAN_TRANSPORT_HOST   "clan.transport.host/draft-1"
+#define CLAN_ENDPOINT_MAX     127 /* bytes of an endpoint's text */
 
 /* What the plugin implements. */
 struct clan_transport_stream {
@@ -29,7 +29,8 @@ struct clan_transport_stream {
      */
     clan_status (*dial)(void *instance, uint32_t request, const char *endpoint, uint32_t timeout_ms,
         struct clan_error *reterr);
-    void (*cancel)(void *instance, uint32_t request); /* no answer is needed any more.  [loop, started] */
+    void (*cancel)(
+        void *instance, uint32_t request); /* no answer is needed any more.  [loop, started] */
     /*
      * Calls add() for each text under which others may dial this machine, best first, at most 16.
      * local_addresses: addr_count x 16 bytes, IPv4 as ::ffff:a.b.c.d.  [loop, started]
