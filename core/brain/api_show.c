@@ -278,7 +278,7 @@ static const char *invite_state(const struct member_invite *inv)
         return "shared";
     if (inv->confirmed >= inv->body.uses)
         return "used up";
-    return clock_wall_s() >= inv->body.expires ? "expired" : "open";
+    return clock_wall_s() > inv->body.expires ? "expired" : "open";
 }
 
 void api_invitations(struct brain *b, struct client *c)

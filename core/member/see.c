@@ -47,6 +47,17 @@ static void see_hosts(struct member_set *m, const struct clan_config *cfg)
     }
 }
 
+/* A shared link is an alarm for both sides: who came by the same one (SECURITY A2, A7). */
+static void see_rivals(struct member_set *m, const struct member_machine *whom)
+{
+    const struct machine *x = whom && whom->conflict ? machine_get(m, whom->id) : NULL;
+    for (unsigned k = 0; x && k < x->admission_count; k++)
+        for (size_t i = 0; x->admissions[k].invite && i < m->machine_count; i++)
+            for (unsigned j = 0; j < m->machines[i]->admission_count; j++)
+                if (m->machines[i]->admissions[j].invite == x->admissions[k].invite)
+                    see_machine(m, m->machines[i]->pub.id);
+}
+
 static void see_compute(struct member_set *m, const struct clan_config *cfg,
     const struct member_machine *whom, const uint8_t own_id[32])
 {
@@ -55,6 +66,7 @@ static void see_compute(struct member_set *m, const struct clan_config *cfg,
     see_machine(m, own_id);
     if (whom)
         see_machine(m, whom->id);
+    see_rivals(m, whom);
     for (unsigned i = 0; m->version_count >= 2 && i < m->head.keeper_count; i++)
         see_machine(m, m->head.keepers[i]);
     /* the first admin's machine; which others are admins' no statement says */

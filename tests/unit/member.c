@@ -693,6 +693,15 @@ static void test_guest_view(void **state)
     assert_false(guest_sees(c, &guest, c->bob_invite.stmt.id));
     OK(give(c, fx_receipt(&c->f, &c->nas, 0, &in, &guest, &a, 1, 8)));
     assert_true(guest_sees(c, &guest, bob_record.id));
+    /* somebody else comes by its link: it is told who, and no more */
+    struct fx_machine rival;
+    fx_machine(&c->f, &rival);
+    struct fx_stmt second = fx_admission(&c->f, &c->nas, &in, &rival, FX_NOW);
+    OK(give(c, second));
+    assert_int_equal(member_find(c->m, guest.id)->standing, MEMBER_PROVISIONAL);
+    assert_true(guest_sees(c, &guest, second.id));
+    assert_true(guest_sees(c, &rival, a.id));
+    assert_false(guest_sees(c, &guest, bob_record.id));
     clan_close(c);
 }
 
