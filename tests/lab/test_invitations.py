@@ -1,7 +1,5 @@
 """Invitations that must not let anybody in: each says why, or stays silent, as SECURITY A asks."""
 
-import time
-
 import pytest
 
 import lab as L
@@ -25,26 +23,37 @@ def refused(machine, link, words, *texts):
     return result
 
 
+def state(machine, invitation):
+    """Of one invitation, as a machine sees it."""
+    rows = machine.json("invite", "list")[-1]["invitations"]
+    return next((i["state"] for i in rows if i["id"] == invitation["id"]), None)
+
+
 def test_expired(nas_and_guest):
     nas, guest, words = nas_and_guest
-    link = L.invite(nas, "--expires", "1s")
-    time.sleep(2.1)  # the span of time is what is tested
-    assert refused(guest, link, words, "expired").returncode == 5
+    invitation = nas.json("invite", "--expires", "1s")[-1]
+    assert state(nas, invitation) == "open"
+    L.wait_for(lambda: state(nas, invitation) == "expired", what="the end of the invitation")
+    assert refused(guest, invitation["link"], words, "expired").returncode == 5
 
 
 def test_used_up_and_alarm(lab, nas_and_guest):
     nas, guest, words = nas_and_guest
-    link = L.invite(nas)
-    L.join(guest, link, words)
-    assert refused(lab.machine("other"), link, words, "used").returncode == 5
+    invitation = nas.json("invite", "--for", "guest")[-1]
+    L.join(guest, invitation["link"], words)
+    assert not [h for h in nas.health() if h["code"] == "used-again"]
+    assert refused(lab.machine("other"), invitation["link"], words, "already used", "by guest").returncode == 5
+    assert state(nas, invitation) == "used up"
+    alarm = [h for h in nas.health() if h["code"] == "used-again"]
+    assert alarm and alarm[0]["severity"] == "alarm" and "guest" in alarm[0]["what"]
 
 
 def test_withdrawn(nas_and_guest):
     nas, guest, words = nas_and_guest
-    link = L.invite(nas)
-    listed = nas.json("invite", "list")[-1]["invitations"]
-    nas.clan("invite", "withdraw", listed[0]["id"])
-    assert refused(guest, link, words, "withdrawn").returncode == 5
+    invitation = nas.json("invite")[-1]
+    nas.clan("invite", "withdraw", invitation["id"])
+    assert state(nas, invitation) == "withdrawn"
+    assert refused(guest, invitation["link"], words, "withdrawn").returncode == 5
 
 
 def test_mistyped(nas_and_guest):
@@ -70,6 +79,7 @@ def test_wrong_fingerprint(nas_and_guest):
     nas, guest, words = nas_and_guest
     wrong = "-".join(reversed(words.replace("-", " ").split()))
     refused(guest, L.invite(nas), wrong, "fingerprint")
+    assert "a caller" not in nas.log()  # refused before anything was contacted
 
 
 def test_yes_needs_the_fingerprint(nas_and_guest):
