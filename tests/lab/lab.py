@@ -272,8 +272,24 @@ def _rmdir(path):
     return True
 
 
+def _stale_cgroups():
+    """What a test run that was killed could not take down itself."""
+    for name in os.listdir(CGROUP_ROOT) if CGROUP_ROOT else []:
+        found = re.fullmatch(r"clan-lab-(\d+)-\d+", name)
+        if not found or os.path.exists(f"/proc/{found.group(1)}"):
+            continue
+        root = os.path.join(CGROUP_ROOT, name)
+        with contextlib.suppress(OSError):
+            with open(os.path.join(root, "cgroup.kill"), "w") as f:
+                f.write("1")
+        for path, _, _ in sorted(os.walk(root), key=lambda e: -len(e[0])):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+
+
 class Lab:
     def __init__(self, keep_logs=None):
+        _stale_cgroups()
         self.dir = tempfile.mkdtemp(prefix="clan-lab-")
         os.chmod(self.dir, 0o755)
         self.keep_logs = keep_logs
