@@ -10,7 +10,6 @@
 #include "path/path.h"
 #include "place/place.h"
 #include "statement/store.h"
-#include "warden/requests.h"
 #include "wire/api.pb.h"
 #include "wire/grants.h"
 #include "wire/host.pb.h"
@@ -18,6 +17,7 @@
 #include "wire/link.pb.h"
 #include "wire/peer.pb.h"
 #include "wire/resolver.pb.h"
+#include "wire/warden_requests.h"
 
 #define BRAIN_BUILD         CLAN_VERSION
 #define BRAIN_SESSIONS_MAX  1300

@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "warden/requests.h"
+#include "wire/warden_requests.h"
 
 #include <errno.h>
 #include <fcntl.h>

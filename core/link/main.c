@@ -2,7 +2,7 @@
 #include "link.h"
 
 #include "base/log.h"
-#include "warden/requests.h"
+#include "wire/warden_requests.h"
 
 int main(void)
 {

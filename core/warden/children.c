@@ -253,7 +253,7 @@ static void bind_grants(struct clan *c, struct launch *l)
     l->close[l->close_count++] = dir;
 }
 
-/* Which descriptors and directories a kind has; requests.h says why. */
+/* Which descriptors and directories a kind has; wire/warden_requests.h says why. */
 static clan_status inherit(struct child *ch, struct launch *l, struct clan_error *e)
 {
     struct clan *c = ch->clan;

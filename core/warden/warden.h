@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "sandbox/sandbox.h"
-#include "warden/requests.h"
 #include "wire/grants.h"
+#include "wire/warden_requests.h"
 
 #define WARD_SLOTS       16 /* bound clans and those being made */
 #define WARD_UNBOUND_MAX 8

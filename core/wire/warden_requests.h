@@ -15,8 +15,8 @@
  *          host: volume directory of its service, or /dev/null
  *   8 ..   host: listening sockets, in the order of ward_spawn_host.listen_count, then health listeners
  */
-#ifndef WARDEN_REQUESTS_H
-#define WARDEN_REQUESTS_H
+#ifndef WIRE_WARDEN_REQUESTS_H
+#define WIRE_WARDEN_REQUESTS_H
 
 #include <clan/status.h>
 #include <stdint.h>
