@@ -16,28 +16,29 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define ABOUT_CAP 200
 
-/* Calls with a path: which argument it is, which the flags of an open (-1: none). */
+/* What is said about a call, and which argument that is; an open's flags are in the next one. */
+enum about { OPENS, PATH, FAMILY, OF_PID, OF_CODE, NUMBER, NOTHING };
 static const struct {
     const char *call;
-    int8_t path, flags;
-} path_calls[] = {{"open", 0, 1}, {"openat", 1, 2}, {"openat2", 1, -1}, {"execve", 0, -1},
-    {"execveat", 1, -1}, {"mount", 1, -1}, {"umount2", 0, -1}, {"mknod", 0, -1},
-    {"mknodat", 1, -1}};
-
-static const char *family_name(uint64_t family)
-{
-    static const char *const names[] = {[1] = "AF_UNIX",
-        [2] = "AF_INET",
-        [10] = "AF_INET6",
-        [16] = "AF_NETLINK",
-        [17] = "AF_PACKET"};
-    const char *name = family < sizeof names / sizeof names[0] ? names[family] : NULL;
-    return name ? name : "of another family";
-}
+    enum about about;
+    uint8_t arg;
+} known[] = {{"open", OPENS, 0}, {"openat", OPENS, 1}, {"openat2", PATH, 1}, {"execve", PATH, 0},
+    {"execveat", PATH, 1}, {"mount", PATH, 1}, {"umount2", PATH, 0}, {"mknod", PATH, 0},
+    {"mknodat", PATH, 1}, {"socket", FAMILY, 0}, {"kill", OF_PID, 0}, {"tgkill", OF_PID, 0},
+    {"ptrace", OF_PID, 1}, {"mmap", OF_CODE, 0}, {"mprotect", OF_CODE, 0}, {"ioctl", NUMBER, 1},
+    {"clone", NOTHING, 0}};
+#define KNOWN (sizeof known / sizeof known[0])
+static const char *const families[] = {[AF_UNIX] = "AF_UNIX",
+    [AF_INET] = "AF_INET",
+    [AF_INET6] = "AF_INET6",
+    [AF_NETLINK] = "AF_NETLINK",
+    [AF_PACKET] = "AF_PACKET"};
+#define FAMILIES (sizeof families / sizeof families[0])
 
 /* Does not wait for the process; ends at the first page that is not there. */
 static bool read_text(uint32_t pid, uint64_t address, char ret_text[ABOUT_CAP])
@@ -67,34 +68,32 @@ static int judge(const struct sandbox_child *child, const struct seccomp_notif *
     const char *call, char ret_about[ABOUT_CAP])
 {
     const __u64 *args = req->data.args;
+    size_t i = 0;
     ret_about[0] = 0;
-    for (size_t i = 0; i < sizeof path_calls / sizeof path_calls[0]; i++) {
-        if (strcmp(path_calls[i].call, call) != 0)
-            continue;
-        if (!read_text(req->pid, args[path_calls[i].path], ret_about))
-            return EFAULT;
-        if (path_calls[i].flags < 0)
-            return strcmp(call, "openat2") == 0 ? ENOSYS : EPERM;
-        uint64_t flags = args[path_calls[i].flags];
+    while (i < KNOWN && strcmp(known[i].call, call) != 0)
+        i++;
+    if (i == KNOWN) /* what no list refuses is harmless, only not offered */
+        return profile_lists(profile_fatal, call) || profile_lists(profile_refused, call) ? EPERM
+                                                                                          : ENOSYS;
+    uint64_t arg = args[known[i].arg];
+    if (known[i].about <= PATH && !read_text(req->pid, arg, ret_about))
+        return EFAULT;
+    if (known[i].about == OPENS) {
+        uint64_t flags = args[known[i].arg + 1];
         bool reads = (flags & (O_ACCMODE | O_CREAT | O_TRUNC | __O_TMPFILE)) == O_RDONLY;
-        return (reads && !child->loaded) || own_path(ret_about, path_calls[i].path == 1, args[0])
-                   ? 0
-                   : EACCES;
+        bool own = own_path(ret_about, known[i].arg == 1, args[0]);
+        return own || (reads && !child->loaded) ? 0 : EACCES;
     }
-    if (strcmp(call, "socket") == 0)
-        snprintf(ret_about, ABOUT_CAP, "%s", family_name(args[0]));
-    else if (strcmp(call, "kill") == 0 || strcmp(call, "tgkill") == 0)
-        snprintf(ret_about, ABOUT_CAP, "of %d", (int)args[0]);
-    else if (strcmp(call, "ptrace") == 0)
-        snprintf(ret_about, ABOUT_CAP, "of %d", (int)args[1]);
-    else if (strcmp(call, "mmap") == 0 || strcmp(call, "mprotect") == 0)
+    if (known[i].about == FAMILY)
+        snprintf(ret_about, ABOUT_CAP, "%s",
+            arg < FAMILIES && families[arg] ? families[arg] : "of another family");
+    else if (known[i].about == OF_PID)
+        snprintf(ret_about, ABOUT_CAP, "of %d", (int)arg);
+    else if (known[i].about == OF_CODE)
         snprintf(ret_about, ABOUT_CAP, "of executable memory");
-    else if (strcmp(call, "ioctl") == 0)
-        snprintf(ret_about, ABOUT_CAP, "%#llx", (unsigned long long)args[1]);
-    else if (!profile_lists(profile_fatal, call) && !profile_lists(profile_refused, call) &&
-             strcmp(call, "clone") != 0)
-        return ENOSYS; /* harmless, only not offered */
-    return EPERM;
+    else if (known[i].about == NUMBER)
+        snprintf(ret_about, ABOUT_CAP, "%#llx", (unsigned long long)arg);
+    return strcmp(call, "openat2") == 0 ? ENOSYS : EPERM;
 }
 
 clan_status sandbox_notification(struct sandbox_child *child, char *ret_text, size_t cap)

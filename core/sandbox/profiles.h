@@ -17,8 +17,8 @@ struct profile {
     const char *calls[4]; /* allowed, words with spaces between */
     uint32_t nofile, nproc, memlock_kib, memory_mib;
 };
+extern const struct profile profiles[];               /* ends at a row without a name */
 const struct profile *profile_find(const char *name); /* NULL when there is none */
-const struct profile *profile_at(unsigned i);         /* NULL at the end */
 
 /* Without notifications the fatal ones kill; libraries try the refused ones and can do without. */
 extern const char profile_fatal[], profile_refused[];
@@ -34,31 +34,17 @@ struct sandbox_work { /* of the child, between fork and exec */
     int trees[SANDBOX_BINDS_MAX]; /* the binds, as mounts without a place */
 };
 
-/* In this order.  Each returns 0, or -1 with errno; what it opened is closed by exec or exit. */
-#define SANDBOX_STEPS(X)                                                                           \
-    X(session)                                                                                     \
-    X(cgroup)                                                                                      \
-    X(binds)                                                                                       \
-    X(namespaces)                                                                                  \
-    X(root) X(descriptors) X(limits) X(landlock) X(capabilities) X(user) X(seccomp) X(exec)
-enum sandbox_step {
-    STEP_none,
-#define STEP_DECLARE(name) STEP_##name,
-    SANDBOX_STEPS(STEP_DECLARE)
-#undef STEP_DECLARE
-        STEP_COUNT
-};
-#define STEP_DECLARE(name) int step_##name(struct sandbox_work *w);
-SANDBOX_STEPS(STEP_DECLARE)
-#undef STEP_DECLARE
+/* Steps of spawn.c that have a file of their own.  They return 0, or -1 with errno; what they opened
+ * is closed by exec or exit. */
+int step_binds(struct sandbox_work *w);
+int step_root(struct sandbox_work *w);
+int step_landlock(struct sandbox_work *w);
 #define TRY(call)                                                                                  \
     do {                                                                                           \
         if ((call) < 0)                                                                            \
             return -1;                                                                             \
     } while (0)
 
-#define SANDBOX_EXIT_BASE 60 /* exit status of a failed step: base + step */
-const char *sandbox_step_name(int step);
 int landlock_abi(void); /* 0: the kernel has none */
 /* *ret_notify_fd -1: it has none */
 int filter_load(const struct profile *p, int program_fd, uint32_t weaker, int *ret_notify_fd);

@@ -1,4 +1,4 @@
-/* What the kernel offers, what is in force, and what became of a child, in words. */
+/* What the kernel offers, and what is in force. */
 #include "base/error.h"
 #include "base/log.h"
 #include "sandbox/profiles.h"
@@ -9,35 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-const char *sandbox_step_name(int step)
-{
-    static const char *const names[] = {
-#define STEP_NAME(name) [STEP_##name] = #name,
-        SANDBOX_STEPS(STEP_NAME)
-#undef STEP_NAME
-    };
-    return step > 0 && step < STEP_COUNT ? names[step] : "unknown";
-}
-
-void sandbox_exit_text(int wait_status, char *ret_text, size_t cap)
-{
-    int sig = WTERMSIG(wait_status), code = WEXITSTATUS(wait_status),
-        step = code - SANDBOX_EXIT_BASE;
-    const char *name = sigdescr_np(sig);
-    if (WIFSIGNALED(wait_status) && name)
-        snprintf(ret_text, cap, "killed by signal %d (%c%s)", sig, name[0] | 0x20, name + 1);
-    else if (WIFSIGNALED(wait_status))
-        snprintf(ret_text, cap, "killed by signal %d", sig);
-    else if (!WIFEXITED(wait_status))
-        snprintf(ret_text, cap, "stopped");
-    else if (step > 0 && step < STEP_COUNT)
-        snprintf(ret_text, cap, "sandbox step %s failed", sandbox_step_name(step));
-    else
-        snprintf(ret_text, cap, "ended with status %d", code);
-}
 
 clan_status sandbox_probe(uint32_t weaker, struct clan_error *reterr)
 {
@@ -83,29 +55,31 @@ static clan_status differs(struct clan_error *reterr, int pid, const char *what)
     return CLAN_E_PERM;
 }
 
-/* Lines of /proc/PID/status as they have to be; a process can name itself like one, but only inside
- * a line. */
-static const char *const wanted_lines[] = {
-#ifndef CLAN_SANITIZE
-    "\nSeccomp:\t2\n",
-#endif
-    "\nNoNewPrivs:\t1\n", "\nCapInh:\t0000000000000000\n", "\nCapPrm:\t0000000000000000\n",
-    "\nCapEff:\t0000000000000000\n", "\nCapBnd:\t0000000000000000\n",
-    "\nCapAmb:\t0000000000000000\n"};
-
-static clan_status check_status(int pid, const char *status, struct clan_error *reterr)
+/* A process can name itself like a line of its status, but only inside a line. */
+static clan_status check_status(const struct sandbox_child *child, struct clan_error *reterr)
 {
-    static const char *const ids[] = {"\nUid:", "\nGid:"};
-    for (size_t i = 0; i < sizeof wanted_lines / sizeof wanted_lines[0]; i++)
-        if (!strstr(status, wanted_lines[i]))
-            return differs(reterr, pid, wanted_lines[i] + 1);
-    for (int i = 0; i < 2; i++) {
-        unsigned id[4];
-        const char *at = strstr(status, ids[i]);
-        if (!at || sscanf(at + 5, "%u %u %u %u", id, id + 1, id + 2, id + 3) != 4 || id[0] == 0 ||
-            id[0] != id[1] || id[0] != id[2] || id[0] != id[3])
-            return differs(reterr, pid, i ? "one Gid, not root" : "one Uid, not root");
-    }
+    char uid[64], gid[64], name[64], status[8192];
+    const char *const wanted[] = {uid, gid,
+#ifndef CLAN_SANITIZE
+        "\nSeccomp:\t2\n",
+#endif
+        "\nNoNewPrivs:\t1\n", "\nCapInh:\t0000000000000000\n", "\nCapPrm:\t0000000000000000\n",
+        "\nCapEff:\t0000000000000000\n", "\nCapBnd:\t0000000000000000\n",
+        "\nCapAmb:\t0000000000000000\n"};
+    unsigned u = child->uid, g = child->gid; /* real, effective, saved, of the file system */
+    snprintf(uid, sizeof uid, "\nUid:\t%u\t%u\t%u\t%u\n", u, u, u, u);
+    snprintf(gid, sizeof gid, "\nGid:\t%u\t%u\t%u\t%u\n", g, g, g, g);
+    snprintf(name, sizeof name, "/proc/%d/status", (int)child->pid);
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, status, sizeof status - 1);
+    if (fd >= 0)
+        close(fd);
+    if (n <= 0)
+        return err_errno(reterr, CLAN_E_IO, "cannot read %s", name);
+    status[n] = 0;
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+        if (!strstr(status, wanted[i]))
+            return differs(reterr, child->pid, wanted[i] + 1);
     return CLAN_OK;
 }
 
@@ -119,19 +93,10 @@ clan_status sandbox_readback(
         bool own;
     } spaces[] = {{"mnt", true}, {"ipc", true}, {"uts", true}, {"net", !(p->flags & PROFILE_NET)},
         {"pid", p->flags & PROFILE_PIDNS}};
-    char name[64], status[8192];
-    snprintf(name, sizeof name, "/proc/%d/status", (int)child->pid);
-    int fd = open(name, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, status, sizeof status - 1);
-    if (fd >= 0)
-        close(fd);
-    if (n <= 0)
-        return err_errno(reterr, CLAN_E_IO, "cannot read %s", name);
-    status[n] = 0;
-    clan_status st = check_status(child->pid, status, reterr);
+    clan_status st = check_status(child, reterr);
     for (size_t i = 0; st == CLAN_OK && i < sizeof spaces / sizeof spaces[0]; i++) {
         struct stat theirs, ours;
-        char mine[32];
+        char name[64], mine[32];
         snprintf(name, sizeof name, "/proc/%d/ns/%s", (int)child->pid, spaces[i].name);
         snprintf(mine, sizeof mine, "/proc/self/ns/%s", spaces[i].name);
         if (stat(name, &theirs) != 0 || stat(mine, &ours) != 0)

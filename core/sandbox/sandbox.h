@@ -50,6 +50,8 @@ struct sandbox_spec {
 
 struct sandbox_child {
     pid_t pid;
+    uid_t uid;
+    gid_t gid;
     int pidfd;
     int notify_fd; /* seccomp user notifications, -1 when the profile has none */
     bool loaded;   /* set by the warden: library opens are refused from now on */

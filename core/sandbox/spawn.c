@@ -22,13 +22,14 @@
 #include <unistd.h>
 
 #define FD_TARGET_MAX 64 /* fixed descriptors of a child are below */
+#define EXIT_BASE     60 /* exit status of a failed step: base + step */
 
-struct report { /* child to parent; ready (step 0) is the last word before exec */
-    int32_t step;
+struct report {    /* child to parent; ready (step 0) is the last word before exec */
+    int32_t step;  /* place in steps, from 1 */
     int32_t value; /* errno; when ready the descriptor of the notifications or -1 */
 };
 
-int step_session(struct sandbox_work *w)
+static int step_session(struct sandbox_work *w)
 {
     sigset_t none;
     (void)w;
@@ -58,7 +59,7 @@ static int set_limit(int what, rlim_t value)
 }
 
 /* Limits go to the cgroup where its controllers are (v2), to rlimits otherwise. */
-int step_cgroup(struct sandbox_work *w)
+static int step_cgroup(struct sandbox_work *w)
 {
     const struct sandbox_spec *s = w->spec;
     uint32_t mib = s->memory_mib ? s->memory_mib : w->profile->memory_mib;
@@ -76,7 +77,7 @@ int step_cgroup(struct sandbox_work *w)
     return limited ? 0 : set_limit(RLIMIT_DATA, (rlim_t)mib << 20);
 }
 
-int step_namespaces(struct sandbox_work *w)
+static int step_namespaces(struct sandbox_work *w)
 {
     int net = w->profile->flags & PROFILE_NET ? 0 : CLONE_NEWNET;
     TRY(unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | net));
@@ -101,13 +102,11 @@ static int inside(const struct sandbox_spec *s, int fd, int above)
     return errno = EXDEV, -1;
 }
 
-/* Afterwards: the targets, and above RLIMIT_NOFILE, where nothing new can go, program and status.
- */
-int step_descriptors(struct sandbox_work *w)
+/* Afterwards: the targets, and above RLIMIT_NOFILE, where nothing new can go, program and status. */
+static int step_descriptors(struct sandbox_work *w)
 {
     const struct sandbox_spec *s = w->spec;
     int base = (int)w->profile->nofile, above = base + 8, high[SANDBOX_FDS_MAX];
-    bool wanted[FD_TARGET_MAX] = {false};
     struct rlimit files;
     TRY(getrlimit(RLIMIT_NOFILE, &files));
     TRY(set_limit(RLIMIT_NOFILE, files.rlim_max));
@@ -119,18 +118,15 @@ int step_descriptors(struct sandbox_work *w)
     TRY(null);
     TRY(w->program_fd = dup3(w->program_fd, base, O_CLOEXEC));
     TRY(w->status_fd = dup3(w->status_fd, base + 1, O_CLOEXEC));
-    for (unsigned i = 0; i < s->fd_count; i++) {
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        TRY(dup2(null, fd));
+    TRY(close_range(STDERR_FILENO + 1, (unsigned)base - 1, 0));
+    for (unsigned i = 0; i < s->fd_count; i++)
         TRY(dup2(high[i], s->fds[i].to));
-        wanted[s->fds[i].to] = true;
-    }
-    for (int fd = 0; fd < FD_TARGET_MAX; fd++)
-        if (!wanted[fd] && (fd > 2 ? close(fd) : dup2(null, fd)) < 0 && errno != EBADF)
-            return -1;
-    TRY(close_range(FD_TARGET_MAX, (unsigned)base - 1, 0));
     return close_range((unsigned)base + 2, ~0U, 0);
 }
 
-int step_limits(struct sandbox_work *w)
+static int step_limits(struct sandbox_work *w)
 {
     const struct profile *p = w->profile;
     TRY(set_limit(RLIMIT_CORE, 1)); /* not 0: a core_pattern with a pipe ignores 0 and heeds 1 */
@@ -140,7 +136,7 @@ int step_limits(struct sandbox_work *w)
     return set_limit(RLIMIT_NOFILE, p->nofile);
 }
 
-int step_capabilities(struct sandbox_work *w)
+static int step_capabilities(struct sandbox_work *w)
 {
     unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
                          SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
@@ -153,7 +149,7 @@ int step_capabilities(struct sandbox_work *w)
     return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
 
-int step_user(struct sandbox_work *w)
+static int step_user(struct sandbox_work *w)
 {
     const struct sandbox_spec *s = w->spec;
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -167,7 +163,7 @@ int step_user(struct sandbox_work *w)
     return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 
-int step_seccomp(struct sandbox_work *w)
+static int step_seccomp(struct sandbox_work *w)
 {
     struct report ready = {.step = 0};
     char go;
@@ -177,44 +173,72 @@ int step_seccomp(struct sandbox_work *w)
     return read(w->status_fd, &go, 1) == 1 ? 0 : -1;
 }
 
-int step_exec(struct sandbox_work *w)
+static int step_exec(struct sandbox_work *w)
 {
     const struct sandbox_spec *s = w->spec;
     return (int)syscall(SYS_execveat, w->program_fd, "", s->argv, s->envp, AT_EMPTY_PATH);
 }
 
+#define STEP(name)                                                                                 \
+    {                                                                                              \
+#name, step_##name                                                                         \
+    }
+static const struct {
+    const char *name;
+    int (*run)(struct sandbox_work *w);
+} steps[] = {STEP(session), STEP(cgroup), STEP(binds), STEP(namespaces), STEP(root),
+    STEP(descriptors), STEP(limits), STEP(landlock), STEP(capabilities), STEP(user), STEP(seccomp),
+    STEP(exec)};
+#define STEP_COUNT ((int)(sizeof steps / sizeof steps[0]))
+
 static _Noreturn void run_child(struct sandbox_work *w)
 {
-    static int (*const steps[])(struct sandbox_work *) = {
-#define STEP_FUNCTION(name) [STEP_##name] = step_##name,
-        SANDBOX_STEPS(STEP_FUNCTION)
-#undef STEP_FUNCTION
-    };
-    int step = 1;
-    while (step < STEP_exec && steps[step](w) == 0)
-        step++;
-    if (step == STEP_exec)
-        step_exec(w);
-    struct report failed = {step, errno};
+    int i = 0;
+    while (steps[i].run(w) == 0) /* the last one comes back only when it failed */
+        i++;
+    struct report failed = {i + 1, errno};
     ssize_t ignored = write(w->status_fd, &failed, sizeof failed);
     (void)ignored;
-    _exit(SANDBOX_EXIT_BASE + step);
+    _exit(EXIT_BASE + i + 1);
+}
+
+static const char *step_name(int step)
+{
+    return step > 0 && step <= STEP_COUNT ? steps[step - 1].name : NULL;
+}
+
+void sandbox_exit_text(int wait_status, char *ret_text, size_t cap)
+{
+    int sig = WTERMSIG(wait_status), code = WEXITSTATUS(wait_status);
+    const char *name = sigdescr_np(sig), *step = step_name(code - EXIT_BASE);
+    if (WIFSIGNALED(wait_status) && name)
+        snprintf(ret_text, cap, "killed by signal %d (%c%s)", sig, name[0] | 0x20, name + 1);
+    else if (WIFSIGNALED(wait_status))
+        snprintf(ret_text, cap, "killed by signal %d", sig);
+    else if (!WIFEXITED(wait_status))
+        snprintf(ret_text, cap, "stopped");
+    else if (step)
+        snprintf(ret_text, cap, "sandbox step %s failed", step);
+    else
+        snprintf(ret_text, cap, "ended with status %d", code);
 }
 
 static clan_status step_error(
-    struct clan_error *reterr, const struct sandbox_spec *s, int step, int err)
+    struct clan_error *reterr, const struct sandbox_spec *s, const char *step, int err)
 {
-    bool missing = err == ENOSYS || err == EOPNOTSUPP || (step == STEP_seccomp && err == EINVAL);
+    step = step ? step : "unknown";
+    bool missing =
+        err == ENOSYS || err == EOPNOTSUPP || (err == EINVAL && strcmp(step, "seccomp") == 0);
+    clan_status st = missing ? CLAN_E_NOSYS : CLAN_E_IO;
     errno = err;
-    err_errno(reterr, missing ? CLAN_E_NOSYS : CLAN_E_IO,
-        "%s (profile %s) was not started: sandbox step %s failed", s->program, s->profile,
-        sandbox_step_name(step));
-    if (step == STEP_landlock && missing)
+    err_errno(reterr, st, "%s (profile %s) was not started: sandbox step %s failed", s->program,
+        s->profile, step);
+    if (strcmp(step, "landlock") == 0 && missing)
         err_remedy(reterr, "boot with lsm=landlock,... or allow less in machine.yaml: "
                            "sandbox: {weaker: [landlock]}");
-    else if (step == STEP_descriptors && (err == EINVAL || err == EMFILE))
+    else if (strcmp(step, "descriptors") == 0 && (err == EINVAL || err == EMFILE))
         err_remedy(reterr, "raise the limit of open files of the service (LimitNOFILE=)");
-    return missing ? CLAN_E_NOSYS : CLAN_E_IO;
+    return st;
 }
 
 /* Reads what the child says until exec closes its end. */
@@ -222,18 +246,15 @@ static clan_status collect(
     const struct sandbox_spec *s, int fd, struct sandbox_child *child, struct clan_error *reterr)
 {
     struct report rep;
-    ssize_t n;
     bool ready = false;
-    while ((n = read(fd, &rep, sizeof rep)) == sizeof rep || (n < 0 && errno == EINTR)) {
-        if (n < 0)
-            continue;
+    while (TEMP_FAILURE_RETRY(read(fd, &rep, sizeof rep)) == sizeof rep) {
         if (rep.step != 0 || ready)
-            return step_error(reterr, s, rep.step, rep.value);
+            return step_error(reterr, s, step_name(rep.step), rep.value);
         ready = true;
         if (rep.value >= 0 && (child->notify_fd = pidfd_getfd(child->pidfd, rep.value, 0)) < 0)
-            return step_error(reterr, s, STEP_seccomp, errno);
+            return step_error(reterr, s, "seccomp", errno);
         if (send(fd, "", 1, MSG_NOSIGNAL) != 1)
-            return step_error(reterr, s, STEP_exec, errno);
+            return step_error(reterr, s, "exec", errno);
     }
     if (ready)
         return CLAN_OK;
@@ -245,30 +266,27 @@ static clan_status collect(
 static clan_status start(
     struct sandbox_work *w, struct sandbox_child *ret_child, struct clan_error *reterr)
 {
-    struct sandbox_child child = {.pidfd = -1, .notify_fd = -1};
-    int pair[2], pid_space = w->profile->flags & PROFILE_PIDNS ? CLONE_NEWPID : 0;
+    const struct sandbox_spec *s = w->spec;
+    struct sandbox_child child = {.uid = s->uid, .gid = s->gid, .pidfd = -1, .notify_fd = -1};
+    int pair[2], flags = CLONE_PIDFD | (w->profile->flags & PROFILE_PIDNS ? CLONE_NEWPID : 0);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         return err_errno(reterr, CLAN_E_IO, "no channel to a new process");
-    child.pid =
-        (pid_t)syscall(SYS_clone, CLONE_PIDFD | SIGCHLD | pid_space, NULL, &child.pidfd, NULL, 0);
     w->status_fd = pair[1];
+    child.pid = (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, &child.pidfd, NULL, 0);
     if (child.pid == 0)
         run_child(w);
-    int failed = errno;
-    close(pair[1]);
-    clan_status st = child.pid > 0 ? collect(w->spec, pair[0], &child, reterr)
-                                   : step_error(reterr, w->spec, STEP_namespaces, failed);
-    close(pair[0]);
-    if (st == CLAN_OK) {
-        *ret_child = child;
-    } else if (child.pid > 0) {
+    clan_status st = child.pid > 0 ? CLAN_OK : step_error(reterr, s, "namespaces", errno);
+    close(pair[1]); /* else no end would be read */
+    if (st == CLAN_OK && (st = collect(s, pair[0], &child, reterr)) != CLAN_OK) {
         kill(child.pid, SIGKILL);
-        while (waitpid(child.pid, NULL, 0) < 0 && errno == EINTR)
-            continue;
+        TEMP_FAILURE_RETRY(waitpid(child.pid, NULL, 0));
         close(child.pidfd);
         if (child.notify_fd >= 0)
             close(child.notify_fd);
     }
+    close(pair[0]);
+    if (st == CLAN_OK)
+        *ret_child = child;
     return st;
 }
 

@@ -21,8 +21,7 @@ static void known(const char *list)
 static void names_only_known_calls(void **state)
 {
     (void)state;
-    const struct profile *p;
-    for (unsigned i = 0; (p = profile_at(i)); i++)
+    for (const struct profile *p = profiles; p->name; p++)
         for (unsigned k = 0; k < 4 && p->calls[k]; k++)
             known(p->calls[k]);
     known(profile_fatal);
@@ -33,9 +32,8 @@ static void names_only_known_calls(void **state)
 static void allows_nothing_that_is_refused(void **state)
 {
     (void)state;
-    const struct profile *p;
     char word[32];
-    for (unsigned i = 0; (p = profile_at(i)); i++)
+    for (const struct profile *p = profiles; p->name; p++)
         for (unsigned k = 0; k < 4 && p->calls[k]; k++)
             for (const char *list = p->calls[k]; profile_word(&list, word);)
                 if (profile_lists(profile_fatal, word) || profile_lists(profile_refused, word))
@@ -53,16 +51,15 @@ static void keeps_the_dangerous_calls_out(void **state)
         "tgkill "
         "socket socketpair setsockopt connect bind listen memfd_create shmat personality seccomp "
         "io_uring_setup openat2 open_tree ptrace remap_file_pages";
-    const struct profile *p;
     char word[32];
-    for (unsigned i = 0; (p = profile_at(i)); i++)
+    for (const struct profile *p = profiles; p->name; p++)
         for (const char *list = never; profile_word(&list, word);)
             for (unsigned k = 0; k < 4 && p->calls[k]; k++)
                 if (profile_lists(p->calls[k], word))
                     fail_msg("%s allows %s", p->name, word);
     /* opening by name is the warden's to answer in hosts, and not link's at all after its last
      * filter */
-    for (unsigned i = 0; (p = profile_at(i)); i++)
+    for (const struct profile *p = profiles; p->name; p++)
         for (unsigned k = 0; k < 4 && p->calls[k]; k++)
             if ((p->flags & PROFILE_NOTIFY) && profile_lists(p->calls[k], "openat"))
                 fail_msg("%s opens without a word", p->name);
