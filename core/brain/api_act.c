@@ -206,7 +206,8 @@ void api_ping_tick(struct brain *b)
 {
     for (unsigned i = 0; i < BRAIN_SESSIONS_MAX; i++) {
         struct session *s = &b->sessions[i];
-        if (!s->ping_client || clock_mono_ns() / 1000 - s->ping_sent_us < API_PING_MS * 1000u)
+        bool waits = clock_mono_ns() / 1000 - s->ping_sent_us < API_PING_MS * 1000u;
+        if (!s->ping_client || (s->id && waits)) /* no session, no answer */
             continue;
         const struct member_machine *m = member_find(b->set, s->machine);
         struct client *c = s->ping_client;

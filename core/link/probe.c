@@ -71,8 +71,20 @@ static bool progress(struct link_session *s)
     return moved && backlog;
 }
 
+/* What ended one session of a peer likely ended the others: ask them now, not at their next
+ * keep-alive. */
+static void doubt(struct link *l, const struct link_peer *peer, uint64_t now_ms)
+{
+    for (unsigned i = 0; peer && i < LINK_SESSIONS_MAX; i++) {
+        struct link_session *s = l->slots[i];
+        if (s && s->peer == peer && s->state == LINK_UP && !s->ping_ms)
+            send_ping(s, now_ms);
+    }
+}
+
 static void probe(struct link_session *s, uint64_t now_ms)
 {
+    struct link *l = s->link;
     uint64_t heard = s->rx.last_ms, said = s->tx.last_ms;
     uint64_t quiet = now_ms > heard ? link_since(now_ms, heard) : 0;
     if (s->ping_ms && heard >= s->ping_ms) {
@@ -90,7 +102,9 @@ static void probe(struct link_session *s, uint64_t now_ms)
     if (!is_ip(s) && patience < LINK_SLOW_DEAD_MS)
         patience = LINK_SLOW_DEAD_MS;
     if (s->missed >= LINK_PROBES_MISSED && quiet >= patience) {
+        struct link_peer *peer = s->peer;
         link_session_close(s, clan_link_Reason_REASON_DEAD);
+        doubt(l, peer, now_ms);
         return;
     }
     send_ping(s, now_ms);
