@@ -103,6 +103,8 @@ int filter_load(const struct profile *p, int program_fd, uint32_t weaker, int *r
     /* no such kernel, or a container has the one listener that there can be */
     if (!(p->flags & PROFILE_NOTIFY) || !(weaker & SANDBOX_WEAKER_NOTIFY))
         return -1;
+#else
+    (void)weaker;
 #endif
     return load_profile(p, p->flags & ~(uint32_t)PROFILE_NOTIFY, program_fd, ret_notify_fd);
 }
