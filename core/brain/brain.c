@@ -55,6 +55,8 @@ static void reconcile(uv_timer_t *t)
         return;
     }
     bodies_reconcile(b);
+    if (b->endpoint_count) /* those that came while this machine was not bound yet */
+        identity_publish_record(b);
     onedoor_reconcile(b);
     transports_reconcile(b);
     doors_reconcile(b);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PUBLISH_AGAIN_MS 60000 /* after a record that was not taken */
+
 void identity_set(struct brain *b, const uint8_t root[32])
 {
     uint8_t seed[32];
@@ -81,11 +83,12 @@ void identity_publish_record(struct brain *b)
     if (!self)
         return;
     fill_endpoints(b, &body);
-    if (same_endpoints(&self->record, &body))
+    if (same_endpoints(&self->record, &body) || brain_now() < b->next_publish_ms)
         return;
     if (join_make_record(b->root, b->clan_id, self->record_seq + 1, b->own_id, &body,
             clock_wall_s(), raw, &size, id) != CLAN_OK ||
         spread_publish(b, raw, size, &e) != CLAN_OK) {
+        b->next_publish_ms = brain_now() + PUBLISH_AGAIN_MS;
         log_clan_error(LOG_LEVEL_WARN, &e);
         return;
     }
