@@ -126,7 +126,6 @@ static void on_exited(void *user, uint32_t run, uint32_t exit_status)
     exit_text(exit_status, text, sizeof text);
     clan_log(f->host, CLAN_LOG_WARN, text);
     f->phase = FILES_IDLE;
-    files_health_end(f);
     f->failures = life > FILES_LONG_MS ? 1 : f->failures + 1;
     if (life < FILES_SHORT_MS && f->locks && WIFEXITED((int)exit_status)) {
         f->locks = false;
@@ -181,7 +180,6 @@ static void files_stop(void *instance)
     if (f->run)
         f->programs->end(f->host->host_data, f->run);
     f->run = 0;
-    files_health_end(f);
 }
 
 static void files_ask_health(void *instance, uint32_t request)
@@ -277,7 +275,6 @@ static clan_status files_create(const struct clan_host *host, const struct clan_
         return files_fail(reterr, CLAN_E_NOMEM, "", "files cannot start", "out of memory");
     f->host = host;
     f->programs = programs;
-    f->health.fd = -1;
     clan_status st = fill(f, config, reterr);
     if (st != CLAN_OK) {
         free(f);

@@ -5,8 +5,7 @@
 #include <clan/service.h>
 #include <stdbool.h>
 
-#define FILES_DIR_MAX    96
-#define FILES_HEALTH_MAX 4
+#define FILES_DIR_MAX 96
 
 enum files_run { FILES_IDLE, FILES_ASKED, FILES_SETTLING, FILES_UP };
 
@@ -27,14 +26,8 @@ struct files {
     unsigned failures; /* in a row */
 
     struct {
-        bool no_sockets; /* the sandbox refuses them: health is seen from outside */
-        int fd;
-        uint64_t timer;
-        uint32_t requests[FILES_HEALTH_MAX];
         unsigned bad;     /* in a row */
         unsigned backlog; /* connections that waited at the last look */
-        char answer[16];
-        unsigned have;
     } health;
 };
 
@@ -49,6 +42,5 @@ clan_status files_write(const struct files *f, struct clan_error *reterr);
 
 /* health.c */
 void files_health(struct files *f, uint32_t request);
-void files_health_end(struct files *f);
 
 #endif

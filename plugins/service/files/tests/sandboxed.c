@@ -32,7 +32,7 @@
 
 static struct sandbox_child host, program;
 static int channel[2], host_log[2], listener, health, state, volume;
-static bool up, healthy, stopped;
+static bool up, healthy, stopped, refused;
 
 static int fail(const char *what, const struct clan_error *e)
 {
@@ -174,8 +174,10 @@ static bool serve_until(const bool *flag)
             fprintf(stderr, "host: %s\n", text + 1);
         }
         if ((p[1].revents & POLLIN) && sandbox_notification(&host, text, sizeof text) == CLAN_OK &&
-            text[0])
+            text[0]) {
             fprintf(stderr, "sandbox: %s\n", text);
+            refused = refused || strstr(text, "socket") || strstr(text, "connect");
+        }
         if (channel_recv(channel[0], clan_host_FromHost_fields, &m, fds, 4, &n) == CLAN_OK &&
             !on_message(&m))
             return false;
@@ -251,6 +253,8 @@ static int test(const char *host_file, const char *plugin)
     tell(&t, clan_host_ToHost_ask_health_tag);
     if (!serve_until(&healthy))
         return fail("health", NULL);
+    if (refused)
+        return fail("the plugin tried a socket of its own", NULL);
     memset(&t, 0, sizeof t);
     tell(&t, clan_host_ToHost_stop_tag);
     if (!serve_until(&stopped))
