@@ -122,7 +122,7 @@ static void notified(void *arg, int fd, uint32_t events)
     logs_take(ch); /* "loaded", if it was said before this call */
     if (!(events & (EPOLLHUP | EPOLLERR)) &&
         sandbox_notification(&ch->sandbox, text, sizeof text) == CLAN_OK && text[0])
-        logs_write(ch, LOG_LEVEL_WARN, text);
+        logs_refused(ch, text);
 }
 
 static void cgroup_open(struct child *ch)

@@ -16,9 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOG_FILE_BYTES (1024 * 1024)
-#define LOG_FILES      4
-#define LOG_PER_SECOND 200
+#define LOG_FILE_BYTES     (1024 * 1024)
+#define LOG_FILES          4
+#define LOG_PER_SECOND     200
+#define REFUSED_PER_SECOND 5
 
 static struct warden *warden; /* for records that belong to no clan */
 static int own_file = -1;
@@ -111,23 +112,37 @@ void logs_write(struct child *ch, enum log_level level, const char *text)
     line_write(&ch->log_file, clans_name(ch->clan), process, ch->sandbox.pid, level, text);
 }
 
-static void take(struct child *ch, char *text, size_t size)
+/* False for one too many; the next second says how many there were. */
+static bool within(struct child *ch, struct log_rate *r, unsigned limit, const char *what)
 {
     uint64_t second = clock_mono_ms() / 1000;
+    if (second != r->second && r->dropped) {
+        char dropped[64];
+        snprintf(dropped, sizeof dropped, "%u %s more than %u a second were dropped", r->dropped,
+            what, limit);
+        logs_write(ch, LOG_LEVEL_WARN, dropped);
+    }
+    if (second != r->second)
+        *r = (struct log_rate){.second = second};
+    if (++r->count <= limit)
+        return true;
+    r->dropped++;
+    return false;
+}
+
+void logs_refused(struct child *ch, const char *text)
+{
+    if (within(ch, &ch->refused, REFUSED_PER_SECOND, "refused calls"))
+        logs_write(ch, LOG_LEVEL_WARN, text);
+}
+
+static void take(struct child *ch, char *text, size_t size)
+{
     enum log_level level = LOG_LEVEL_INFO;
     if (size == 7 && memcmp(text, "\x01loaded", 7) == 0) {
         ch->sandbox.loaded = true;
         return;
     }
-    if (second != ch->log_second && ch->log_dropped) {
-        char dropped[64];
-        snprintf(dropped, sizeof dropped, "%u records more than %u a second were dropped",
-            ch->log_dropped, LOG_PER_SECOND);
-        ch->log_dropped = 0;
-        logs_write(ch, LOG_LEVEL_WARN, dropped);
-    }
-    ch->log_count = second == ch->log_second ? ch->log_count + 1 : 1;
-    ch->log_second = second;
     if (ch->kind != WARD_KIND_PROGRAM) { /* a program's standard error has no level byte */
         level =
             text[0] >= '0' && text[0] <= '3' ? (enum log_level)(text[0] - '0') : LOG_LEVEL_ERROR;
@@ -137,9 +152,7 @@ static void take(struct child *ch, char *text, size_t size)
         text[n - 1] = 0;
     text_sanitize(text);
     snprintf(ch->last_words, sizeof ch->last_words, "%s", text);
-    if (ch->log_count > LOG_PER_SECOND)
-        ch->log_dropped++;
-    else
+    if (within(ch, &ch->said, LOG_PER_SECOND, "records"))
         logs_write(ch, level, text);
 }
 

@@ -23,6 +23,11 @@ struct warden_options {
     int supervisor_fd; /* 'R': ready, 'W': alive */
 };
 
+struct log_rate {
+    uint64_t second;
+    unsigned count, dropped;
+};
+
 /* How a child is asked for; kept, because the warden starts it anew by itself. */
 struct child {
     struct clan *clan; /* NULL: free */
@@ -39,8 +44,7 @@ struct child {
     uint64_t due_ms, started_ms; /* due: restart, kill or "loaded", whatever its state needs */
     unsigned backoff_ms;
     char last_words[200];
-    uint64_t log_second;
-    unsigned log_count, log_dropped;
+    struct log_rate said, refused;
 };
 
 struct fw_element { /* a member has protocol 0 and no destination */
@@ -207,6 +211,7 @@ bool tool_reap(struct warden *w, pid_t pid, int wait_status);
 loop_fd_fn logs_readable;
 void logs_take(struct child *ch); /* all that waits */
 void logs_write(struct child *ch, enum log_level level, const char *text);
+void logs_refused(struct child *ch, const char *text); /* a few a second */
 void logs_say(struct clan *c, enum log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4))); /* the warden's own; c may be NULL */
 void logs_error(struct clan *c, const char *doing, const struct clan_error *e);
