@@ -4,8 +4,11 @@
 #include "base/log.h"
 #include "wire/warden_requests.h"
 
+#include <sys/prctl.h>
+
 int main(void)
 {
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* no core file and no ptrace: this memory holds keys */
     log_init(CHILD_FD_LOG, LOG_LEVEL_INFO);
     return link_run(CHILD_FD_CHANNEL);
 }

@@ -60,6 +60,32 @@ static bool among(const uint8_t (*list)[16], unsigned count, const uint8_t *addr
     return false;
 }
 
+/* A routing header would take the packet past the check of its destination: none, wherever it stands
+ * in the chain; nor a chain whose end is not in this packet. */
+static bool reroutes(const uint8_t *packet, size_t size)
+{
+    uint8_t next = packet[6];
+    for (size_t at = LINK_IP6_HEAD;;) {
+        bool options = next == IPPROTO_HOPOPTS || next == IPPROTO_DSTOPTS || next == IPPROTO_AH;
+        if (next == IPPROTO_ROUTING)
+            return true;
+        if (!options && next != IPPROTO_FRAGMENT)
+            return false;
+        if (size - at < 8)
+            return true;
+        const uint8_t *head = packet + at;
+        size_t length = next == IPPROTO_FRAGMENT ? 8
+                        : next == IPPROTO_AH     ? (head[1] + 2) * 4u
+                                                 : (head[1] + 1) * 8u;
+        if (next == IPPROTO_FRAGMENT && (u16_at(head + 2) & 0xfff8)) /* the rest is in the first */
+            return head[0] == IPPROTO_ROUTING;
+        if (size - at < length)
+            return true;
+        next = head[0];
+        at += length;
+    }
+}
+
 static int check_addresses(const struct link_rules *r, const uint8_t *packet)
 {
     if (!among(r->from, r->from_count, packet + 8))
@@ -108,7 +134,7 @@ int link_check_packet(const struct link_rules *rules, uint8_t kind, uint16_t mss
         return LINK_COUNT_PEER_BAD_HEAD;
     if (size < LINK_IP6_HEAD || packet[0] >> 4 != 6 || u16_at(packet + 4) + LINK_IP6_HEAD != size)
         return LINK_COUNT_PEER_BAD_IP;
-    if (packet[6] == IPPROTO_ROUTING) /* would be forwarded past the check of the destination */
+    if (kind == LINK_PACKET && reroutes(packet, size))
         return LINK_COUNT_PEER_BAD_IP;
     int why = check_addresses(rules, packet);
     if (why != LINK_OK)

@@ -18,10 +18,14 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define LAB_GID 65534
+
 struct lab_end lab[2];
+bool lab_plain_tun;
 uint8_t lab_clan[32];
 
 static void skip(const char *why)
@@ -86,6 +90,7 @@ static void start_link(struct lab_end *e, const char *program)
         close(log[1]);
         return;
     }
+    lab_require(setgid(LAB_GID) == 0); /* see lab_dumpable */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     int c = fcntl(channel[1], F_DUPFD, 10), g = fcntl(log[1], F_DUPFD, 10);
     dup2(c, 3);
@@ -95,16 +100,25 @@ static void start_link(struct lab_end *e, const char *program)
     _exit(127);
 }
 
+bool lab_dumpable(int end)
+{
+    char path[32];
+    struct stat st;
+    snprintf(path, sizeof path, "/proc/%d/mem", (int)lab[end].pid);
+    lab_require(stat(path, &st) == 0);
+    return st.st_gid == LAB_GID; /* else the kernel gives it to root's */
+}
+
 /* --- network --- */
 
-static void make_tun(struct lab_end *e)
+static void make_tun(struct lab_end *e, bool plain)
 {
-    struct ifreq ir = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
+    struct ifreq ir = {.ifr_flags = IFF_TUN | IFF_NO_PI | (plain ? 0 : IFF_VNET_HDR)};
     strcpy(ir.ifr_name, "clan0");
     e->tun = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (e->tun < 0 || ioctl(e->tun, TUNSETIFF, &ir) != 0)
         skip("a TUN device");
-    lab_require(ioctl(e->tun, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6) == 0);
+    lab_require(plain || ioctl(e->tun, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6) == 0);
 }
 
 static void make_network(void)
@@ -115,7 +129,7 @@ static void make_network(void)
             skip("a network namespace");
         lab[i].ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
         lab_require(lab[i].ns >= 0);
-        make_tun(&lab[i]);
+        make_tun(&lab[i], lab_plain_tun && i == 1);
         snprintf(lab[i].veth, sizeof lab[i].veth, "veth%d", i);
     }
     snprintf(shell, sizeof shell,
@@ -305,15 +319,21 @@ uint64_t lab_counter(int end, int which)
     return lab[end].got.m.counters.value[which];
 }
 
-uint32_t lab_live(int end, bool control)
+clan_link_PeerStats lab_peer_stats(int end)
 {
     lab_require(ask_stats(end, clan_link_FromLink_peer_stats_tag));
     clan_link_PeerStats st = lab[end].got.m.peer_stats;
+    lab_require(lab_wait(end, clan_link_FromLink_counters_tag, 2000));
+    return st;
+}
+
+uint32_t lab_live(int end, bool control)
+{
+    clan_link_PeerStats st = lab_peer_stats(end);
     if (getenv("LAB_TRACE"))
         fprintf(stderr, "end %d: rate %llu queued %u rtt %u dropped %llu\n", end,
             (unsigned long long)st.rate_bps, st.queued_bytes, st.rtt_us,
             (unsigned long long)st.dropped);
-    lab_require(lab_wait(end, clan_link_FromLink_counters_tag, 2000));
     return control ? st.control_session : st.link_session;
 }
 
@@ -343,7 +363,7 @@ void lab_start(const char *program)
         memset(&m, 0, sizeof m);
         m.which_m = clan_link_ToLink_tun_tag;
         m.m.tun.mtu = 1420;
-        m.m.tun.vnet_hdr = true;
+        m.m.tun.vnet_hdr = !(lab_plain_tun && i == 1);
         lab_tell(i, &m, lab[i].tun);
         close(lab[i].tun);
         lab_synced(i);

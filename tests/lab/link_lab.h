@@ -38,6 +38,9 @@ struct lab_end {
 extern struct lab_end lab[2];
 extern uint8_t lab_clan[32];
 
+/* Set before lab_start: end 1's TUN has no virtio_net_hdr and no offloads. */
+extern bool lab_plain_tun;
+
 /* Makes everything; exits with LAB_SKIP where namespaces or TUN devices are not to be had. */
 void lab_start(const char *program);
 void lab_end(void);
@@ -73,6 +76,8 @@ struct lab_relay *lab_relay(int from, uint64_t rate);
 void lab_relay_end(struct lab_relay *r);
 
 uint64_t lab_counter(int end, int which);
+clan_link_PeerStats lab_peer_stats(int end);
+bool lab_dumpable(int end);               /* other processes may read its memory */
 uint32_t lab_live(int end, bool control); /* session number of the peer, 0: none */
 
 #endif

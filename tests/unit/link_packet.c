@@ -140,6 +140,37 @@ static void one_thing_wrong(void **state)
     }
 }
 
+/* The chain of extension headers is followed, and has to end in the packet. */
+static void no_routing_header_anywhere(void **state)
+{
+    static const struct {
+        uint8_t first, bytes[32];
+        int result;
+    } table[] = {
+        {IPPROTO_DSTOPTS, {IPPROTO_UDP}, LINK_OK},
+        {IPPROTO_HOPOPTS, {IPPROTO_DSTOPTS, [8] = IPPROTO_UDP, 1}, LINK_OK},
+        {IPPROTO_FRAGMENT, {IPPROTO_UDP, [3] = 1}, LINK_OK},
+        {IPPROTO_FRAGMENT, {IPPROTO_DSTOPTS, [2] = 1}, LINK_OK}, /* not the first */
+        {IPPROTO_AH, {IPPROTO_UDP, 4}, LINK_OK},
+        {IPPROTO_HOPOPTS, {IPPROTO_ROUTING}, LINK_COUNT_PEER_BAD_IP},
+        {IPPROTO_DSTOPTS, {IPPROTO_DSTOPTS, 1, [16] = IPPROTO_ROUTING}, LINK_COUNT_PEER_BAD_IP},
+        {IPPROTO_AH, {IPPROTO_ROUTING, 4}, LINK_COUNT_PEER_BAD_IP},
+        {IPPROTO_FRAGMENT, {IPPROTO_ROUTING, [3] = 1}, LINK_COUNT_PEER_BAD_IP},
+        {IPPROTO_FRAGMENT, {IPPROTO_ROUTING, [2] = 1}, LINK_COUNT_PEER_BAD_IP},
+        {IPPROTO_FRAGMENT, {IPPROTO_DSTOPTS, [8] = IPPROTO_ROUTING}, LINK_COUNT_PEER_BAD_IP},
+        {IPPROTO_DSTOPTS, {IPPROTO_UDP, 7}, LINK_COUNT_PEER_BAD_IP}, /* 64 bytes of 60 */
+        {IPPROTO_DSTOPTS, {IPPROTO_HOPOPTS, 6}, LINK_COUNT_PEER_BAD_IP},
+    };
+    (void)state;
+    struct link_rules r = rules();
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        make(&sample, false);
+        sample.bytes[6] = table[i].first;
+        memcpy(sample.bytes + 40, table[i].bytes, sizeof table[i].bytes);
+        assert_int_equal(check(&r), table[i].result);
+    }
+}
+
 static void record_heads(void **state)
 {
     (void)state;
@@ -237,6 +268,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_ones_pass),
         cmocka_unit_test(one_thing_wrong),
+        cmocka_unit_test(no_routing_header_anywhere),
         cmocka_unit_test(record_heads),
         cmocka_unit_test(sizes),
         cmocka_unit_test(segment_sizes),
