@@ -13,12 +13,12 @@ void doors_reconcile(struct brain *b)
 {
     static uint8_t sent[MEMBER_INVITES_MAX][16];
     static size_t sent_count;
-    static struct chan *told;
+    static uint32_t told; /* which link: by the warden's number, an address may come again */
     if (!b->link || !b->set)
         return;
-    if (told != b->link) {
+    if (told != b->link_child) {
         sent_count = 0;
-        told = b->link;
+        told = b->link_child;
     }
     for (size_t i = 0; i < member_invite_count(b->set); i++) {
         const struct member_invite *inv = member_invite_at(b->set, i);

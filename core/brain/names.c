@@ -71,7 +71,9 @@ static size_t collect(struct brain *b, struct name_row *rows)
         add(rows, &n, b->cfg->services[i].name, addr);
     }
     for (unsigned i = 0; !b->cfg && i < BRAIN_SOFT_MAX; i++)
-        if (b->soft[i].used && b->soft[i].s.open_to_you) {
+        /* unsigned words take no machine's name */
+        if (b->soft[i].used && b->soft[i].s.open_to_you &&
+            !member_by_name(b->set, NULL, b->soft[i].s.name)) {
             keys_service_address(b->clan_id, b->soft[i].s.name, addr);
             add(rows, &n, b->soft[i].s.name, addr);
         }

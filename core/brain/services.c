@@ -26,17 +26,17 @@ static const struct clan_config_service *held(struct brain *b, const char *name)
 
 static void send_own(struct brain *b)
 {
-    static struct chan *told;
+    static uint32_t told; /* which link: by the warden's number, an address may come again */
     static clan_link_Own last;
     clan_link_ToLink *m = link_blank(clan_link_ToLink_own_tag);
     clan_link_Own *own = &m->m.own;
     for (unsigned i = 0; i < BRAIN_HOSTS_MAX && own->service_addresses_count < 64; i++)
         if (b->hosts[i].used && b->hosts[i].service && b->hosts[i].wanted)
             memcpy(own->service_addresses[own->service_addresses_count++], b->hosts[i].address, 16);
-    if (told == b->link && memcmp(own, &last, sizeof last) == 0)
+    if (!b->link || (told == b->link_child && memcmp(own, &last, sizeof last) == 0))
         return;
     last = *own;
-    told = b->link;
+    told = b->link_child;
     link_send(b, m, NULL, 0);
 }
 
@@ -65,19 +65,49 @@ void services_reconcile(struct brain *b)
 
 /* ---- soft state ---- */
 
-void services_soft(struct brain *b, struct session *s, const clan_peer_Service *m)
+#define SERVICES_SOFT_EACH 32 /* services that one machine may tell of */
+
+/* Does the signed configuration say that this machine holds it? */
+static bool said_by_holder(struct brain *b, const uint8_t id[32], const char *name)
 {
-    struct soft_service *slot = NULL;
+    for (unsigned i = 0; b->cfg && i < b->cfg->service_count; i++) {
+        const struct member_machine *holder;
+        if (strcmp(b->cfg->services[i].name, name) != 0)
+            continue;
+        holder = place_holder(b->set, b->cfg, &b->cfg->services[i]);
+        return holder && memcmp(holder->id, id, 32) == 0;
+    }
+    return false;
+}
+
+/* Where a machine's word about a service goes; nobody's words push out those of a holder. */
+static struct soft_service *soft_slot(struct brain *b, const uint8_t id[32], const char *name)
+{
+    struct soft_service *free_slot = NULL, *weak = NULL;
+    unsigned count = 0;
     for (unsigned i = 0; i < BRAIN_SOFT_MAX; i++) {
         struct soft_service *t = &b->soft[i];
-        if (t->used && memcmp(t->holder, s->machine, 32) == 0 && strcmp(t->s.name, m->name) == 0) {
-            slot = t;
-            break;
-        }
-        if (!t->used && !slot)
-            slot = t;
+        bool theirs = t->used && memcmp(t->holder, id, 32) == 0;
+        if (theirs && strcmp(t->s.name, name) == 0)
+            return t;
+        count += theirs;
+        if (!t->used)
+            free_slot = free_slot ? free_slot : t;
+        else if (b->cfg && !said_by_holder(b, t->holder, t->s.name))
+            weak = t;
     }
-    if (!slot || !text_name_ok(m->name))
+    if (said_by_holder(b, id, name))
+        return free_slot ? free_slot : weak;
+    return count < SERVICES_SOFT_EACH ? free_slot : NULL;
+}
+
+void services_soft(struct brain *b, struct session *s, const clan_peer_Service *m)
+{
+    const struct member_machine *from = member_find(b->set, s->machine);
+    if (!from || from->standing != MEMBER_CONFIRMED || !text_name_ok(m->name))
+        return; /* a guest holds nothing */
+    struct soft_service *slot = soft_slot(b, s->machine, m->name);
+    if (!slot)
         return;
     slot->used = true;
     memcpy(slot->holder, s->machine, 32);
@@ -170,10 +200,12 @@ static const char *own_state(
     return h->state == HOST_FAILED ? "down" : "starting";
 }
 
-static const struct soft_service *soft_find(struct brain *b, const char *name)
+static const struct soft_service *soft_find(
+    struct brain *b, const char *name, const struct member_machine *holder)
 {
-    for (unsigned i = 0; i < BRAIN_SOFT_MAX; i++)
-        if (b->soft[i].used && strcmp(b->soft[i].s.name, name) == 0)
+    for (unsigned i = 0; holder && i < BRAIN_SOFT_MAX; i++)
+        if (b->soft[i].used && strcmp(b->soft[i].s.name, name) == 0 &&
+            memcmp(b->soft[i].holder, holder->id, 32) == 0)
             return &b->soft[i];
     return NULL;
 }
@@ -181,7 +213,7 @@ static const struct soft_service *soft_find(struct brain *b, const char *name)
 void service_row(struct brain *b, const struct clan_config_service *s, clan_api_Service *ret)
 {
     const struct member_machine *self = brain_self(b), *holder = place_holder(b->set, b->cfg, s);
-    const struct soft_service *soft = soft_find(b, s->name);
+    const struct soft_service *soft = soft_find(b, s->name, holder);
     const char *state = "unknown";
     snprintf(ret->name, sizeof ret->name, "%s", s->name);
     snprintf(ret->plugin, sizeof ret->plugin, "%s", s->plugin);
@@ -199,7 +231,7 @@ void service_row(struct brain *b, const struct clan_config_service *s, clan_api_
         snprintf(ret->why, sizeof ret->why, "%s is not a member of the clan", s->on);
     } else if (!peer_get(b, holder->id) || !peer_get(b, holder->id)->control) {
         snprintf(ret->why, sizeof ret->why, "%s is not connected", s->on);
-    } else if (soft && memcmp(soft->holder, holder->id, 32) == 0) {
+    } else if (soft) {
         state = soft->s.up ? "up" : "down";
         snprintf(ret->why, sizeof ret->why, "%s", soft->s.text);
     }
