@@ -215,7 +215,7 @@ static void on_state(struct host *h, const clan_host_StateIs *st)
         tell(h, blank(clan_host_ToHost_start_tag));
         break;
     case clan_host_State_STATE_STARTED:
-        if (h->state != HOST_STARTING && h->state != HOST_STARTED)
+        if (h->state != HOST_STARTING && (h->state != HOST_STARTED || h->healthy))
             return;
         h->state = HOST_STARTED;
         h->failures = 0;
@@ -225,6 +225,8 @@ static void on_state(struct host *h, const clan_host_StateIs *st)
         services_changed(h->b);
         break;
     case clan_host_State_STATE_FAILED:
+        if (h->state == HOST_FAILED || h->state == HOST_ENDING)
+            return; /* it is being ended already */
         error_from_wire(&e, &st->error);
         failed(h, &e);
         end_child(h);
@@ -300,7 +302,7 @@ static void on_end_run(struct host *h, uint32_t run)
 
 static void on_health(struct host *h, const clan_host_Health *m)
 {
-    if (m->request != h->health_request)
+    if (!m->request || m->request != h->health_request)
         return;
     h->health_request = 0;
     if (m->ok == h->healthy)
@@ -347,6 +349,8 @@ static void on_host(void *arg, const uint8_t *data, size_t size, int *fds, size_
             transports_dial_result(b, m->m.stream.request, fds[0], m->m.stream.remote, NULL);
         break;
     case clan_host_FromHost_dial_failed_tag:
+        if (h->service)
+            break; /* it dials for nobody */
         error_from_wire(&e, &m->m.dial_failed.error);
         transports_dial_result(b, m->m.dial_failed.request, -1, "", &e);
         break;
