@@ -117,8 +117,9 @@ static bool describe_peer(struct brain *b, const struct member_machine *m, clan_
 {
     const uint8_t *link = stmt_record_find(&m->record, KEY_LINK);
     const uint8_t *control = stmt_record_find(&m->record, KEY_CONTROL);
-    if (!link || !control)
-        return false;
+    if (!link || !control || member_find_key(b->set, KEY_LINK, link, true) != m ||
+        member_find_key(b->set, KEY_CONTROL, control, true) != m)
+        return false; /* keys of another machine: its sessions would be taken for this one's */
     memset(ret, 0, sizeof *ret);
     memcpy(ret->machine_id, m->id, 32);
     memcpy(ret->address, m->address, 16);
@@ -136,20 +137,6 @@ static bool describe_peer(struct brain *b, const struct member_machine *m, clan_
     return true;
 }
 
-static void send_peer(struct brain *b, struct peer *p, const struct member_machine *m)
-{
-    uint8_t hash[32];
-    clan_link_ToLink *msg = link_blank(clan_link_ToLink_peer_tag);
-    if (!describe_peer(b, m, &msg->m.peer))
-        return;
-    crypto_generichash(
-        hash, sizeof hash, (const uint8_t *)&msg->m.peer, sizeof msg->m.peer, NULL, 0);
-    if (!b->link || memcmp(hash, p->sent_hash, sizeof hash) == 0)
-        return;
-    memcpy(p->sent_hash, hash, sizeof hash);
-    link_send(b, msg, NULL, 0);
-}
-
 static void send_gone(struct brain *b, struct peer *p)
 {
     if (sodium_is_zero(p->sent_hash, 32) || p->closing || !b->link)
@@ -158,6 +145,22 @@ static void send_gone(struct brain *b, struct peer *p)
     memcpy(msg->m.peer_gone.machine_id, p->id, 32);
     p->closing = true;
     memset(p->sent_hash, 0, sizeof p->sent_hash);
+    link_send(b, msg, NULL, 0);
+}
+
+static void send_peer(struct brain *b, struct peer *p, const struct member_machine *m)
+{
+    uint8_t hash[32];
+    clan_link_ToLink *msg = link_blank(clan_link_ToLink_peer_tag);
+    if (!describe_peer(b, m, &msg->m.peer)) {
+        send_gone(b, p);
+        return;
+    }
+    crypto_generichash(
+        hash, sizeof hash, (const uint8_t *)&msg->m.peer, sizeof msg->m.peer, NULL, 0);
+    if (!b->link || memcmp(hash, p->sent_hash, sizeof hash) == 0)
+        return;
+    memcpy(p->sent_hash, hash, sizeof hash);
     link_send(b, msg, NULL, 0);
 }
 
@@ -464,11 +467,13 @@ void peers_acknowledge(struct brain *b)
     size_t size, raw_size;
     struct clan_error e = CLAN_ERROR_INIT;
     const struct member_machine *self = brain_self(b);
-    if (!self || self->standing != MEMBER_CONFIRMED || !b->cfg)
+    if (!self || self->standing != MEMBER_CONFIRMED || !b->cfg || b->catching_up)
         return;
     for (size_t i = 0; i < b->peer_count; i++)
         if (b->peers[i].closing)
             return;
+    if (b->net_up && (!b->fw || b->fw_commits)) /* the firewall still has the rows of before */
+        return;
     ack.config_version = b->body_version;
     member_revocations_digest(b->set, ack.revocations, &ack.revocation_count);
     if (b->ack_valid && ack.config_version == b->acked_version &&

@@ -345,9 +345,20 @@ const struct member_machine *member_find(const struct member_set *m, const uint8
     return x ? &x->pub : NULL;
 }
 
-/* A key in two records (nobody proves an X25519 key): the better standing, then the lower ID. */
-static bool better(const struct machine *a, const struct machine *b)
+static bool since_first(const struct machine *x, uint8_t purpose, const uint8_t key[32])
 {
+    const uint8_t *have = stmt_record_find(&x->first, purpose);
+    return have && !memcmp(have, key, 32);
+}
+
+/* A key in two records (nobody proves an X25519 key): who had it from the first record on, which
+ * its door compared with all others; then the better standing, then the lower ID. */
+static bool better(
+    const struct machine *a, const struct machine *b, uint8_t purpose, const uint8_t key[32])
+{
+    bool a_first = since_first(a, purpose, key), b_first = since_first(b, purpose, key);
+    if (a_first != b_first)
+        return a_first;
     static const uint8_t rank[] = {[MEMBER_UNKNOWN] = 0,
         [MEMBER_REVOKED] = 1,
         [MEMBER_PROVISIONAL] = 2,
@@ -369,7 +380,7 @@ const struct member_machine *member_find_key(
         const uint8_t *have = stmt_record_find(&x->pub.record, purpose);
         if (!have || memcmp(have, key, 32) || (x->pub.standing == MEMBER_REVOKED && !revoked_too))
             continue;
-        if (!best || better(x, best))
+        if (!best || better(x, best, purpose, key))
             best = x;
     }
     return best ? &best->pub : NULL;
