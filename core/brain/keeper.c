@@ -174,7 +174,8 @@ static void on_started(struct brain *b, void *arg, const struct ward_answer *a, 
 void keeper_reconcile(struct brain *b)
 {
     const struct member_machine *self = brain_self(b);
-    if (!self || !self->keeper || self->standing != MEMBER_CONFIRMED || b->catching_up)
+    if (!self || !self->keeper || self->standing != MEMBER_CONFIRMED || b->catching_up ||
+        b->stale_open)
         return;
     if (!b->keeper && !keeper_asked &&
         (!keeper_asked_ms || brain_now() - keeper_asked_ms > KEEPER_ASK_AGAIN_MS)) {

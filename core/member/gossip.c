@@ -355,6 +355,10 @@ uint64_t gossip_tick(struct gossip *g, uint64_t now_ms)
         uint64_t at = sync_tick(g, s);
         if (s->handing || s->blob_count > 0)
             at = now_ms + 20;
+        if (s->late) {
+            at = now_ms + GOSSIP_SYNC_MS;
+            sync_late_head(g, s); /* the last word of s here: it may be gone */
+        }
         next = at < next ? at : next;
     }
     uint64_t at = body_tick(g);

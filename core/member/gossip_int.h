@@ -16,6 +16,7 @@
 #define GOSSIP_WANT_OUT        32
 #define GOSSIP_WANT_MS         5000
 #define GOSSIP_SYNC_MS         250 /* between two comparisons with one session */
+#define GOSSIP_LATE_MS         1000 /* nothing more came: the other has nothing that is not here */
 #define GOSSIP_SYNC_BUCKETS    24  /* differing buckets of one comparison */
 #define GOSSIP_BUCKET_IDS      2048
 #define GOSSIP_ENVELOPES       64 /* pushed to one that is behind, at once */
@@ -38,6 +39,9 @@ struct gsession {
     unsigned out_count;
     uint64_t out_ms;
     unsigned fresh; /* new statements since our last head */
+    bool late;      /* a head of theirs waits until what they have is here, too */
+    uint64_t late_ms;
+    clan_peer_Head late_head;
     struct {
         uint8_t hash[32];
         uint32_t offset;
@@ -97,6 +101,8 @@ void sync_on_ids(struct gossip *g, struct gsession *s, const clan_peer_BucketIds
 void sync_on_want(struct gossip *g, struct gsession *s, const clan_peer_Want *w);
 bool sync_take_asked(struct gsession *s, const uint8_t id[32]);
 void sync_pump(struct gossip *g, struct gsession *s);
+/* The head that waits, when it need not any longer; it may end the session. */
+void sync_late_head(struct gossip *g, struct gsession *s);
 uint64_t sync_tick(struct gossip *g, struct gsession *s);
 
 /* gossip_push.c */

@@ -191,6 +191,10 @@ void push_on_statement(struct gossip *g, struct gsession *s, const clan_peer_Sta
     if (!asked || !(s = gsession_find(g, id)))
         return;
     s->fresh += r == CLAN_OK && effect.is_new;
+    s->late_ms = g->now;
+    sync_late_head(g, s);
+    if (!(s = gsession_find(g, id)))
+        return;
     if (s->out_count <= GOSSIP_WANT_OUT / 2 && s->want_next < s->want_count)
         sync_pump(g, s);
     if (s->out_count == 0 && s->want_next == s->want_count && s->fresh > 0)

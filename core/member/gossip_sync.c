@@ -119,7 +119,14 @@ void sync_on_head(struct gossip *g, struct gsession *s, const clan_peer_Head *h)
     uint32_t id = s->id;
     if (!gsession_spend(g, s, 2))
         return;
-    g->ops.head(g->arg, id, h);
+    if (g->catching_up) {
+        s->late = true;
+        s->late_ms = g->now;
+        s->late_head = *h;
+        sync_late_head(g, s);
+    } else {
+        g->ops.head(g->arg, id, h);
+    }
     if (!(s = gsession_find(g, id)))
         return;
     uint64_t own = member_head(g->m, NULL, NULL);
@@ -133,6 +140,23 @@ void sync_on_head(struct gossip *g, struct gsession *s, const clan_peer_Head *h)
         send_buckets(g, s);
     else
         s->behind = true;
+}
+
+/* Whoever catches up believes a head only with what its sender knows besides: a removal is no part
+ * of the chain, and comes after the head (SECURITY D2). */
+void sync_late_head(struct gossip *g, struct gsession *s)
+{
+    uint8_t digest[32];
+    if (!s->late)
+        return;
+    bool quiet = s->out_count == 0 && s->want_next == s->want_count;
+    view_digest(g, s, digest);
+    if (memcmp(s->late_head.set_digest, digest, 32) != 0 &&
+        (!quiet || g->now - s->late_ms < GOSSIP_LATE_MS))
+        return;
+    clan_peer_Head h = s->late_head;
+    s->late = false;
+    g->ops.head(g->arg, s->id, &h);
 }
 
 static bool send_ids(struct gossip *g, struct gsession *s, uint8_t bucket, const uint8_t **ids,

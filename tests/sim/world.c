@@ -183,9 +183,11 @@ static bool op_body_put(void *arg, const uint8_t hash[32], const uint8_t *data, 
 
 static void op_head(void *arg, uint32_t session, const clan_peer_Head *head)
 {
-    (void)arg;
+    struct node *n = arg;
     (void)session;
     (void)head;
+    if (n->head_told)
+        n->head_told(n);
 }
 
 static uint32_t op_random(void *arg, uint32_t below)

@@ -34,6 +34,7 @@ struct node {
     uint8_t body[400000];
     size_t body_size;
     bool lies; /* hands out damaged bodies */
+    void (*head_told)(struct node *n);
 };
 struct link {
     uint32_t id;

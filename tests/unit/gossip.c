@@ -235,6 +235,32 @@ static void test_removed(void **state)
     assert_false(world_connected(w, dora, nas));
 }
 
+static const struct node *gone;
+static unsigned heads;
+
+static void head_told(struct node *n)
+{
+    assert_int_equal(sees(n, gone), MEMBER_REVOKED);
+    heads++;
+}
+
+/* A head says nothing of removals: whoever slept believes it only when it has those, too. */
+static void test_head_after_sleep(void **state)
+{
+    (void)state;
+    struct node *nas = w->nodes[0], *bob = join(nas), *sleeper = join(nas);
+    hang_up();
+    assert_int_equal(node_publish(nas, fx_removal(&w->f, &bob->key, 2, 1)), CLAN_OK);
+    gossip_catching_up(sleeper->g, true);
+    gone = bob;
+    heads = 0;
+    sleeper->head_told = head_told;
+    assert_true(world_connect(w, sleeper, nas) > 0);
+    world_run(w, 3000);
+    assert_int_equal(sees(sleeper, bob), MEMBER_REVOKED);
+    assert_true(heads > 0);
+}
+
 /* Bodies: in chunks, hash checked, the liar is named and another one asked. */
 static void test_body(void **state)
 {
@@ -345,6 +371,7 @@ int main(void)
         T(test_stranger_learns_nothing),
         T(test_guest_of_removed),
         T(test_removed),
+        T(test_head_after_sleep),
         T(test_body),
         T(test_spam),
         T(test_repair),
