@@ -226,6 +226,7 @@ void spread_recv(struct brain *b, struct session *s, const uint8_t *data, size_t
     case clan_peer_PeerMsg_bye_tag:
         text_sanitize(msg.m.bye.text);
         log_info("a peer says good-bye: %s", msg.m.bye.text);
+        session_close(b, s, false);
         break;
     default:
         break; /* a newer kind: skipped */

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <pb_decode.h>
+#include <pb_encode.h>
 #include <setjmp.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -240,6 +241,232 @@ static void one_door_that_keeps(void **state)
     assert_false(still_one_door());
 }
 
+/* ---- with the other end of link's channel in hand ---- */
+
+static int link_end;
+
+static void with_link(void)
+{
+    int sv[2];
+    assert_int_equal(uv_loop_init(&b->loop), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv), 0);
+    b->link = chan_open(&b->loop, sv[0], no_chan, no_gone, b);
+    b->link_child = 1;
+    link_end = sv[1];
+}
+
+static void without_link(void)
+{
+    chan_close(b->link);
+    b->link = NULL;
+    if (b->soon_armed)
+        uv_close((uv_handle_t *)&b->soon, NULL);
+    uv_run(&b->loop, UV_RUN_NOWAIT);
+    uv_loop_close(&b->loop);
+    close(link_end);
+}
+
+/* The next message for link that is of this kind; NULL: there is none. */
+static const clan_link_ToLink *said(pb_size_t which)
+{
+    static clan_link_ToLink m;
+    static uint8_t data[70000];
+    ssize_t n;
+    while ((n = recv(link_end, data, sizeof data, MSG_DONTWAIT)) > 0) {
+        pb_istream_t is = pb_istream_from_buffer(data, (size_t)n);
+        assert_true(pb_decode(&is, clan_link_ToLink_fields, &m));
+        if (m.which_m == which)
+            return &m;
+    }
+    return NULL;
+}
+
+/* A link that was started anew is told everything, also where its channel has the old address. */
+static void a_new_link_is_told_all(void **state)
+{
+    (void)state;
+    become(&nas);
+    with_link();
+    b->link_child = 11;
+    doors_reconcile(b);
+    services_reconcile(b);
+    assert_non_null(said(clan_link_ToLink_own_tag));
+    doors_reconcile(b);
+    services_reconcile(b);
+    assert_null(said(clan_link_ToLink_own_tag));
+    b->link_child = 12;
+    doors_reconcile(b);
+    assert_non_null(said(clan_link_ToLink_invite_tag));
+    services_reconcile(b);
+    assert_non_null(said(clan_link_ToLink_own_tag));
+    without_link();
+}
+
+/* dave's next record names carl's keys: carl's sessions must not become dave's. */
+static void keys_of_another(void **state)
+{
+    (void)state;
+    uint8_t body[4096], raw[STMT_MAX];
+    size_t n, size;
+    struct stmt_record r;
+    const clan_link_ToLink *m;
+    bool told_carl = false, told_dave = false;
+    become(&nas);
+    with_link();
+    b->soon_armed = true;
+    peers_reconcile(b);
+    while ((m = said(clan_link_ToLink_peer_tag)))
+        told_dave |= memcmp(m->m.peer.machine_id, dave.id, 32) == 0;
+    assert_true(told_dave);
+    r = member_find(b->set, dave.id)->record;
+    for (unsigned i = 0; i < r.key_count; i++)
+        memcpy(r.keys[i].key,
+            stmt_record_find(&member_find(b->set, carl.id)->record, r.keys[i].purpose), 32);
+    assert_int_equal(stmt_put_record(&r, body, sizeof body, &n), CLAN_OK);
+    assert_int_equal(stmt_build(STMT_RECORD, f.clan, dave.id, 2, body, n, raw, &size), CLAN_OK);
+    assert_int_equal(stmt_sign(raw, &size, dave.identity_secret), CLAN_OK);
+    assert_int_equal(member_apply(b->set, raw, size, 0, NULL, NULL), CLAN_OK);
+    peer_find(b, carl.id)->sent_hash[0] ^= 1; /* it is said again */
+    peers_reconcile(b);
+    told_dave = false;
+    while ((m = said(clan_link_ToLink_peer_tag))) {
+        told_carl |= memcmp(m->m.peer.machine_id, carl.id, 32) == 0;
+        told_dave |= memcmp(m->m.peer.machine_id, dave.id, 32) == 0;
+    }
+    assert_true(told_carl);
+    assert_false(told_dave);
+    assert_true(peer_find(b, dave.id)->closing);
+    b->soon_armed = false;
+    without_link();
+}
+
+static void tells(const struct fx_machine *m, const char *name)
+{
+    static struct session s;
+    clan_peer_Service service = {.port = 80, .open_to_you = true};
+    snprintf(service.name, sizeof service.name, "%s", name);
+    memcpy(s.machine, m->id, 32);
+    b->soon_armed = true;
+    services_soft(b, &s, &service);
+    b->soon_armed = false;
+}
+
+static unsigned told_by(const struct fx_machine *m)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < BRAIN_SOFT_MAX; i++)
+        n += b->soft[i].used && memcmp(b->soft[i].holder, m->id, 32) == 0;
+    return n;
+}
+
+/* Words about services: of members only, and no member's push out another's. */
+static void words_about_services(void **state)
+{
+    (void)state;
+    char name[33];
+    become(&own);
+    admit(&guest, &nas, false);
+    tells(&guest, "files");
+    assert_int_equal(told_by(&guest), 0);
+    for (unsigned i = 0; i < 2 * BRAIN_SOFT_MAX; i++) {
+        snprintf(name, sizeof name, "s%u", i);
+        tells(&carl, name);
+    }
+    assert_true(told_by(&carl) > 0 && told_by(&carl) < BRAIN_SOFT_MAX / 4);
+    tells(&dave, "files");
+    assert_int_equal(told_by(&dave), 1);
+}
+
+/* Catching up: who came in with the news does not vouch for it, nor does another head of that
+ * height. */
+static void who_ends_catching_up(void **state)
+{
+    (void)state;
+    struct session s = {0};
+    clan_peer_Head head = {.config_version = 2};
+    struct fx_machine fresh[2];
+    become(&carl);
+    b->bound = true;
+    b->gossip = gossip_new(b->set, carl.id, &spread_ops, b);
+    b->soon_armed = true;
+    catchup_begin(b);
+    assert_true(b->catching_up);
+    assert_true(catchup_may_use(b, 2));
+    assert_false(catchup_may_use(b, 3));
+    memcpy(head.config_id, f.v[2].id, 32);
+    for (int i = 0; i < 2; i++) {
+        admit(&fresh[i], &nas, true);
+        memcpy(s.machine, fresh[i].id, 32);
+        catchup_head(b, &s, &head);
+        assert_true(b->catching_up);
+    }
+    memcpy(s.machine, nas.id, 32);
+    head.config_id[0] ^= 1;
+    catchup_head(b, &s, &head);
+    assert_true(b->catching_up);
+    head.config_id[0] ^= 1;
+    catchup_head(b, &s, &head);
+    assert_false(b->catching_up);
+    assert_true(catchup_may_use(b, 3));
+    unlinkat(b->state_fd, "awake", 0);
+    b->soon_armed = false;
+    gossip_free(b->gossip);
+}
+
+/* ---- a hostile plugin ---- */
+
+static int host_end;
+
+static void host_says(const clan_host_FromHost *m)
+{
+    uint8_t data[8192];
+    pb_ostream_t os = pb_ostream_from_buffer(data, sizeof data);
+    assert_true(pb_encode(&os, clan_host_FromHost_fields, m));
+    assert_int_equal(send(host_end, data, os.bytes_written, 0), os.bytes_written);
+    b->soon_armed = true;
+    uv_run(&b->loop, UV_RUN_NOWAIT);
+    b->soon_armed = false;
+}
+
+static void hostile_host(void **state)
+{
+    (void)state;
+    int sv[2];
+    static clan_host_FromHost m;
+    struct ward_child child = {
+        .child = 5, .kind = WARD_KIND_HOST, .name = "evil", .plugin = "evil"};
+    become(&nas);
+    assert_int_equal(uv_loop_init(&b->loop), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv), 0);
+    host_end = sv[1];
+    hosts_child(b, &child, sv[0]);
+    struct host *h = host_find(b, "evil");
+    assert_non_null(h);
+    assert_true(h->service);
+    /* a dial of a transport is not its to fail */
+    b->dials[0] = (struct dialing){.request = 9, .deadline_ms = UINT64_MAX};
+    m = (clan_host_FromHost){.which_m = clan_host_FromHost_dial_failed_tag};
+    m.m.dial_failed.request = 9;
+    host_says(&m);
+    assert_int_equal(b->dials[0].request, 9);
+    /* nobody asked how it is */
+    h->state = HOST_STARTED;
+    h->healthy = true;
+    m = (clan_host_FromHost){.which_m = clan_host_FromHost_health_tag};
+    host_says(&m);
+    assert_true(h->healthy);
+    /* it fails once, however often it says so */
+    m = (clan_host_FromHost){.which_m = clan_host_FromHost_state_is_tag};
+    m.m.state_is.state = clan_host_State_STATE_FAILED;
+    for (int i = 0; i < 5; i++)
+        host_says(&m);
+    assert_int_equal(h->failures, 1);
+    chan_close(h->chan);
+    uv_run(&b->loop, UV_RUN_NOWAIT);
+    uv_loop_close(&b->loop);
+    close(host_end);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -248,6 +475,11 @@ int main(void)
         T(door_with_a_wrong_clock_says_so),
         T(one_door),
         T(one_door_that_keeps),
+        T(a_new_link_is_told_all),
+        T(keys_of_another),
+        T(words_about_services),
+        T(who_ends_catching_up),
+        T(hostile_host),
     };
     return sodium_init() < 0 || cmocka_run_group_tests(tests, NULL, NULL);
 }
