@@ -21,24 +21,8 @@
 
 #define ABOUT_CAP 200
 
-/* What is said about a call, and which argument that is; an open's flags are in the next one. */
 enum about { OPENS, PATH, FAMILY, OF_PID, OF_CODE, NUMBER, NOTHING };
-static const struct {
-    const char *call;
-    enum about about;
-    uint8_t arg;
-} known[] = {{"open", OPENS, 0}, {"openat", OPENS, 1}, {"openat2", PATH, 1}, {"execve", PATH, 0},
-    {"execveat", PATH, 1}, {"mount", PATH, 1}, {"umount2", PATH, 0}, {"mknod", PATH, 0},
-    {"mknodat", PATH, 1}, {"socket", FAMILY, 0}, {"kill", OF_PID, 0}, {"tgkill", OF_PID, 0},
-    {"ptrace", OF_PID, 1}, {"mmap", OF_CODE, 0}, {"mprotect", OF_CODE, 0}, {"ioctl", NUMBER, 1},
-    {"clone", NOTHING, 0}};
-#define KNOWN (sizeof known / sizeof known[0])
-static const char *const families[] = {[AF_UNIX] = "AF_UNIX",
-    [AF_INET] = "AF_INET",
-    [AF_INET6] = "AF_INET6",
-    [AF_NETLINK] = "AF_NETLINK",
-    [AF_PACKET] = "AF_PACKET"};
-#define FAMILIES (sizeof families / sizeof families[0])
+#include "sandbox/notify.def"
 
 /* Does not wait for the process; ends at the first page that is not there. */
 static bool read_text(uint32_t pid, uint64_t address, char ret_text[ABOUT_CAP])

@@ -6,46 +6,11 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Landlock's bits, own definitions: the headers of Debian 12 end at version 2. */
-enum {
-    FS_EXECUTE = 1 << 0,
-    FS_WRITE_FILE = 1 << 1,
-    FS_READ_FILE = 1 << 2,
-    FS_READ = FS_READ_FILE | 1 << 3 /* directories */,
-    FS_MAKE_DEVICES = 1 << 6 | 1 << 11,
-    FS_IOCTL_DEV = 1 << 15,
-    FS_OF_FILES = FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | 1 << 14 /* truncate */ | FS_IOCTL_DEV,
-    FS_VOLUME = 0xffff & ~(FS_EXECUTE | FS_MAKE_DEVICES | FS_IOCTL_DEV),
-    NET_BIND_TCP = 1 << 0,
-    NET_CONNECT_TCP = 1 << 1,
-    SCOPE_ABSTRACT_UNIX_AND_SIGNAL = 3
-};
-
-#define LIBRARY MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY, FS_READ | FS_EXECUTE
-#define DEVICE  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC
-#define QUIET   (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
-
-static const struct {
-    const char *path;
-    uint64_t mount, rights;
-} system_parts[] = {
-    {"/usr/lib", LIBRARY},
-    {"/usr/lib32", LIBRARY},
-    {"/usr/lib64", LIBRARY},
-    {"/usr/local/lib", LIBRARY},
-    {"/lib", LIBRARY},
-    {"/lib32", LIBRARY},
-    {"/lib64", LIBRARY},
-    {"/etc/ld.so.cache", QUIET | MOUNT_ATTR_RDONLY, FS_READ_FILE},
-    {"/dev/null", DEVICE, FS_READ_FILE | FS_WRITE_FILE},
-    {"/dev/urandom", DEVICE | MOUNT_ATTR_RDONLY, FS_READ_FILE},
-};
-#define PART_COUNT (sizeof system_parts / sizeof system_parts[0])
+#include "sandbox/root.def"
 
 static int attributes(int fd, uint64_t set)
 {
@@ -184,9 +149,8 @@ int step_landlock(struct sandbox_work *w)
         TRY(allow_path(set, system_parts[i].path, system_parts[i].rights));
     TRY(allow_path(set, "/proc", FS_READ));
     TRY(allow_fd(set, w->program_fd, FS_READ_FILE | FS_EXECUTE));
-    for (unsigned i = 0; i < w->spec->fd_count; i++)
-        if (w->spec->fds[i].to == 5 && (w->profile->flags & PROFILE_PLUGIN))
-            TRY(allow_fd(set, 5, FS_READ_FILE | FS_EXECUTE));
+    if ((w->profile->flags & PROFILE_PLUGIN) && fcntl(5, F_GETFD) >= 0)
+        TRY(allow_fd(set, 5, FS_READ_FILE | FS_EXECUTE));
     for (unsigned i = 0; i < w->spec->bind_count; i++) {
         const struct sandbox_bind *b = &w->spec->binds[i];
         uint64_t rights = b->writable ? FS_VOLUME : FS_READ | (b->exec ? FS_EXECUTE : 0);

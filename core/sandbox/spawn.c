@@ -179,16 +179,16 @@ static int step_exec(struct sandbox_work *w)
     return (int)syscall(SYS_execveat, w->program_fd, "", s->argv, s->envp, AT_EMPTY_PATH);
 }
 
-#define STEP(name)                                                                                 \
-    {                                                                                              \
-#name, step_##name                                                                         \
-    }
+/* clang-format off */
 static const struct {
     const char *name;
     int (*run)(struct sandbox_work *w);
-} steps[] = {STEP(session), STEP(cgroup), STEP(binds), STEP(namespaces), STEP(root),
-    STEP(descriptors), STEP(limits), STEP(landlock), STEP(capabilities), STEP(user), STEP(seccomp),
-    STEP(exec)};
+} steps[] = {
+#define STEP(name) {#name, step_##name}
+    STEP(session), STEP(cgroup), STEP(binds), STEP(namespaces), STEP(root), STEP(descriptors),
+    STEP(limits), STEP(landlock), STEP(capabilities), STEP(user), STEP(seccomp), STEP(exec)
+};
+/* clang-format on */
 #define STEP_COUNT ((int)(sizeof steps / sizeof steps[0]))
 
 static _Noreturn void run_child(struct sandbox_work *w)
@@ -263,19 +263,37 @@ static clan_status collect(
     return CLAN_E_IO;
 }
 
-static clan_status start(
-    struct sandbox_work *w, struct sandbox_child *ret_child, struct clan_error *reterr)
+clan_status sandbox_spawn(
+    const struct sandbox_spec *s, struct sandbox_child *ret_child, struct clan_error *reterr)
 {
-    const struct sandbox_spec *s = w->spec;
+    struct sandbox_work w = {.spec = s, .profile = profile_find(s->profile)};
     struct sandbox_child child = {.uid = s->uid, .gid = s->gid, .pidfd = -1, .notify_fd = -1};
-    int pair[2], flags = CLONE_PIDFD | (w->profile->flags & PROFILE_PIDNS ? CLONE_NEWPID : 0);
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    int pair[2];
+    clan_assert(w.profile && s->uid != 0 && s->gid != 0);
+    clan_assert(s->fd_count <= SANDBOX_FDS_MAX && s->bind_count <= SANDBOX_BINDS_MAX);
+    for (unsigned i = 0; i < s->fd_count; i++)
+        clan_assert(s->fds[i].to >= 0 && s->fds[i].to < FD_TARGET_MAX);
+#ifdef CLAN_SANITIZE
+    log_warn("SANITIZER BUILD: %s runs WITHOUT seccomp and Landlock", s->program);
+#endif
+    w.program_fd = open(s->program, O_PATH | O_CLOEXEC);
+    if (w.program_fd < 0) {
+        clan_status st = errno == ENOENT ? CLAN_E_NOENT : CLAN_E_IO;
+        err_errno(reterr, st, "cannot open %s", s->program);
+        err_remedy(reterr, "install the package that it belongs to");
+        return st;
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+        close(w.program_fd);
         return err_errno(reterr, CLAN_E_IO, "no channel to a new process");
-    w->status_fd = pair[1];
-    child.pid = (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, &child.pidfd, NULL, 0);
+    }
+    w.status_fd = pair[1];
+    int flags = CLONE_PIDFD | SIGCHLD | (w.profile->flags & PROFILE_PIDNS ? CLONE_NEWPID : 0);
+    child.pid = (pid_t)syscall(SYS_clone, flags, NULL, &child.pidfd, NULL, 0);
     if (child.pid == 0)
-        run_child(w);
+        run_child(&w);
     clan_status st = child.pid > 0 ? CLAN_OK : step_error(reterr, s, "namespaces", errno);
+    close(w.program_fd);
     close(pair[1]); /* else no end would be read */
     if (st == CLAN_OK && (st = collect(s, pair[0], &child, reterr)) != CLAN_OK) {
         kill(child.pid, SIGKILL);
@@ -287,28 +305,5 @@ static clan_status start(
     close(pair[0]);
     if (st == CLAN_OK)
         *ret_child = child;
-    return st;
-}
-
-clan_status sandbox_spawn(
-    const struct sandbox_spec *spec, struct sandbox_child *ret_child, struct clan_error *reterr)
-{
-    struct sandbox_work w = {.spec = spec, .profile = profile_find(spec->profile)};
-    clan_assert(w.profile && spec->uid != 0 && spec->gid != 0);
-    clan_assert(spec->fd_count <= SANDBOX_FDS_MAX && spec->bind_count <= SANDBOX_BINDS_MAX);
-    for (unsigned i = 0; i < spec->fd_count; i++)
-        clan_assert(spec->fds[i].to >= 0 && spec->fds[i].to < FD_TARGET_MAX);
-#ifdef CLAN_SANITIZE
-    log_warn("SANITIZER BUILD: %s runs WITHOUT seccomp and Landlock", spec->program);
-#endif
-    w.program_fd = open(spec->program, O_PATH | O_CLOEXEC);
-    if (w.program_fd < 0) {
-        clan_status st = errno == ENOENT ? CLAN_E_NOENT : CLAN_E_IO;
-        err_errno(reterr, st, "cannot open %s", spec->program);
-        err_remedy(reterr, "install the package that it belongs to");
-        return st;
-    }
-    clan_status st = start(&w, ret_child, reterr);
-    close(w.program_fd);
     return st;
 }
