@@ -48,6 +48,8 @@ static const struct cli_option generate_options[] = {
 static const struct cli_option apply_options[] = {
     {"owner", "USER", "who owns this machine (who called sudo, else root)", 0, false},
     {"plugin-dir", "DIR", "where the plugins lie", 0, false}, DRY_OPTION, END};
+static const struct cli_option plugins_options[] = {
+    {"plugin-dir", "DIR", "where the plugins lie", 0, false}, END};
 static const struct cli_option remove_options[] = {KEY_OPTION, FORGET_OPTION, END};
 static const struct cli_option ping_options[] = {{"count", "N", "how many times (4)", 'c', false},
     {"interval", "MS", "milliseconds between two (1000)", 'i', false},
@@ -126,8 +128,8 @@ const struct cli_command cli_commands[] = {
         "raise it."},
     {"machine show", "", "what is granted on this machine", NULL, "clan machine show\n", 0, 0,
         cmd_machine_show, NULL},
-    {"machine plugins", "", "the plugins of this machine, what they ask for and have", NULL,
-        "clan machine plugins\n", 0, 0, cmd_machine_plugins, NULL},
+    {"machine plugins", "", "the plugins of this machine, what they ask for and have",
+        plugins_options, "clan machine plugins\n", 0, 0, cmd_machine_plugins, NULL},
     {"ping", "MACHINE", "is a machine reachable, by which path, how fast", ping_options,
         "clan ping nas\nclan ping nas -c 1\n", 1, 1, cmd_ping, NULL},
     {"logs", "", "what the processes of Clan said", logs_options,

@@ -174,6 +174,7 @@ const char *out_shape(const struct cli *c, const char *state, enum out_colour *r
         {"no plugin", "■", "!", OUT_BAD},
         {"removed", "■", "!", OUT_BAD},
         {"failed", "■", "!", OUT_BAD},
+        {"refused", "■", "!", OUT_BAD},
         {"down", "○", "o", OUT_BAD},
         {"alarm", "■", "!", OUT_BAD},
         {"warning", "▲", "^", OUT_WAIT},
