@@ -96,13 +96,13 @@ static bool collect_names(struct check *k)
     for (struct cfg_node *m = machines ? machines->first : NULL; m; m = m->next) {
         struct cfg_node *name = cfg_get(m, "name");
         uint8_t id[32];
-        if (!scalar(name) || !cfg_id(m->key->text, id))
-            continue;
+        if (!m->key || !scalar(name) || !cfg_id(m->key->text, id))
+            continue; /* no key: a list stands where a map belongs */
         check_reserved(k, name, name->text, id);
         k->names[k->name_count++] = (struct taken){name->text, name, true};
     }
     for (struct cfg_node *s = services ? services->first : NULL; s; s = s->next) {
-        if (!text_name_ok(s->key->text))
+        if (!s->key || !text_name_ok(s->key->text))
             continue;
         check_reserved(k, s->key, s->key->text, NULL);
         k->names[k->name_count++] = (struct taken){s->key->text, s->key, false};

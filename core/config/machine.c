@@ -55,7 +55,7 @@ static void check_listen(struct compile *c, struct cfg_node *listen)
             continue;
         if (!plugin) {
             struct cfg_suggest s = cfg_suggest_for(l->key->text);
-            for (struct cfg_node *n = plugins ? plugins->first : NULL; n; n = n->next)
+            for (struct cfg_node *n = plugins ? plugins->first : NULL; n && n->key; n = n->next)
                 cfg_suggest_try(&s, n->key->text);
             cfg_problem_key(c->problems, l, false, "\"plugins:\" names no %s%s", l->key->text,
                 cfg_suggest_text(&s, hint, sizeof hint));
@@ -111,7 +111,8 @@ static void check_all(struct compile *c)
 {
     struct cfg_node *plugins = cfg_get(c->root, "plugins"), *listen = cfg_get(c->root, "listen");
     struct cfg_node *users = cfg_get(c->root, "local_users");
-    for (struct cfg_node *n = plugins ? plugins->first : NULL; n; n = n->next)
+    /* no key: a list stands where a map belongs */
+    for (struct cfg_node *n = plugins ? plugins->first : NULL; n && n->key; n = n->next)
         check_asked(c, n, cfg_plugins_find(&c->plugins, n->key->text));
     if (listen && listen->kind == CFG_MAP) {
         check_listen(c, listen);

@@ -167,6 +167,8 @@ static const struct refusal refusals[] = {
         "expected all"},
     {"secret", SERVICE "    settings: {db-password: x}\n", 12, 16, "settings hold no secrets"},
     {"setting list", SERVICE "    settings: {a: [x]}\n", 12, 19, "expected a text"},
+    {"services list", HEAD "services: [a]\n", 4, 11, "expected a mapping"},
+    {"machines list", HEAD "machines: [{name: nas}]\n", 4, 11, "expected a mapping"},
 };
 
 static void test_refusals(void **state)

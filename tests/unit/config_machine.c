@@ -236,6 +236,8 @@ static const struct {
     {"version: 1\nlocal_users: [1, 2, 3, 4, 5, 6, 7, 8, 9]\n", 2, 1, "at most 8"},
     {"version: 1\nsandbox: {weaker: [seccomp]}\n", 2, 20, "expected landlock, notify or cgroup"},
     {"version: 1\ndns: of\n", 2, 6, "did you mean \"off\"?"},
+    {"version: 1\nplugins: [files]\n", 2, 10, "expected a mapping"},
+    {"version: 1\nplugins: [files]\nlisten: {files: ['[::]:1']}\n", 2, 10, "expected a mapping"},
 };
 
 static void test_refusals(void **state)
