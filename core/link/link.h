@@ -49,6 +49,7 @@ struct link_peer {
     struct fq *queue;                    /* [lock] unsealed packets, made when needed */
     bool want;                           /* [lock] a packet came and there is no session */
     uint64_t wanted_ms;
+    uint64_t waiting_ms, waited_ms, answered_ms; /* [lock] packets without a session: answer.h */
     uint64_t rx_bytes, rx_packets;
     uint64_t tx_bytes, tx_packets, dropped; /* [lock] */
 };
@@ -78,6 +79,7 @@ struct link_tx { /* [lock] */
     uint64_t last_ms;
     uint64_t busy_since_ns, busy_bytes, measured_ms; /* while the socket is full */
     uint64_t rate_bps;                               /* 0: never been full lately */
+    uint64_t sampled_ns;                             /* of the transport's own measurement */
     uint32_t piece_max; /* longest super-packet for this rate, 0: any */
 };
 

@@ -56,12 +56,17 @@ static_assert(WIRE_GSO_MAX + 40 < LINK_PACKET_MAX, "a super-packet fits");
 #ifndef LINK_REKEY_MS           /* a test has no two minutes */
 #define LINK_REKEY_MS 120000
 #endif
-#define LINK_REKEY_BYTES      (1ull << 36)
-#define LINK_DOOR_DIAL_MS     30000 /* a joiner may stand in line at its door */
-#define LINK_LINE_MAX         512   /* accepted streams that wait for their handshake */
-#define LINK_LINE_MS          30000
-#define LINK_HANDSHAKES_PER_S 10 /* of one source */
-#define LINK_FLUSH_MS         5000
+#define LINK_REKEY_BYTES (1ull << 36)
+#ifndef LINK_UNREACHABLE_MS /* core tries one endpoint after the other, 4 s each */
+#define LINK_UNREACHABLE_MS 9000
+#endif
+#define LINK_UNREACHABLE_FORGET_MS 30000
+#define LINK_ANSWERS_MS            100
+#define LINK_DOOR_DIAL_MS          30000 /* a joiner may stand in line at its door */
+#define LINK_LINE_MAX              512   /* accepted streams that wait for their handshake */
+#define LINK_LINE_MS               30000
+#define LINK_HANDSHAKES_PER_S      10 /* of one source */
+#define LINK_FLUSH_MS              5000
 
 /* Sizes. */
 #define LINK_QUEUE_PEER    (256u * 1024)       /* in front of one peer's stream */

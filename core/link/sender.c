@@ -1,5 +1,7 @@
 /* The sender: TUN -> destination -> the peer's stream, or its queue when that is full. */
 #include "link.h"
+
+#include "answer.h"
 #include "packet.h"
 #include "peers.h"
 #include "segment.h"
@@ -32,6 +34,7 @@ static void batch_flush(struct send_batch *b)
     if (b->s && b->end > b->start) {
         tx_frames(b->s, b->l->batch + b->start, b->end - b->start);
         b->s->tx.last_ms = b->now_ns / 1000000;
+        tx_sample(b->s, b->now_ns);
         if (atomic_load_explicit(&b->l->slow_tick, memory_order_relaxed)) {
             atomic_store(&b->l->slow_tick, false);
             link_wake(b->l); /* from now on somebody owes an answer */
@@ -146,7 +149,8 @@ static void send_packet(struct send_batch *b, struct packet *p)
     struct queueing q = {b, peer, fq_flow_of(p->bytes, p->size, (uint32_t)l->dest_seed)};
     if (b->s == s)
         batch_flush(b); /* keeps the order */
-    if (!s && fq_bytes(peer->queue) + p->size > WAITING_BYTES) {
+    if (!s && (answer_unreachable(l, peer, p->bytes, p->size, b->now_ns / 1000000) ||
+                  fq_bytes(peer->queue) + p->size > WAITING_BYTES)) {
         link_count(l, LINK_COUNT_QUEUE_DROP);
         peer->dropped++;
     } else if (!p->segments) {

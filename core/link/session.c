@@ -277,10 +277,12 @@ static bool take_place(struct link_session *s)
         link_session_close_flushed(s, clan_link_Reason_REASON_REPLACED);
         return false;
     }
-    if (data)
+    if (data) {
         p->data = s;
-    else
+        p->waiting_ms = 0;
+    } else {
         p->control = s;
+    }
     memcpy(p->last_id[data ? 0 : 1], s->id, 8);
     if (old && old != s)
         link_session_close_flushed(old, clan_link_Reason_REASON_REPLACED);

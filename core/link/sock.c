@@ -14,6 +14,7 @@
 #include <sys/time.h>
 
 #define CONTROL_NOTSENT 16384
+#define LINE_US         5000
 
 static bool int_option(int fd, int level, int name, int *ret_value)
 {
@@ -104,6 +105,26 @@ bool sock_acked(int fd, uint64_t *ret_bytes, bool *ret_backlog)
     *ret_bytes = info.tcpi_bytes_acked;
     *ret_backlog = info.tcpi_unacked > 0 || info.tcpi_notsent_bytes > 0;
     return true;
+}
+
+uint64_t sock_delivery_bps(int fd)
+{
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    int domain;
+    if (!int_option(fd, SOL_SOCKET, SO_DOMAIN, &domain) || domain == AF_UNIX)
+        return 0;
+    memset(&info, 0, sizeof info);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+        size < offsetof(struct tcp_info, tcpi_delivery_rate) + sizeof info.tcpi_delivery_rate ||
+        info.tcpi_delivery_rate_app_limited)
+        return 0;
+    /* a window that still opens says how far it opened, not what the path carries: unless packets
+     * stand in line somewhere */
+    bool line = info.tcpi_rtt > 2 * info.tcpi_min_rtt + LINE_US;
+    if (info.tcpi_snd_cwnd < info.tcpi_snd_ssthresh && !line)
+        return 0;
+    return info.tcpi_delivery_rate * 8;
 }
 
 long sock_send(int fd, const struct iovec *iov, size_t count)

@@ -19,6 +19,8 @@ void sock_set_notsent(int fd, uint32_t bytes);
 /* Bytes the other end acknowledged, and whether some are not yet; false: this transport does not
  * say. */
 bool sock_acked(int fd, uint64_t *ret_bytes, bool *ret_backlog);
+/* What the transport lately delivered while it always had more to send; 0: it does not say. */
+uint64_t sock_delivery_bps(int fd);
 /* Never blocks.  Bytes, 0 for "not now" (EAGAIN), -1 broken. */
 long sock_send(int fd, const struct iovec *iov, size_t count);
 /* Bytes, 0 end of stream, -1 not now, -2 broken. */

@@ -13,6 +13,7 @@
 #define DRAIN_ROUNDS   8
 #define RATE_FRESH_MS  10000
 #define RATE_WINDOW_NS 50000000ull
+#define RATE_SAMPLE_NS 100000000ull
 
 size_t tx_waiting(const struct link_session *s)
 {
@@ -50,6 +51,19 @@ static void measure(struct link_session *s, size_t sent, bool full)
     }
     tx->busy_since_ns = now_ns;
     tx->busy_bytes = 0;
+}
+
+void tx_sample(struct link_session *s, uint64_t now_ns)
+{
+    struct link_tx *tx = &s->tx;
+    if (now_ns - tx->sampled_ns < RATE_SAMPLE_NS)
+        return;
+    tx->sampled_ns = now_ns;
+    uint64_t rate = tx->busy_since_ns ? 0 : sock_delivery_bps(s->fd); /* else it is measured here */
+    if (!rate)
+        return;
+    use_rate(s, tx->rate_bps ? (tx->rate_bps * 3 + rate) / 4 : rate);
+    tx->measured_ms = now_ns / 1000000;
 }
 
 void tx_tick(struct link_session *s, uint64_t now_ms)
@@ -247,6 +261,7 @@ static bool drain_some(struct link_session *s)
     if (count) {
         send_or_keep(s, iov, count);
         s->tx.last_ms = now_ns / 1000000;
+        tx_sample(s, now_ns);
     }
     for (size_t i = 0; i < count; i++)
         free(packets[i]);

@@ -19,6 +19,8 @@ void tx_frames(struct link_session *s, const uint8_t *frames, size_t size);
 bool tx_drain(struct link_session *s);
 void tx_new_key(struct link_session *s, struct aead *key, uint8_t type);
 size_t tx_waiting(const struct link_session *s); /* sealed bytes */
+/* While packets flow: asks the transport for the rate of a path that never fills the socket. */
+void tx_sample(struct link_session *s, uint64_t now_ns);
 /* Forgets a rate that was measured long ago. */
 void tx_tick(struct link_session *s, uint64_t now_ms);
 

@@ -163,6 +163,41 @@ void lab_connect(int from, int *ret_a, int *ret_b)
     lab_require(*ret_b >= 0);
 }
 
+void lab_flow(pid_t ret_pids[2], int number)
+{
+    struct sockaddr_in6 a = {
+        .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)(7200 + number))};
+    static uint8_t bytes[65536];
+    memcpy(&a.sin6_addr, lab[1].ip6, 16);
+    for (int i = 1; i >= 0; i--) {
+        lab_require(setns(lab[i].ns, CLONE_NEWNET) == 0);
+        int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (i == 1)
+            lab_require(bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 1) == 0);
+        ret_pids[i] = fork();
+        lab_require(ret_pids[i] >= 0);
+        if (ret_pids[i] == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            if (i == 1 && (fd = accept(fd, NULL, NULL)) >= 0)
+                while (read(fd, bytes, sizeof bytes) > 0)
+                    ;
+            else if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
+                while (write(fd, bytes, sizeof bytes) > 0)
+                    ;
+            _exit(0);
+        }
+        close(fd);
+    }
+}
+
+void lab_flow_end(const pid_t pids[2])
+{
+    for (int i = 0; i < 2; i++) {
+        kill(pids[i], SIGKILL);
+        waitpid(pids[i], NULL, 0);
+    }
+}
+
 /* --- playing core --- */
 
 void lab_tell(int end, const clan_link_ToLink *m, int fd)

@@ -64,6 +64,10 @@ uint32_t lab_accept(int end, int fd, const uint8_t *remote);
 /* Both ends of a new session up; returns end `from`'s number. */
 uint32_t lab_session(int from, clan_link_Purpose purpose);
 
+/* One TCP flow from end 0 to end 1, until lab_flow_end. */
+void lab_flow(pid_t ret_pids[2], int number);
+void lab_flow_end(const pid_t pids[2]);
+
 /* What a relay between two AF_UNIX streams saw. */
 struct lab_relay {
     pid_t pid;

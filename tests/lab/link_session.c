@@ -12,13 +12,9 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sched.h>
-#include <signal.h>
 #include <sodium.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define LINK    clan_link_Purpose_PURPOSE_LINK
@@ -487,42 +483,6 @@ static void keys_change(void)
     lab_relay_end(r);
 }
 
-/* One TCP flow from end 0 to end 1, until both processes are killed. */
-static void start_flow(pid_t ret_pids[2], int number)
-{
-    struct sockaddr_in6 a = {
-        .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)(7200 + number))};
-    static uint8_t bytes[65536];
-    memcpy(&a.sin6_addr, lab[1].ip6, 16);
-    for (int i = 1; i >= 0; i--) {
-        lab_require(setns(lab[i].ns, CLONE_NEWNET) == 0);
-        int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (i == 1)
-            lab_require(bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 1) == 0);
-        ret_pids[i] = fork();
-        lab_require(ret_pids[i] >= 0);
-        if (ret_pids[i] == 0) {
-            prctl(PR_SET_PDEATHSIG, SIGKILL);
-            if (i == 1 && (fd = accept(fd, NULL, NULL)) >= 0)
-                while (read(fd, bytes, sizeof bytes) > 0)
-                    ;
-            else if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
-                while (write(fd, bytes, sizeof bytes) > 0)
-                    ;
-            _exit(0);
-        }
-        close(fd);
-    }
-}
-
-static void end_flow(const pid_t pids[2])
-{
-    for (int i = 0; i < 2; i++) {
-        kill(pids[i], SIGKILL);
-        waitpid(pids[i], NULL, 0);
-    }
-}
-
 /* 8 Mbit/s: super-packets are cut to single ones, and a ping does not stand behind them. */
 static void a_slow_path(void)
 {
@@ -530,7 +490,7 @@ static void a_slow_path(void)
     pid_t flows[FLOWS][2];
     struct lab_relay *r = lab_relay(0, 1000000);
     for (int i = 0; i < FLOWS; i++) /* one alone would not fill the buffers of so short a path */
-        start_flow(flows[i], i);
+        lab_flow(flows[i], i);
     uint64_t until = clock_mono_ms() + 10000;
     while (r->bytes < 2000000)
         lab_require(clock_mono_ms() < until && usleep(10000) == 0);
@@ -542,7 +502,7 @@ static void a_slow_path(void)
     lab_run(0, shell);
     lab_require(r->bytes > 3500000); /* it was busy all the time */
     for (int i = 0; i < FLOWS; i++)
-        end_flow(flows[i]);
+        lab_flow_end(flows[i]);
     lab_live(0, false);
     if (r->longest >= 1600)
         fprintf(stderr, "frames of %d bytes\n", (int)r->longest);
