@@ -98,8 +98,8 @@ def test_two_doors_two_machines_one_use(lab):
 
     L.wait_for(both_fell_back, limit=90, what="both provisional, with an alarm")
     assert invitation_state(nas, invitation) == "shared"
-    for m in (one, two):
-        assert m.standing().startswith("provisional")
+    for m in (one, two):  # themselves too: each is told of the other
+        L.wait_for(lambda m=m: m.standing().startswith("provisional") and "shared-link" in codes(m), what="the alarm at both")
 
 
 def test_removed_is_out_and_stays_out(three):
