@@ -15,9 +15,9 @@
 #define GOSSIP_WANT_LIST       4096
 #define GOSSIP_WANT_OUT        32
 #define GOSSIP_WANT_MS         5000
-#define GOSSIP_SYNC_MS         250 /* between two comparisons with one session */
+#define GOSSIP_SYNC_MS         250  /* between two comparisons with one session */
 #define GOSSIP_LATE_MS         1000 /* nothing more came: the other has nothing that is not here */
-#define GOSSIP_SYNC_BUCKETS    24  /* differing buckets of one comparison */
+#define GOSSIP_SYNC_BUCKETS    24   /* differing buckets of one comparison */
 #define GOSSIP_BUCKET_IDS      2048
 #define GOSSIP_ENVELOPES       64 /* pushed to one that is behind, at once */
 #define GOSSIP_BODIES          4  /* fetched at once */
