@@ -476,6 +476,11 @@ void peers_acknowledge(struct brain *b)
         return;
     ack.config_version = b->body_version;
     member_revocations_digest(b->set, ack.revocations, &ack.revocation_count);
+    if (!b->ack_valid && self->acked_version) { /* said before a restart of ours */
+        b->ack_valid = true;
+        b->acked_version = self->acked_version;
+        memcpy(b->acked_revocations, self->acked_revocations, 32);
+    }
     if (b->ack_valid && ack.config_version == b->acked_version &&
         memcmp(ack.revocations, b->acked_revocations, 32) == 0)
         return;

@@ -33,6 +33,8 @@ static void find_self(struct brain *b, const struct stmt *st)
         identity_use_record(b, rec.raw, rec.raw_size, rec.id);
 }
 
+static unsigned not_taken;
+
 static void on_stored(void *arg, const uint8_t *raw, size_t size)
 {
     struct brain *b = arg;
@@ -47,14 +49,49 @@ static void on_stored(void *arg, const uint8_t *raw, size_t size)
     note_own(b, &st);
     /* the quota was kept when it came; hours that differ keep it from being counted again */
     static uint64_t hour;
-    if (member_apply(b->set, raw, size, hour++, &effect, &e) != CLAN_OK)
+    if (member_apply(b->set, raw, size, hour++, &effect, &e) != CLAN_OK) {
         log_warn("a stored statement is not taken: %s", e.what);
+        not_taken++;
+    }
+}
+
+/* ---- the log without what newer statements replaced ---- */
+
+#define SPREAD_LOG_SLACK (256u << 10) /* bytes of replaced statements that are not worth it */
+
+struct live {
+    struct brain *b;
+    uint64_t serial;
+};
+
+static bool next_live(void *arg, const uint8_t **ret_raw, size_t *ret_size)
+{
+    struct live *l = arg;
+    size_t i = member_stmt_after(l->b->set, l->serial, &l->serial);
+    return i != SIZE_MAX && member_stmt_at(l->b->set, i, ret_raw, ret_size, NULL, NULL) == CLAN_OK;
+}
+
+/* Records and acknowledgements are signed anew all the time, and one of each counts. */
+static void shrink_log(struct brain *b)
+{
+    struct live l = {.b = b};
+    struct clan_error e = CLAN_ERROR_INIT;
+    const uint8_t *raw;
+    uint64_t live = 0;
+    for (size_t size; next_live(&l, &raw, &size);)
+        live += size;
+    if (not_taken || stmt_store_bytes(b->store) < 2 * live + SPREAD_LOG_SLACK)
+        return; /* what is not understood is not thrown away either */
+    l.serial = 0;
+    if (stmt_store_compact(b->store, next_live, &l, &e) != CLAN_OK)
+        log_clan_error(LOG_LEVEL_WARN, &e);
 }
 
 bool spread_load(struct brain *b, struct clan_error *e)
 {
     b->set = member_new();
     clan_assert(b->set);
+    not_taken = 0;
     if (stmt_store_open(b->state_fd, on_stored, b, &b->store, e) != CLAN_OK)
         return false;
     if (!member_clan_id(b->set) || !b->own_record_size) {
@@ -63,6 +100,7 @@ bool spread_load(struct brain *b, struct clan_error *e)
         err_remedy(e, "run clan leave and join again; the other machines are not touched");
         return false;
     }
+    shrink_log(b);
     b->gossip = gossip_new(b->set, b->own_id, &spread_ops, b);
     clan_assert(b->gossip);
     return true;

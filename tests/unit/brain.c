@@ -413,6 +413,45 @@ static void who_ends_catching_up(void **state)
     gossip_free(b->gossip);
 }
 
+/* Acknowledgements that newer ones replaced do not stay on the disk for ever. */
+static void the_log_is_rewritten(void **state)
+{
+    (void)state;
+    enum { ACKS = 4000 };
+    struct stmt_store *store;
+    struct clan_error e = CLAN_ERROR_INIT;
+    struct fx_stmt first[] = {f.genesis, fx_founder(&f, &nas, 1), f.v[2]};
+    assert_int_equal(stmt_store_open(b->state_fd, NULL, NULL, &store, &e), CLAN_OK);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(stmt_store_append(store, first[i].raw, first[i].size, &e), CLAN_OK);
+    for (uint64_t i = 1; i <= ACKS; i++) {
+        struct fx_stmt ack = fx_ack(&f, &nas, i, 2);
+        assert_int_equal(stmt_store_append(store, ack.raw, ack.size, &e), CLAN_OK);
+    }
+    uint64_t before = stmt_store_bytes(store);
+    stmt_store_close(store);
+    struct brain *n = brain_new();
+    memcpy(n->own_id, nas.id, 32);
+    n->own_record_size = 1;
+    assert_true(spread_load(n, &e));
+    assert_int_equal(n->own_ack_seq, ACKS);
+    assert_true(stmt_store_bytes(n->store) < before / 10);
+    size_t count = member_stmt_count(n->set);
+    gossip_free(n->gossip);
+    stmt_store_close(n->store);
+    member_free(n->set);
+    n->own_ack_seq = 0;
+    assert_true(spread_load(n, &e));
+    assert_int_equal(n->own_ack_seq, ACKS);
+    assert_int_equal(member_stmt_count(n->set), count);
+    gossip_free(n->gossip);
+    stmt_store_close(n->store);
+    member_free(n->set);
+    unlinkat(n->state_fd, "statements.log", 0);
+    close(n->state_fd);
+    free(n);
+}
+
 /* ---- a hostile plugin ---- */
 
 static int host_end;
@@ -479,6 +518,7 @@ int main(void)
         T(keys_of_another),
         T(words_about_services),
         T(who_ends_catching_up),
+        T(the_log_is_rewritten),
         T(hostile_host),
     };
     return sodium_init() < 0 || cmocka_run_group_tests(tests, NULL, NULL);
