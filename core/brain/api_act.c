@@ -184,6 +184,12 @@ void api_ping(struct brain *b, struct client *c, const char *machine)
         ping_answer(b, c, m, NULL, 0);
         return;
     }
+    if (s->ping_client && s->ping_client != c) {
+        err_set(&e, CLAN_E_AGAIN, "\"%.60s\" is being pinged already", machine);
+        err_remedy(&e, "try again in a moment");
+        api_error(c, &e);
+        return;
+    }
     clan_peer_PeerMsg *msg = peer_blank(clan_peer_PeerMsg_ping_tag);
     randombytes_buf(&s->ping_nonce, sizeof s->ping_nonce);
     msg->m.ping.nonce = s->ping_nonce;

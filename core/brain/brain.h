@@ -185,7 +185,7 @@ struct brain {
         uint32_t serial;
         ward_answer_fn *fn;
         void *arg;
-    } waiting[64];
+    } waiting[BRAIN_HOSTS_MAX * 8 + 64]; /* each host may have eight programs asked for */
     char endpoints[STMT_ENDPOINTS_MAX][STMT_ENDPOINT_MAX + 1];
     unsigned endpoint_count;
     struct ward_local_addrs local;

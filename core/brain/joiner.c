@@ -287,6 +287,7 @@ void joiner_up(struct brain *b, struct session *s)
     struct joiner *j = s->joiner;
     static const uint8_t nobody[32];
     memcpy(j->door_static, s->peer_static, 32);
+    gossip_free(j->gossip); /* of an endpoint that went silent */
     j->gossip = gossip_new(j->set, j->phase == PHASE_JOIN ? b->own_id : nobody, &joiner_ops, j);
     clan_assert(j->gossip);
     gossip_up(j->gossip, s->id, GOSSIP_JOINER, NULL, s->peer_static, brain_now());
@@ -348,8 +349,11 @@ static void tell_facts(
 static void on_bound(struct brain *b, void *arg, const struct ward_answer *answer, int fd)
 {
     struct joiner *j = arg;
-    if (b->joiner != j)
+    if (b->joiner != j || j->phase != PHASE_BIND) {
+        if (fd >= 0)
+            close(fd);
         return;
+    }
     if (answer->error.status != CLAN_OK || fd < 0) {
         if (fd >= 0)
             close(fd);
@@ -471,7 +475,7 @@ static void on_seed_stored(struct brain *b, void *arg, const struct ward_answer 
     static uint8_t raw[STMT_MAX];
     if (fd >= 0)
         close(fd);
-    if (b->joiner != j)
+    if (b->joiner != j || j->phase != PHASE_START_JOIN) /* an attempt that is over asked */
         return;
     if (answer->error.status != CLAN_OK) {
         j->last = answer->error;

@@ -13,13 +13,16 @@ void ward_ask(
     struct ward_head head = {
         .id = id, .serial = ++b->next_serial ? b->next_serial : ++b->next_serial};
     memcpy(request, &head, sizeof head);
-    for (unsigned i = 0; fn && i < sizeof b->waiting / sizeof b->waiting[0]; i++)
+    unsigned i = 0;
+    for (; fn && i < sizeof b->waiting / sizeof b->waiting[0]; i++)
         if (b->waiting[i].serial == 0) {
             b->waiting[i].serial = head.serial;
             b->waiting[i].fn = fn;
             b->waiting[i].arg = arg;
             break;
         }
+    if (fn && i == sizeof b->waiting / sizeof b->waiting[0])
+        log_error("too many requests to the warden wait: nobody hears the answer to %u", id);
     if (!chan_send_raw(b->ward, request, size, NULL, 0))
         log_error("the warden does not take requests");
 }
