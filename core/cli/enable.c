@@ -26,10 +26,8 @@ static clan_status take_service(void *arg, const clan_api_Answer *a)
     return CLAN_OK;
 }
 
-/* The service is in the configuration whatever happens here; what keeps it from running is told. */
-static void wait_service(struct cli *c, struct change *ch, const char *name, json_t *json)
+static clan_status wait_up(struct cli *c, struct change *ch, const char *name)
 {
-    struct found f = {.name = name};
     clan_api_Request *req = calloc(1, sizeof *req);
     clan_assert(req);
     req->which_m = clan_api_Request_wait_for_tag;
@@ -37,8 +35,21 @@ static void wait_service(struct cli *c, struct change *ch, const char *name, jso
     req->m.wait_for.timeout_ms = SERVICE_WAIT_MS;
     clan_status up = session_call(c, ch->api, req, SERVICE_WAIT_MS + SESSION_IDLE_MS, NULL, NULL);
     free(req);
-    struct clan_error wait_error = c->e;
+    return up;
+}
+
+/* The service is in the configuration whatever happens here; what keeps it from running is told. */
+static void wait_service(struct cli *c, struct change *ch, const char *name, json_t *json)
+{
+    struct found f = {.name = name};
+    struct clan_error wait_error = CLAN_ERROR_INIT;
+    clan_status up = CLAN_OK;
     clan_status st = session_ask(c, ch->api, clan_api_Request_services_tag, take_service, &f);
+    if (!f.got || strcmp(f.service.state, "not granted") != 0) { /* else the owner has to act */
+        up = wait_up(c, ch, name);
+        wait_error = c->e;
+        st = session_ask(c, ch->api, clan_api_Request_services_tag, take_service, &f);
+    }
     c->e = (struct clan_error)CLAN_ERROR_INIT;
     bool running = st == CLAN_OK && f.got && strcmp(f.service.state, "up") == 0;
     json_object_set_new(json, "up", json_boolean(running));

@@ -89,7 +89,7 @@ def reached(machine, target, *args):
     return machine.curl(f"http://[{target}]:8080/", *args, check=False, timeout=1).returncode == 0
 
 
-def test_a_neighbour_cannot_speak_as_a_member(lab):
+def test_a_neighbour_cannot_speak_as_a_member(lab, measured):
     nas, laptop = build(lab)
     neighbour = lab.machine("neighbour", start=False)
     target, source = address(nas), address(laptop)
@@ -118,16 +118,20 @@ def test_a_neighbour_cannot_speak_as_a_member(lab):
     nas.sh(f"ip -6 addr replace {target}/128 dev lo nodad")
     nothing_gets_in()
     nas.sh(f"ip -6 addr del {target}/128 dev lo")
+    began = time.monotonic()
     nas.start(apply=False)
     L.wait_for(lambda: nas.ping("laptop", check=False).returncode == 0, what="the clan after the power came back")
+    measured("the clan works after the power came back", time.monotonic() - began)
     nas.clan("down")
     L.wait_for(lambda: "table inet clan_" not in nas.sh("nft list tables | grep -v clan_hosts", check=False).stdout, what="the table is gone")
     assert target.split(":")[0] not in nas.sh("ip -6 route; ip -6 addr; cat /etc/hosts").stdout
     nas.sh(f"ip -6 addr replace {target}/128 dev lo nodad")
     assert forge(nas, neighbour, source, target) == f"heard {source}"  # it was the table that stood in the way
     nas.sh(f"ip -6 addr del {target}/128 dev lo")
+    began = time.monotonic()
     nas.clan("up", "--name", "home", "--no-questions")
     L.wait_for(lambda: nas.ping("laptop", check=False).returncode == 0, what="the clan is up again")
+    measured("the clan works after clan up", time.monotonic() - began)
 
 
 def test_nothing_is_forwarded(lab):
