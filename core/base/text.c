@@ -1,6 +1,9 @@
 /* Base32, hex, names. */
 #include "base/text.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char base32_digits[] = "abcdefghijklmnopqrstuvwxyz234567";
@@ -159,4 +162,26 @@ unsigned text_distance(const char *a, const char *b, unsigned max)
             return max + 1;
     }
     return row[lb];
+}
+
+void text_add(struct text *t, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    char *more = NULL;
+    int n = vasprintf(&more, fmt, ap);
+    va_end(ap);
+    if (n >= 0 && t->len + (size_t)n + 1 > t->cap) {
+        size_t cap = (t->len + (size_t)n + 1) * 2;
+        char *data = realloc(t->data, cap);
+        t->cap = data ? cap : t->cap;
+        t->data = data ? data : t->data;
+        t->failed |= !data;
+    }
+    if (n < 0 || t->failed)
+        t->failed = true;
+    else
+        memcpy(t->data + t->len, more, (size_t)n + 1);
+    t->len += t->failed ? 0 : (size_t)n;
+    free(n >= 0 ? more : NULL);
 }

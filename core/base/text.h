@@ -24,4 +24,12 @@ void text_sanitize(char *text);
 /* Levenshtein distance with an early end at `max`; for "did you mean" */
 unsigned text_distance(const char *a, const char *b, unsigned max);
 
+/* A text that grows; `failed` stays set when memory ran out.  Who made it frees data. */
+struct text {
+    char *data;
+    size_t len, cap;
+    bool failed;
+};
+void text_add(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 #endif

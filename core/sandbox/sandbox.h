@@ -87,4 +87,11 @@ struct sandbox_program {
 };
 const struct sandbox_program *sandbox_program_find(const char *profile);
 
+/* Cgroups, version 2: one for all below the one we are in (what an earlier run left in it is killed),
+ * and in it one for each.  ret_limits: its controllers count memory and processes. */
+clan_status sandbox_cgroup_begin(
+    const char *name, int *ret_dir, bool *ret_limits, struct clan_error *reterr);
+int sandbox_cgroup_make(int dir, const char *name); /* -1: none */
+bool sandbox_cgroup_kill(int dir);                  /* everything in it; dir -1: false */
+
 #endif

@@ -74,18 +74,24 @@ struct child *children_new(
     struct clan *c, uint32_t kind, const char *name, const char *plugin, struct clan_error *e)
 {
     struct child *ch = NULL;
-    int index = clans_uid(c, kind, name, plugin, e);
+    uid_t uid = clans_uid(c, kind, name, plugin, e);
     for (unsigned i = 0; i < WARD_CHILDREN_MAX && !ch; i++)
         ch = c->children[i].clan ? NULL : &c->children[i];
     if (!ch)
         err_set(e, CLAN_E_LIMIT, "this clan has %d processes", WARD_CHILDREN_MAX);
-    if (!ch || index < 0)
+    if (!ch || !uid)
         return NULL;
     *ch = (struct child){
-        .clan = c, .kind = kind, .core_end = -1, .log_fd = -1, .log_file = -1, .cgroup_fd = -1};
-    ch->uid = c->warden->opt.uid_base + WARD_UIDS * c->slot + (uid_t)index;
+        .clan = c, .kind = kind, .uid = uid, .core_end = -1, .log_fd = -1, .cgroup_fd = -1};
     snprintf(ch->name, sizeof ch->name, "%s", name);
     snprintf(ch->plugin, sizeof ch->plugin, "%s", plugin);
+    ch->log = (struct logring_file){.ring = &c->warden->logs,
+        .file = -1,
+        .plain = kind == WARD_KIND_PROGRAM,
+        .loaded = &ch->sandbox.loaded};
+    snprintf(ch->log.clan, sizeof ch->log.clan, "%s", clans_name(c));
+    snprintf(ch->log.process, sizeof ch->log.process, "%s%s%s", kind_names[kind],
+        kind >= WARD_KIND_HOST ? "-" : "", name);
     return ch;
 }
 
@@ -93,8 +99,7 @@ void children_free(struct child *ch)
 {
     for (unsigned i = 0; i < ch->listen_count; i++)
         close(ch->listen[i]);
-    if (ch->log_file >= 0)
-        close(ch->log_file);
+    logring_close(&ch->log);
     ch->clan = NULL;
 }
 
@@ -113,35 +118,30 @@ void launch_bind(struct launch *l, int fd, const char *target, bool writable)
         (struct sandbox_bind){.source_fd = fd, .target = target, .writable = writable};
 }
 
+static void log_readable(void *arg, int fd, uint32_t events)
+{
+    struct child *ch = arg;
+    (void)events;
+    if (!logring_read(&ch->log, fd, 64))
+        loop_fd_del(ch->clan->warden->loop, fd);
+}
+
+static void log_rest(struct child *ch)
+{
+    if (ch->log_fd >= 0)
+        logring_read(&ch->log, ch->log_fd, 512);
+}
+
 static void notified(void *arg, int fd, uint32_t events)
 {
     struct child *ch = arg;
     char text[256] = "";
     if (events & (EPOLLHUP | EPOLLERR))
         loop_fd_del(ch->clan->warden->loop, fd);
-    logs_take(ch); /* "loaded", if it was said before this call */
+    log_rest(ch); /* "loaded", if it was said before this call */
     if (!(events & (EPOLLHUP | EPOLLERR)) &&
         sandbox_notification(&ch->sandbox, text, sizeof text) == CLAN_OK && text[0])
-        logs_refused(ch, text);
-}
-
-static void cgroup_open(struct child *ch)
-{
-    struct warden *w = ch->clan->warden;
-    snprintf(
-        ch->cgroup, sizeof ch->cgroup, "%u-%s-%u", ch->clan->slot, kind_names[ch->kind], ch->id);
-    if (w->cgroup_fd >= 0 && mkdirat(w->cgroup_fd, ch->cgroup, 0755) == 0)
-        ch->cgroup_fd = openat(w->cgroup_fd, ch->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-/* Best effort: what must hold is read back, or killed by its pidfd too. */
-static bool cgroup_write(int dir, const char *name, const char *text)
-{
-    int fd = dir >= 0 ? openat(dir, name, O_WRONLY | O_CLOEXEC) : -1;
-    bool done = fd >= 0 && write(fd, text, strlen(text)) > 0;
-    if (fd >= 0)
-        close(fd);
-    return done;
+        logring_refused(&ch->log, text);
 }
 
 static void let_go(struct child *ch)
@@ -171,13 +171,14 @@ static void watch(struct child *ch, int channel)
         loop_fd_add(c->warden->loop, channel, EPOLLIN, monitor_readable, c);
     } else
         ch->core_end = channel;
-    loop_fd_add(c->warden->loop, ch->log_fd, EPOLLIN, logs_readable, ch);
+    loop_fd_add(c->warden->loop, ch->log_fd, EPOLLIN, log_readable, ch);
     if (ch->sandbox.notify_fd >= 0)
         loop_fd_add(c->warden->loop, ch->sandbox.notify_fd, EPOLLIN, notified, ch);
     ch->runs = true;
     ch->due_ms = 0;
     ch->started_ms = clock_mono_ms();
-    ch->last_words[0] = 0;
+    ch->log.last_words[0] = 0;
+    ch->log.pid = ch->sandbox.pid;
     if (ch->sandbox.notify_fd >= 0)
         due_in(ch, LOADED_MS);
 }
@@ -193,7 +194,9 @@ clan_status children_launch(struct child *ch, struct launch *l, struct clan_erro
     if (s != CLAN_OK)
         err_errno(e, s, "no channel for a new process");
     ch->id = ++w->next_child;
-    cgroup_open(ch);
+    snprintf(
+        ch->cgroup, sizeof ch->cgroup, "%u-%s-%u", ch->clan->slot, kind_names[ch->kind], ch->id);
+    ch->cgroup_fd = sandbox_cgroup_make(w->cgroup_fd, ch->cgroup);
     if (channel[1] >= 0)
         launch_fd(l, channel[1], CHILD_FD_CHANNEL, true);
     if (ch->kind != WARD_KIND_PROGRAM)
@@ -226,21 +229,6 @@ clan_status children_launch(struct child *ch, struct launch *l, struct clan_erro
     return s;
 }
 
-static int seed_memfd(struct clan *c)
-{
-    uint8_t *seed = NULL;
-    size_t size = 0;
-    int fd = memfd_create("seed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd >= 0 && file_read(c->dir_fd, "seed", 32, &seed, &size, NULL) == CLAN_OK)
-        file_write_all(fd, seed, size);
-    if (seed)
-        sodium_memzero(seed, size);
-    free(seed);
-    if (fd >= 0)
-        fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
-    return fd;
-}
-
 /* What the owner granted: core reads it to ask good questions, this process enforces it. */
 static void bind_grants(struct clan *c, struct launch *l)
 {
@@ -257,10 +245,9 @@ static void bind_grants(struct clan *c, struct launch *l)
 static clan_status inherit(struct child *ch, struct launch *l, struct clan_error *e)
 {
     struct clan *c = ch->clan;
-    uint8_t resolver[16];
     if (ch->kind == WARD_KIND_CORE || ch->kind == WARD_KIND_KEEPER) {
-        int dir = clans_dir(
-            c, "", ch->kind == WARD_KIND_CORE ? "state" : "keeper", ch->uid, ch->uid, 0700, e);
+        int dir = slot_dir(&c->disk, "", ch->kind == WARD_KIND_CORE ? "state" : "keeper", ch->uid,
+            ch->uid, 0700, e);
         if (dir < 0)
             return e->status;
         launch_fd(l, dir, CHILD_FD_STATE, true);
@@ -268,14 +255,12 @@ static clan_status inherit(struct child *ch, struct launch *l, struct clan_error
     }
     if (ch->kind == WARD_KIND_CORE) {
         bind_grants(c, l);
-        launch_fd(l, seed_memfd(c), CHILD_FD_SEED, true);
+        launch_fd(l, slot_seed(&c->disk), CHILD_FD_SEED, true);
         launch_fd(l, c->bound ? c->listener : c->connection, CHILD_FD_API, false);
     }
     if (ch->kind == WARD_KIND_RESOLVER) {
-        memcpy(resolver, c->prefix, 16);
-        resolver[15] = 0x53;
-        int udp = net_socket(SOCK_DGRAM, resolver, 53, 1, e),
-            tcp = net_socket(SOCK_STREAM, resolver, 53, 1, e);
+        int udp = netconf_socket(SOCK_DGRAM, c->net.resolver, 53, 1, e),
+            tcp = netconf_socket(SOCK_STREAM, c->net.resolver, 53, 1, e);
         if (udp >= 0)
             launch_fd(l, udp, CHILD_FD_SEED, true);
         if (tcp >= 0)
@@ -358,7 +343,7 @@ void children_kill(struct child *ch)
 {
     if (!ch || !ch->runs)
         return;
-    cgroup_write(ch->cgroup_fd, "cgroup.kill", "1");
+    sandbox_cgroup_kill(ch->cgroup_fd);
     pidfd_send_signal(ch->sandbox.pidfd, SIGKILL, NULL, 0);
 }
 
@@ -407,10 +392,10 @@ static void report(struct child *ch, int wait_status, bool again, unsigned wait)
         snprintf(then, sizeof then, "; starts again in %u ms", wait);
     logs_say(ch->clan, ch->ending ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "%s%s%s[%d] %s%s%s%s%s",
         kind_names[ch->kind], ch->name[0] ? " " : "", ch->name, ch->sandbox.pid, how,
-        ch->last_words[0] ? "; last words: \"" : "", ch->last_words, ch->last_words[0] ? "\"" : "",
-        then);
+        ch->log.last_words[0] ? "; last words: \"" : "", ch->log.last_words,
+        ch->log.last_words[0] ? "\"" : "", then);
     memcpy(event.name, ch->name, sizeof event.name);
-    memcpy(event.last_words, ch->last_words, sizeof event.last_words);
+    memcpy(event.last_words, ch->log.last_words, sizeof event.last_words);
     if (ch->kind != WARD_KIND_CORE)
         monitor_event(ch->clan, &event, sizeof event, -1);
 }
@@ -421,8 +406,8 @@ static void died(struct child *ch, int wait_status)
     bool unbound_core = ch->kind == WARD_KIND_CORE && !c->bound;
     bool again = !ch->ending && !unbound_core && ch->kind != WARD_KIND_PROGRAM && !c->leaving;
     unsigned wait = 0;
-    logs_take(ch);
-    cgroup_write(ch->cgroup_fd, "cgroup.kill", "1"); /* what it may have forked */
+    log_rest(ch);
+    sandbox_cgroup_kill(ch->cgroup_fd); /* what it may have forked */
     if (again)
         wait = children_backoff(ch->backoff_ms, clock_mono_ms() - ch->started_ms, &ch->backoff_ms);
     report(ch, wait_status, again, wait);
@@ -452,102 +437,24 @@ void children_reap(struct warden *w, pid_t pid, int wait_status)
         }
 }
 
-void children_child_end(struct clan *c, const void *request)
+void children_child_end(struct clan *c, const void *request, struct ward_reply *a)
 {
     const struct ward_child_end *r = request;
-    struct clan_error e = CLAN_ERROR_INIT;
     struct child *ch = children_find(c, 0, r->child);
     if (!ch || r->child == 0 || ch->kind < WARD_KIND_KEEPER)
-        err_set(&e, CLAN_E_NOENT, "no keeper, host or program with the number %u", r->child);
+        err_set(&a->error, CLAN_E_NOENT, "no keeper, host or program with the number %u", r->child);
     else
         children_end(ch, r->grace_ms > 30000 ? 30000 : r->grace_ms);
-    monitor_answer(c, r->head.serial, &e, 0, 0, -1);
 }
 
-void children_keeper_start(struct clan *c, const void *request)
+void children_keeper_start(struct clan *c, const void *request, struct ward_reply *a)
 {
-    uint32_t serial = ((const struct ward_head *)request)->serial;
-    struct clan_error e = CLAN_ERROR_INIT;
-    struct child *ch = children_find(c, WARD_KIND_KEEPER, 0);
-    bool runs = ch != NULL;
-    if (!runs && (ch = children_new(c, WARD_KIND_KEEPER, "", "", &e)) &&
-        children_spawn(ch, &e) != CLAN_OK) {
-        children_free(ch);
-        ch = NULL;
+    (void)request;
+    a->child = children_find(c, WARD_KIND_KEEPER, 0);
+    a->started = !a->child;
+    if (a->started && (a->child = children_new(c, WARD_KIND_KEEPER, "", "", &a->error)) &&
+        children_spawn(a->child, &a->error) != CLAN_OK) {
+        children_free(a->child);
+        a->child = NULL;
     }
-    monitor_answer(c, serial, &e, ch ? ch->id : 0, 0, -1);
-    if (ch && !runs)
-        children_announce(ch, false);
-}
-
-/* Our cgroup below the one we are in: /proc/self/cgroup says which, mountinfo where it is mounted.
- */
-static clan_status cgroup_path(
-    const struct warden *w, char *ret_path, size_t cap, struct clan_error *e)
-{
-    char line[4096], own[2048] = "", root[1024], point[1024], type[64];
-    FILE *f = fopen("/proc/self/cgroup", "re");
-    while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "0::%2047[^\n]", own) == 1)
-            break;
-    if (f)
-        fclose(f);
-    f = fopen("/proc/self/mountinfo", "re");
-    while (own[0] && f && fgets(line, sizeof line, f)) {
-        char *dash = strstr(line, " - ");
-        if (!dash || sscanf(dash, " - %63s", type) != 1 || strcmp(type, "cgroup2") != 0 ||
-            sscanf(line, "%*s %*s %*s %1023s %1023s", root, point) != 2)
-            continue;
-        bool below = strcmp(root, "/") == 0 || strncmp(own, root, strlen(root)) == 0;
-        const char *rest = strcmp(root, "/") == 0 ? own : below ? own + strlen(root) : "";
-        fclose(f);
-        snprintf(ret_path, cap, "%s%s%s%s", point, strcmp(rest, "/") == 0 ? "" : rest, "/",
-            w->opt.cgroup);
-        return CLAN_OK;
-    }
-    if (f)
-        fclose(f);
-    err_set(e, CLAN_E_NOSYS, "this machine has no cgroup version 2 mounted");
-    err_remedy(e, "mount it: mount -t cgroup2 none /sys/fs/cgroup; or allow less: sandbox: "
-                  "{weaker: [cgroup]}");
-    return CLAN_E_NOSYS;
-}
-
-/* Kills what an earlier run left and removes its cgroups; children of ours do not exist yet. */
-static void cgroup_clean(struct warden *w)
-{
-    struct dirent *entry;
-    cgroup_write(w->cgroup_fd, "cgroup.kill", "1");
-    for (unsigned tries = 0; tries < 200; tries++) {
-        bool left = false;
-        DIR *d = fdopendir(openat(w->cgroup_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        while (d && (entry = readdir(d)))
-            if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-                left |= unlinkat(w->cgroup_fd, entry->d_name, AT_REMOVEDIR) != 0;
-        if (d)
-            closedir(d);
-        if (!left)
-            return;
-        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL); /* they are dying */
-    }
-}
-
-clan_status children_cgroups(struct warden *w, struct clan_error *e)
-{
-    char path[4096];
-    w->cgroup_fd = -1;
-    clan_status s = cgroup_path(w, path, sizeof path, e);
-    if (s == CLAN_OK && mkdir(path, 0755) != 0 && errno != EEXIST)
-        s = err_errno(e, CLAN_E_NOSYS, "cannot make the cgroup %s", path);
-    if (s == CLAN_OK && (w->cgroup_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-        s = err_errno(e, CLAN_E_NOSYS, "cannot open the cgroup %s", path);
-    if (s != CLAN_OK && e->remedy[0] == 0)
-        err_remedy(e, "run it where that may be made (systemd: Delegate=yes), or allow less in "
-                      "machine.yaml: sandbox: {weaker: [cgroup]}");
-    if (s != CLAN_OK)
-        return w->have_grants && (w->grants.weaker & SANDBOX_WEAKER_CGROUP) ? CLAN_OK : s;
-    cgroup_clean(w);
-    if (!cgroup_write(w->cgroup_fd, "cgroup.subtree_control", "+memory +pids"))
-        logs_say(NULL, LOG_LEVEL_DEBUG, "no memory controller here: limits by rlimit");
-    return CLAN_OK;
 }

@@ -18,16 +18,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define CLAN_GRACE_MS 3000
-
-struct bound_file {
-    char magic[8];
-    uint8_t clan_id[32];
-    char petname[33];
-    uint8_t down, zero[6];
-};
-static const char bound_magic[8] = "clan 1\n";
-
 const char *clans_name(const struct clan *c)
 {
     static char name[16];
@@ -39,77 +29,56 @@ const char *clans_name(const struct clan *c)
 
 static void slot_init(struct warden *w, struct clan *c, unsigned slot)
 {
-    free(c->fw);
+    free(c->fw.elements);
     free(c->names);
     memset(c, 0, sizeof *c);
     *c = (struct clan){.warden = w, .used = true, .slot = slot, .state = WARD_UNBOUND};
     c->generation = ++w->next_generation;
-    c->dir_fd = c->core_fd = c->listener = c->connection = c->tun = -1;
+    c->disk.dir = c->core_fd = c->listener = c->connection = c->net.tun = -1;
 }
 
 static void bind_to(struct clan *c, const uint8_t id[32], const char *petname)
 {
     memcpy(c->id, id, sizeof c->id);
     snprintf(c->petname, sizeof c->petname, "%s", petname);
-    c->prefix[0] = 0xfd; /* fd and 40 bits of the clan id: a /48 */
-    memcpy(c->prefix + 1, id, 5);
+    c->net.prefix[0] = c->net.resolver[0] = 0xfd; /* fd and 40 bits of the clan id: a /48 */
+    memcpy(c->net.prefix + 1, id, 5);
+    memcpy(c->net.resolver + 1, id, 5);
+    c->net.resolver[15] = 0x53;
     c->bound = true;
+}
+
+static void discarded(void *arg, const struct clan_error *e)
+{
+    (void)arg;
+    if (e)
+        logs_error(NULL, "/bin/rm", e);
 }
 
 /* Out of the way at once, deleted by rm in its own time (a volume may be large). */
 static void slot_discard(struct warden *w, const char *name)
 {
-    static const char *const rm = "/bin/rm";
-    char gone[64], *path = NULL;
+    char gone[64], path[4096];
     snprintf(gone, sizeof gone, "gone-%s-%llu", name, (unsigned long long)clock_mono_ns());
     if (strncmp(name, "gone-", 5) == 0)
         snprintf(gone, sizeof gone, "%s", name);
     else if (renameat(w->clans_fd, name, w->clans_fd, gone) != 0)
         return;
-    if (asprintf(&path, "%s/clans/%s", w->opt.state_dir, gone) < 0)
-        return;
-    tool_run(w, TOOL_REMOVE, (const char *const[]){rm, "-rf", "--", path, NULL}, NULL, NULL, path);
+    snprintf(path, sizeof path, "%s/clans/%s", w->opt.state_dir, gone);
+    tool_run(TOOL_REMOVE, (const char *const[]){"/bin/rm", "-rf", "--", path, NULL}, NULL,
+        discarded, NULL);
 }
 
-static bool slot_open(struct clan *c, struct clan_error *e)
+static bool slot_bound_load(struct clan *c, struct clan_error *e)
 {
-    char name[16];
-    uint8_t *uids = NULL;
-    size_t size;
-    snprintf(name, sizeof name, "%u", c->slot);
-    c->dir_fd = openat(c->warden->clans_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (c->dir_fd < 0) {
-        err_errno(e, CLAN_E_IO, "cannot open slot %s of %s", name, c->warden->opt.state_dir);
+    struct slot_bound b;
+    if (slot_open(&c->disk, c->warden->clans_fd, c->slot, e) != CLAN_OK ||
+        slot_load(&c->disk, &b, e) != CLAN_OK)
         return false;
-    }
-    if (file_read(c->dir_fd, "uids", sizeof c->uids, &uids, &size, NULL) == CLAN_OK &&
-        size == sizeof c->uids)
-        memcpy(c->uids, uids, size);
-    free(uids);
-    for (unsigned i = 0; i < WARD_UIDS; i++)
-        c->uids[i][WARD_UID_NAME - 1] = 0;
+    bind_to(c, b.clan_id, b.petname);
+    c->state = WARD_BOUND;
+    c->down = b.down;
     return true;
-}
-
-static bool slot_load(struct clan *c, struct clan_error *e)
-{
-    uint8_t *data = NULL;
-    size_t size = 0;
-    const struct bound_file *b;
-    if (!slot_open(c, e))
-        return false;
-    clan_status s = file_read(c->dir_fd, "bound", sizeof *b, &data, &size, e);
-    b = (const struct bound_file *)(void *)data;
-    if (s == CLAN_OK && (size != sizeof *b || memcmp(b->magic, bound_magic, 8) != 0 ||
-                            b->petname[32] != 0 || !text_name_ok(b->petname)))
-        s = err_set(e, CLAN_E_INVAL, "the file bound of slot %u is damaged", c->slot);
-    if (s == CLAN_OK) {
-        bind_to(c, b->clan_id, b->petname);
-        c->state = WARD_BOUND;
-        c->down = b->down;
-    }
-    free(data);
-    return s == CLAN_OK;
 }
 
 /* A bound slot is kept, even a damaged one; those whose clan was never finished go. */
@@ -132,7 +101,7 @@ void clans_load(struct warden *w)
             continue;
         }
         slot_init(w, &w->clans[slot], (unsigned)slot);
-        if (!slot_load(&w->clans[slot], &e)) {
+        if (!slot_bound_load(&w->clans[slot], &e)) {
             logs_error(NULL, "a clan is not started", &e);
             w->clans[slot].down = true; /* the slot stays taken */
         }
@@ -157,7 +126,8 @@ struct clan *clans_new(struct warden *w, struct clan_error *e)
     slot_init(w, c, (unsigned)(c - w->clans));
     snprintf(name, sizeof name, "%u", c->slot);
     slot_discard(w, name);
-    if (mkdirat(w->clans_fd, name, 0700) != 0 || !slot_open(c, e)) {
+    if (mkdirat(w->clans_fd, name, 0700) != 0 ||
+        slot_open(&c->disk, w->clans_fd, c->slot, e) != CLAN_OK) {
         err_errno(e, CLAN_E_IO, "cannot make a directory in %s/clans", w->opt.state_dir);
         c->used = false;
         return NULL;
@@ -167,93 +137,26 @@ struct clan *clans_new(struct warden *w, struct clan_error *e)
 
 clan_status clans_store(struct clan *c, struct clan_error *e)
 {
-    struct bound_file b = {.down = c->down};
-    memcpy(b.magic, bound_magic, sizeof b.magic);
-    memcpy(b.clan_id, c->id, sizeof b.clan_id);
-    memcpy(b.petname, c->petname, sizeof b.petname);
-    return file_write_durable(c->dir_fd, "bound", &b, sizeof b, 0600, e);
+    return slot_store(&c->disk, c->id, c->petname, c->down, e);
 }
 
-int clans_uid_index(char names[WARD_UIDS][WARD_UID_NAME], const char *key)
-{
-    for (int i = 0; i < WARD_UIDS; i++)
-        if (strcmp(names[i], key) == 0)
-            return i;
-    for (int i = 0; i < WARD_UIDS; i++)
-        if (names[i][0] == 0) {
-            snprintf(names[i], WARD_UID_NAME, "%s", key);
-            return i;
-        }
-    return -1;
-}
-
-/* The same child gets the same uid for ever: its directories belong to it. */
-int clans_uid(
+/* The user of a child, the same for ever; 0 on error. */
+uid_t clans_uid(
     struct clan *c, uint32_t kind, const char *name, const char *detail, struct clan_error *e)
 {
-    char key[WARD_UID_NAME];
+    char key[SLOT_UID_NAME];
     snprintf(key, sizeof key, "%u:%s:%s", kind, name, detail);
-    for (int i = 0; i < WARD_UIDS; i++)
-        if (strcmp(c->uids[i], key) == 0)
-            return i;
-    int index = clans_uid_index(c->uids, key);
-    if (index >= 0 &&
-        file_write_durable(c->dir_fd, "uids", c->uids, sizeof c->uids, 0600, e) == CLAN_OK)
-        return index;
-    if (index < 0)
-        err_set(e, CLAN_E_LIMIT, "this clan has used its %d users", WARD_UIDS);
-    else
-        memset(c->uids[index], 0, WARD_UID_NAME);
-    return -1;
-}
-
-static int dir_at(int at, const char *name)
-{
-    mkdirat(at, name, 0700);
-    return openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-}
-
-/* Opens parent/name of a slot (parent may be empty) as a directory of uid, made on first use. */
-int clans_dir(struct clan *c, const char *parent, const char *name, uid_t uid, gid_t gid,
-    mode_t mode, struct clan_error *e)
-{
-    struct stat st;
-    int at = parent[0] ? dir_at(c->dir_fd, parent) : dup(c->dir_fd);
-    int fd = at >= 0 ? dir_at(at, name) : -1;
-    if (at >= 0)
-        close(at);
-    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == uid)
-        return fd;
-    if (fd >= 0 && st.st_uid != 0) {
-        err_set(e, CLAN_E_CONFLICT, "the directory %s belongs to another plugin", name);
-        err_remedy(e, "use another name for the service");
-    } else if (fd < 0 || fchown(fd, uid, gid) != 0 || fchmod(fd, mode) != 0)
-        err_errno(e, CLAN_E_IO, "cannot make the directory %s", name);
-    else
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    int index = slot_uid(&c->disk, key, e);
+    return index < 0 ? 0 : c->warden->opt.uid_base + WARD_UIDS * c->slot + (uid_t)index;
 }
 
 /* A listening socket in the run directory, for root and the group clan, else for the owner. */
 int clans_socket(struct warden *w, const char *name, struct clan_error *e)
 {
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    char path[4096];
     uid_t owner = w->clan_gid ? 0 : w->have_grants ? w->grants.owner_uid : 0;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (snprintf(at.sun_path, sizeof at.sun_path, "%s/%s.sock", w->opt.run_dir, name) >=
-        (int)sizeof at.sun_path)
-        errno = ENAMETOOLONG;
-    else if (fd >= 0 && (unlink(at.sun_path) == 0 || errno == ENOENT) &&
-             bind(fd, (struct sockaddr *)&at, sizeof at) == 0 &&
-             chown(at.sun_path, owner, w->clan_gid) == 0 &&
-             chmod(at.sun_path, w->clan_gid ? 0660 : 0600) == 0 && listen(fd, 64) == 0)
-        return fd;
-    err_errno(e, CLAN_E_IO, "cannot listen at %s", at.sun_path);
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    snprintf(path, sizeof path, "%s/%s.sock", w->opt.run_dir, name);
+    return netconf_unix(path, owner, w->clan_gid, w->clan_gid ? 0660 : 0600, e);
 }
 
 void clans_listen(struct clan *c, struct clan_error *e)
@@ -322,22 +225,17 @@ void clans_settle(struct clan *c)
     }
     if (c->bound && c->down)
         return;
-    forget(&c->dir_fd);
+    forget(&c->disk.dir);
     snprintf(name, sizeof name, "%u", c->slot);
     slot_discard(c->warden, name);
     c->used = false;
 }
 
-void clans_seed_store(struct clan *c, const void *request)
+void clans_seed_store(struct clan *c, const void *request, struct ward_reply *a)
 {
     const struct ward_seed_store *r = request;
-    struct clan_error e = CLAN_ERROR_INIT;
-    if (faccessat(c->dir_fd, "seed", F_OK, 0) == 0)
-        err_set(&e, CLAN_E_EXIST, "this clan has an identity already");
-    else
-        file_write_durable(c->dir_fd, "seed", r->seed, sizeof r->seed, 0600, &e);
+    slot_seed_store(&c->disk, r->seed, &a->error);
     sodium_memzero((void *)(uintptr_t)r->seed, sizeof r->seed); /* the monitor's buffer */
-    monitor_answer(c, r->head.serial, &e, 0, 0, -1);
 }
 
 static void bind_check(struct clan *c, const struct ward_bind *r, struct clan_error *e)
@@ -346,7 +244,7 @@ static void bind_check(struct clan *c, const struct ward_bind *r, struct clan_er
     if (r->petname[32] != 0 || !text_name_ok(r->petname) || strcmp(r->petname, "new") == 0) {
         err_set(e, CLAN_E_INVAL, "not a name for a clan");
         err_remedy(e, "use up to 32 of a-z, 0-9 and '-'");
-    } else if (faccessat(c->dir_fd, "seed", F_OK, 0) != 0)
+    } else if (!slot_seed_there(&c->disk))
         err_set(e, CLAN_E_STATE, "the clan has no identity yet");
     for (unsigned i = 0; i < WARD_SLOTS; i++) {
         const struct clan *other = &c->warden->clans[i];
@@ -354,7 +252,7 @@ static void bind_check(struct clan *c, const struct ward_bind *r, struct clan_er
             continue;
         bound++;
         if (strcmp(other->petname, r->petname) == 0 ||
-            memcmp(other->prefix + 1, r->clan_id, 5) == 0) {
+            memcmp(other->net.prefix + 1, r->clan_id, 5) == 0) {
             err_set(e, CLAN_E_EXIST, "this machine is in the clan %s already", other->petname);
             err_remedy(
                 e, "choose another name for the clan here, or leave %s first", other->petname);
@@ -364,58 +262,50 @@ static void bind_check(struct clan *c, const struct ward_bind *r, struct clan_er
         err_set(e, CLAN_E_LIMIT, "this machine is in %d clans", WARD_CLANS_MAX);
 }
 
-void clans_bind(struct clan *c, const void *request)
+void clans_bind(struct clan *c, const void *request, struct ward_reply *a)
 {
     const struct ward_bind *r = request;
-    struct clan_error e = CLAN_ERROR_INIT;
-    bind_check(c, r, &e);
-    if (e.status == CLAN_OK) {
-        bind_to(c, r->clan_id, r->petname);
-        clans_listen(c, &e);
-        if (e.status == CLAN_OK && clans_store(c, &e) == CLAN_OK) {
-            c->state = WARD_BOUND;
-            loop_fd_del(c->warden->loop, c->connection);
-            forget(&c->connection);
-            for (unsigned i = 0; i < WARD_CHILDREN_MAX; i++)
-                if (c->children[i].clan)
-                    forget(&c->children[i].log_file); /* goes on under the clan's name */
-            logs_say(c, LOG_LEVEL_INFO, "bound to slot %u", c->slot);
-        } else {
-            c->bound = false;
-            forget(&c->listener);
-        }
+    bind_check(c, r, &a->error);
+    if (a->error.status != CLAN_OK)
+        return;
+    bind_to(c, r->clan_id, r->petname);
+    clans_listen(c, &a->error);
+    if (a->error.status != CLAN_OK || clans_store(c, &a->error) != CLAN_OK) {
+        c->bound = false;
+        forget(&c->listener);
+        return;
     }
-    monitor_answer(c, r->head.serial, &e, 0, 0, c->listener);
+    c->state = WARD_BOUND;
+    a->fd = c->listener;
+    loop_fd_del(c->warden->loop, c->connection);
+    forget(&c->connection);
+    for (unsigned i = 0; i < WARD_CHILDREN_MAX; i++)
+        if (c->children[i].clan) { /* its log goes on under the clan's name */
+            logring_close(&c->children[i].log);
+            snprintf(c->children[i].log.clan, sizeof c->children[i].log.clan, "%s", c->petname);
+        }
+    logs_say(c, LOG_LEVEL_INFO, "bound to slot %u", c->slot);
 }
 
-static void end_asked(struct clan *c, const struct ward_head *head, bool down)
+void clans_down(struct clan *c, const void *request, struct ward_reply *a)
 {
-    struct clan_error e = CLAN_ERROR_INIT;
-    c->down = down;
-    if (down)
-        clans_store(c, &e);
-    else if (unlinkat(c->dir_fd, "bound", 0) !=
-             0) /* from here on it is no clan, whatever happens */
-        err_errno(&e, CLAN_E_IO, "cannot leave");
-    monitor_answer(c, head->serial, &e, 0, 0, -1);
-    if (e.status == CLAN_OK)
-        clans_end(c, CLAN_GRACE_MS);
+    (void)request;
+    c->down = a->ends = true;
+    clans_store(c, &a->error);
 }
 
-void clans_down(struct clan *c, const void *request)
+void clans_leave(struct clan *c, const void *request, struct ward_reply *a)
 {
-    end_asked(c, request, true);
+    (void)request;
+    c->down = false;
+    a->ends = true;
+    if (unlinkat(c->disk.dir, "bound", 0) != 0) /* from here on it is no clan, come what may */
+        err_errno(&a->error, CLAN_E_IO, "cannot leave");
 }
 
-void clans_leave(struct clan *c, const void *request)
-{
-    end_asked(c, request, false);
-}
-
-void clans_start_named(struct clan *c, const void *request)
+void clans_start_named(struct clan *c, const void *request, struct ward_reply *a)
 {
     const struct ward_petname *r = request;
-    struct clan_error e = CLAN_ERROR_INIT;
     struct clan *found = NULL;
     for (unsigned i = 0; i < WARD_SLOTS; i++) {
         struct clan *other = &c->warden->clans[i];
@@ -424,16 +314,15 @@ void clans_start_named(struct clan *c, const void *request)
             found = other;
     }
     if (!found)
-        err_set(&e, CLAN_E_NOENT, "this machine is in no clan of that name");
+        err_set(&a->error, CLAN_E_NOENT, "this machine is in no clan of that name");
     else if (found->leaving)
-        err_set(&e, CLAN_E_AGAIN, "clan %s is still going down", found->petname);
+        err_set(&a->error, CLAN_E_AGAIN, "clan %s is still going down", found->petname);
     else if (found->down) {
         found->down = false;
-        if (clans_store(found, &e) == CLAN_OK) {
+        if (clans_store(found, &a->error) == CLAN_OK) {
             found->state = WARD_BOUND;
             clans_start(found);
         } else
             found->down = true;
     }
-    monitor_answer(c, r->head.serial, &e, 0, 0, -1);
 }

@@ -6,15 +6,16 @@
 #include "wire/channel.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 
-static void local_ready(struct clan *c, const void *request)
+static void local_ready(struct clan *c, const void *request, struct ward_reply *a)
 {
+    (void)request, (void)a;
     c->ready = true;
     logs_say(c, LOG_LEVEL_INFO, "started");
     warden_ready(c->warden);
-    monitor_answer(c, ((const struct ward_head *)request)->serial, NULL, 0, 0, -1);
 }
 
 #define NEW  WARD_UNBOUND
@@ -113,7 +114,7 @@ void monitor_readable(void *arg, int fd, uint32_t events)
             monitor_kill(c, why);
             return;
         }
-        ward_rules[((struct ward_head *)(void *)data)->id].handler(c, data);
+        monitor_run(c, ward_rules[((struct ward_head *)(void *)data)->id].handler, data, NULL);
     }
 }
 
@@ -127,10 +128,54 @@ void monitor_event(struct clan *c, const void *event, size_t size, int fd)
         monitor_kill(c, "nothing for so long that its channel is full,");
 }
 
-void monitor_answer(struct clan *c, uint32_t serial, const struct clan_error *e, uint32_t child,
-    uint32_t flags, int fd)
+void monitor_run(
+    struct clan *c, ward_handler *handler, const void *request, const struct clan_error *e)
 {
-    struct ward_answer a = {.head = {WARD_EV_ANSWER, serial}, .child = child, .flags = flags};
-    a.error = e ? *e : (struct clan_error)CLAN_ERROR_INIT;
-    monitor_event(c, &a, sizeof a, a.error.status == CLAN_OK ? fd : -1);
+    uint32_t serial = ((const struct ward_head *)request)->serial;
+    struct ward_reply a = {.error = CLAN_ERROR_INIT, .fd = -1};
+    if (e)
+        a.error = *e;
+    handler(c, request, &a);
+    struct ward_answer answer = {.head = {WARD_EV_ANSWER, serial},
+        .child = a.child ? a.child->id : 0,
+        .flags = a.flags,
+        .error = a.error};
+    if (!a.later)
+        monitor_event(c, &answer, sizeof answer, a.error.status == CLAN_OK ? a.fd : -1);
+    if (a.child && a.started)
+        children_announce(a.child, false);
+    if (a.ends && a.error.status == CLAN_OK)
+        clans_end(c, CLAN_GRACE_MS);
+}
+
+struct job {
+    struct warden *warden;
+    const char *doing;
+    unsigned slot;
+    uint32_t generation; /* of the clan that it was for */
+    ward_handler *then;
+    _Alignas(8) uint8_t request[256];
+};
+
+static void job_done(void *arg, const struct clan_error *e)
+{
+    struct job *j = arg;
+    struct clan *c = &j->warden->clans[j->slot];
+    bool same = c->used && c->generation == j->generation;
+    if (e)
+        logs_error(same ? c : NULL, j->doing, e);
+    if (j->then && same)
+        monitor_run(c, j->then, j->request, e);
+    free(j);
+}
+
+void monitor_tool(struct clan *c, const char *doing, const char *const *argv, struct text *input,
+    ward_handler *then, const void *request)
+{
+    struct job *j = calloc(1, sizeof *j);
+    clan_assert(j);
+    *j = (struct job){c->warden, doing, c->slot, c->generation, then, {0}};
+    if (then)
+        memcpy(j->request, request, ward_rules[((const struct ward_head *)request)->id].size);
+    tool_run(TOOL_RULES, argv, input, job_done, j);
 }

@@ -99,7 +99,7 @@ static void on_signal(void *arg, int fd, uint32_t events)
         if (info.ssi_signo == SIGTERM && !w->stopping)
             stop(w);
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        if (!tool_reap(w, pid, status))
+        if (!tool_reap(pid, status))
             children_reap(w, pid, status);
     if (w->stopping)
         stop_if_done(w);
@@ -184,6 +184,15 @@ static void consent(struct warden *w)
     }
 }
 
+static clan_status cgroups(struct warden *w, struct clan_error *e)
+{
+    bool limits = true;
+    clan_status s = sandbox_cgroup_begin(w->opt.cgroup, &w->cgroup_fd, &limits, e);
+    if (!limits)
+        logs_say(NULL, LOG_LEVEL_DEBUG, "no memory controller here: limits by rlimit");
+    return w->have_grants && (w->grants.weaker & SANDBOX_WEAKER_CGROUP) ? CLAN_OK : s;
+}
+
 static clan_status prepare(struct warden *w, struct clan_error *e)
 {
     clan_status s = mounts(e);
@@ -193,10 +202,10 @@ static clan_status prepare(struct warden *w, struct clan_error *e)
         return s;
     consent(w);
     if ((s = sandbox_probe(w->grants.weaker, e)) == CLAN_OK)
-        s = children_cgroups(w, e);
+        s = cgroups(w, e);
     if (s == CLAN_OK && (w->new_sock = clans_socket(w, "new", e)) < 0)
         s = e->status;
-    if (s == CLAN_OK && net_monitor(w) != CLAN_OK)
+    if (s == CLAN_OK && net_watch(w) != CLAN_OK)
         s = err_errno(e, CLAN_E_IO, "cannot watch this machine's addresses");
     return s;
 }
@@ -236,7 +245,6 @@ int warden_main(const struct warden_options *opt)
         return 3;
     }
     w->sleep_ms = (int64_t)clock_boot_ms() - (int64_t)clock_mono_ms();
-    w->hosts_table = true; /* until its job says no; jobs run in order */
     firewall_begin(w);
     clans_load(w);
     loop_fd_add(w->loop, w->new_sock, EPOLLIN, on_connection, w);

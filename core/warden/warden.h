@@ -5,27 +5,27 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "hostsfile/hostsfile.h"
+#include "logring/logring.h"
+#include "netconf/netconf.h"
+#include "netconf/rules.h"
 #include "sandbox/sandbox.h"
+#include "slot/slot.h"
+#include "tool/tool.h"
 #include "wire/grants.h"
 #include "wire/warden_requests.h"
 
 #define WARD_SLOTS       16 /* bound clans and those being made */
 #define WARD_UNBOUND_MAX 8
-#define WARD_UIDS        256 /* per slot; the uid is base + 256 * slot + index */
-#define WARD_UID_NAME    72
+#define WARD_UIDS        SLOT_UIDS /* per slot; the uid is base + 256 * slot + index */
 #define WARD_NAMES_MAX   2048
-#define WARD_FW_MAX      4096
+#define CLAN_GRACE_MS    3000
 
 struct warden_options {
     const char *cgroup, *run_dir, *state_dir, *grants, *plugin_dir, *libexec_dir;
     uid_t uid_base;
     bool verbose;
     int supervisor_fd; /* 'R': ready, 'W': alive */
-};
-
-struct log_rate {
-    uint64_t second;
-    unsigned count, dropped;
 };
 
 /* How a child is asked for; kept, because the warden starts it anew by itself. */
@@ -36,27 +36,14 @@ struct child {
     bool runs, ending, adopt;
     uid_t uid;
     struct sandbox_child sandbox;
-    int core_end, log_fd, log_file, cgroup_fd;
+    int core_end, log_fd, cgroup_fd;
     char cgroup[96];
     int listen[GRANTS_LISTEN_MAX + 1]; /* host: kept over restarts; its service's is the last one */
     unsigned listen_count;
     struct ward_host_start how;
     uint64_t due_ms, started_ms; /* due: restart, kill or "loaded", whatever its state needs */
     unsigned backoff_ms;
-    char last_words[200];
-    struct log_rate said, refused;
-};
-
-struct fw_element { /* a member has protocol 0 and no destination */
-    uint8_t peer[16], dest[16];
-    uint16_t port;
-    uint8_t protocol;
-    bool want, have;
-};
-
-struct ward_name_row {
-    char name[72];
-    uint8_t address[16];
+    struct logring_file log;
 };
 
 struct clan {
@@ -65,21 +52,18 @@ struct clan {
     unsigned slot;
     uint32_t generation; /* answers of tools for an earlier clan in this slot are dropped */
     uint32_t state;      /* one WARD_ bit: what the running core has reached */
-    uint8_t id[32], prefix[16], address[16];
+    uint8_t id[32];
+    struct netconf net;
     char petname[33];
-    int dir_fd, core_fd, listener, connection, tun;
-    char ifname[16];
-    unsigned ifindex;
-    uint32_t tun_flags, mtu;
+    struct slot disk;
+    int core_fd, listener, connection;
     struct child children[WARD_CHILDREN_MAX];
-    char uids[WARD_UIDS][WARD_UID_NAME];
     struct {
         uint64_t second;
         unsigned count;
     } rate[WARD_REQ_COUNT];
-    struct fw_element *fw;
-    size_t fw_count;
-    struct ward_name_row *names;
+    struct rules_set fw;
+    struct hostsfile_row *names;
     size_t name_count;
 };
 
@@ -88,10 +72,12 @@ struct warden {
     struct loop *loop;
     struct grants grants;
     bool have_grants, stopping, ready, hosts_table;
-    int new_sock, signal_fd, cgroup_fd, clans_fd, log_dir, null_fd, monitor_fd;
+    int new_sock, signal_fd, cgroup_fd, clans_fd, null_fd;
     gid_t clan_gid; /* 0: there is no group "clan" */
     uint32_t next_child, next_generation;
-    uint64_t tick, addrs_timer;
+    uint64_t tick;
+    struct netconf_watch watch;
+    struct logring logs;
     int64_t sleep_ms;
     struct clan clans[WARD_SLOTS];
 };
@@ -101,7 +87,16 @@ int warden_main(const struct warden_options *opt);
 void warden_ready(struct warden *w);
 
 /* monitor.c: the request table, and answers */
-typedef void ward_handler(struct clan *c, const void *request);
+struct ward_reply {
+    struct clan_error error;
+    uint32_t flags;
+    int fd; /* stays the clan's */
+    struct child *child;
+    bool started; /* the child: announced after the answer */
+    bool ends;    /* the clan, after the answer */
+    bool later;   /* nothing is answered now */
+};
+typedef void ward_handler(struct clan *c, const void *request, struct ward_reply *a);
 struct ward_rule {
     uint32_t id;
     uint32_t states;
@@ -112,8 +107,11 @@ struct ward_rule {
 extern const struct ward_rule ward_rules[WARD_REQ_COUNT];
 loop_fd_fn monitor_readable;
 const char *monitor_judge(struct clan *c, const void *data, size_t size, uint64_t second);
-void monitor_answer(struct clan *c, uint32_t serial, const struct clan_error *e, uint32_t child,
-    uint32_t flags, int fd);
+void monitor_run(/* answers what the handler says; e: what went wrong before it, or NULL */
+    struct clan *c, ward_handler *handler, const void *request, const struct clan_error *e);
+/* Goes on with `then` (may be NULL) when the tool has run, if the clan is still there. */
+void monitor_tool(struct clan *c, const char *doing, const char *const *argv, struct text *input,
+    ward_handler *then, const void *request);
 void monitor_event(struct clan *c, const void *event, size_t size, int fd);
 void monitor_kill(struct clan *c, const char *why);
 
@@ -124,11 +122,8 @@ void clans_start(struct clan *c);
 void clans_end(struct clan *c, unsigned grace_ms);
 void clans_settle(struct clan *c); /* after a child died: is the slot empty now? */
 clan_status clans_store(struct clan *c, struct clan_error *e);
-int clans_uid(struct clan *c, uint32_t kind, const char *name, const char *detail,
-    struct clan_error *e); /* index in the slot, -1 */
-int clans_uid_index(char names[WARD_UIDS][WARD_UID_NAME], const char *key);
-int clans_dir(struct clan *c, const char *parent, const char *name, uid_t uid, gid_t gid,
-    mode_t mode, struct clan_error *e);
+uid_t clans_uid(
+    struct clan *c, uint32_t kind, const char *name, const char *detail, struct clan_error *e);
 void clans_listen(struct clan *c, struct clan_error *e);
 int clans_socket(struct warden *w, const char *name, struct clan_error *e);
 const char *clans_name(const struct clan *c);
@@ -157,7 +152,6 @@ void children_reap(struct warden *w, pid_t pid, int wait_status);
 void children_free(struct child *ch);
 struct child *children_find(struct clan *c, uint32_t kind, uint32_t id); /* kind or id 0: any */
 unsigned children_backoff(unsigned last_ms, uint64_t life_ms, unsigned *ret_next);
-clan_status children_cgroups(struct warden *w, struct clan_error *e);
 loop_timer_fn children_tick;
 ward_handler children_keeper_start, children_child_end;
 
@@ -165,62 +159,30 @@ ward_handler children_keeper_start, children_child_end;
 clan_status hosts_spawn(struct child *ch, struct clan_error *e);
 ward_handler hosts_start, hosts_run, hosts_grants;
 
-/* net.c: TUN, addresses, routes, what changed */
+/* net.c: the network of a clan, once its firewall is closed */
 ward_handler net_up, net_tun, net_addr_add, net_addr_del, net_local_addrs;
 void net_down(struct clan *c);
-unsigned net_local(struct warden *w, struct ward_local_addrs *ret);
 bool net_in_prefix(const struct clan *c, const uint8_t address[16]);
-clan_status net_monitor(struct warden *w);
-int net_socket(
-    int type, const uint8_t address[16], uint16_t port, unsigned tries, struct clan_error *e);
+clan_status net_watch(struct warden *w);
+void net_local(struct warden *w, struct ward_local_addrs *ret);
 
-/* firewall.c: text for nft from structs */
-struct fw_table {
-    char name[24], ifname[16], prefix[56], resolver[48];
-    uid_t speakers[GRANTS_USERS_MAX + 2 + WARD_CHILDREN_MAX];
-    unsigned speaker_count;
-};
-struct text {
-    char *data;
-    size_t len, cap;
-    bool failed;
-};
-void text_add(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void firewall_table(struct text *t, const struct fw_table *f);
-size_t firewall_changes(struct text *t, const char *table, struct fw_element *e, size_t count);
-void firewall_hosts_table(struct text *t, uid_t base);
-typedef void firewall_fn(struct clan *c, const void *request, const struct clan_error *e);
-void firewall_up(struct clan *c, const void *request, size_t size, firewall_fn *fn);
-void firewall_host(struct clan *c, uid_t uid, uint32_t permissions, const void *request,
-    size_t size, firewall_fn *fn);
+/* firewall.c: what nft is told */
+void firewall_up(struct clan *c, const void *request, ward_handler *then);
+void firewall_host(
+    struct clan *c, uid_t uid, uint32_t permissions, const void *request, ward_handler *then);
 void firewall_speakers(struct clan *c);
 void firewall_lans(struct warden *w);
 void firewall_down(struct clan *c);
 void firewall_begin(struct warden *w);
 ward_handler firewall_member, firewall_allow, firewall_commit, firewall_clear;
 
-/* tool.c: programs of the system with constant arguments, one at a time in order */
-typedef void tool_fn(
-    struct warden *w, void *arg, const struct clan_error *e); /* e NULL: it worked */
-enum tool_lane { TOOL_RULES, TOOL_REMOVE, TOOL_LANES };
-void tool_run(struct warden *w, enum tool_lane lane, const char *const *argv, struct text *input,
-    tool_fn *fn, void *arg); /* takes input->data and a malloc'd arg */
-bool tool_reap(struct warden *w, pid_t pid, int wait_status);
-
-/* logs.c: the ring of each child */
-loop_fd_fn logs_readable;
-void logs_take(struct child *ch); /* all that waits */
-void logs_write(struct child *ch, enum log_level level, const char *text);
-void logs_refused(struct child *ch, const char *text); /* a few a second */
+/* logs.c: what the warden says itself; c may be NULL */
 void logs_say(struct clan *c, enum log_level level, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4))); /* the warden's own; c may be NULL */
+    __attribute__((format(printf, 3, 4)));
 void logs_error(struct clan *c, const char *doing, const struct clan_error *e);
 clan_status logs_open(struct warden *w, struct clan_error *e);
 
 /* names.c: the hosts file or systemd-resolved */
-char *names_edit(
-    const char *old, const char *petname, const struct ward_name_row *rows, size_t count);
-bool names_ok(const char *name);
 void names_remove(struct clan *c);
 ward_handler names_begin, names_add, names_commit;
 

@@ -90,19 +90,19 @@ static void test_backoff(void **state)
 
 static void test_uids(void **state)
 {
-    static char names[WARD_UIDS][WARD_UID_NAME];
+    static char names[SLOT_UIDS][SLOT_UID_NAME];
     char key[16];
     (void)state;
     memset(names, 0, sizeof names);
-    assert_int_equal(clans_uid_index(names, "1::"), 0);
-    assert_int_equal(clans_uid_index(names, "5:files:files"), 1);
-    assert_int_equal(clans_uid_index(names, "1::"), 0);
-    for (unsigned i = 2; i < WARD_UIDS; i++) {
+    assert_int_equal(slot_uid_index(names, "1::"), 0);
+    assert_int_equal(slot_uid_index(names, "5:files:files"), 1);
+    assert_int_equal(slot_uid_index(names, "1::"), 0);
+    for (unsigned i = 2; i < SLOT_UIDS; i++) {
         snprintf(key, sizeof key, "5:n%u", i);
-        assert_int_equal(clans_uid_index(names, key), i);
+        assert_int_equal(slot_uid_index(names, key), i);
     }
-    assert_int_equal(clans_uid_index(names, "5:one too many"), -1);
-    assert_int_equal(clans_uid_index(names, "5:files:files"), 1);
+    assert_int_equal(slot_uid_index(names, "5:one too many"), -1);
+    assert_int_equal(slot_uid_index(names, "5:files:files"), 1);
 }
 
 static void test_names(void **state)
@@ -124,18 +124,18 @@ static void test_names(void **state)
         {"# END clan home\n# BEGIN clan home\n# END clan home", "# END clan home\n", 0},
         {"", "", 0},
     };
-    struct ward_name_row name = {"nas.home.clan", {0xfd, 1, [15] = 1}};
+    struct hostsfile_row name = {"nas.home.clan", {0xfd, 1, [15] = 1}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char *text = names_edit(rows[i].old, "home", &name, rows[i].count);
+        char *text = hostsfile_edit(rows[i].old, "home", &name, rows[i].count);
         assert_non_null(text);
         assert_string_equal(text, rows[i].want);
         free(text);
     }
     static const char *const bad[] = {"", ".a", "-a", "A", "a b", "a\n", "a#", "a_b", "\xc3\xa4"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_false(names_ok(bad[i]));
-    assert_true(names_ok("files.home.clan"));
+        assert_false(hostsfile_name_ok(bad[i]));
+    assert_true(hostsfile_name_ok("files.home.clan"));
 }
 
 static const char golden[] =
@@ -144,11 +144,11 @@ static const char golden[] =
 
 static void test_firewall_text(void **state)
 {
-    struct fw_table f = {
+    struct rules_table f = {
         "clan_1011121314", "clan0", "fd10:1112:1314::/48", "fd10:1112:1314::53", {0, 1000}, 2};
     struct text t = {0};
     (void)state;
-    firewall_table(&t, &f);
+    rules_table(&t, &f);
     assert_false(t.failed);
     assert_string_equal(t.data, golden);
     assert_null(strchr(t.data, '?'));
@@ -157,7 +157,7 @@ static void test_firewall_text(void **state)
 
 static void test_firewall_changes(void **state)
 {
-    struct fw_element e[4] = {
+    struct rules_element e[4] = {
         {.peer = {0xfd, [15] = 1}, .want = true},
         {.peer = {0xfd, [15] = 2}, .want = true},
         {.peer = {0xfd, [15] = 1},
@@ -171,17 +171,21 @@ static void test_firewall_changes(void **state)
             .protocol = 17,
             .want = true},
     };
+    struct rules_set set = {e, 4};
     struct text t = {0};
     (void)state;
-    assert_int_equal(firewall_changes(&t, "t", e, 4), 4);
+    rules_changes(&t, "t", &set);
+    assert_int_equal(set.count, 4);
     assert_string_equal(t.data,
         "add element inet t allow { fd00::1 . fd00::9 . tcp . 80, fd00::1 . fd00::9 . udp . 53 }\n"
         "add element inet t members { fd00::1, fd00::2 }\n");
     t.len = 0;
-    assert_int_equal(firewall_changes(&t, "t", e, 4), 4); /* only differences */
+    rules_changes(&t, "t", &set);
+    assert_int_equal(set.count, 4); /* only differences */
     assert_int_equal(t.len, 0);
     e[1].want = e[2].want = false;
-    assert_int_equal(firewall_changes(&t, "t", e, 4), 2);
+    rules_changes(&t, "t", &set);
+    assert_int_equal(set.count, 2);
     assert_string_equal(t.data, "delete element inet t allow { fd00::1 . fd00::9 . tcp . 80 }\n"
                                 "delete element inet t members { fd00::2 }\n");
     assert_int_equal(e[0].peer[15], 1);

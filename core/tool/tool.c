@@ -1,21 +1,21 @@
-/* Runs the system's own programs (nft, resolvectl, rm): constant arguments, no shell, never waited
- * for. */
-#include "warden/warden.h"
+/* Jobs in lanes: the first of each runs, the others wait. */
+#include "tool/tool.h"
+
+#include "base/error.h"
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define TOOL_SECONDS 30
 
 struct job {
     struct job *next;
-    const char *argv[8];
+    char *argv[TOOL_ARGS_MAX];
     int input, errors;
     pid_t pid;
     tool_fn *fn;
@@ -24,39 +24,15 @@ struct job {
 
 static struct job *queue[TOOL_LANES];
 
-void text_add(struct text *t, const char *fmt, ...)
+static void job_finish(struct job *j, const struct clan_error *e)
 {
-    va_list ap;
-    va_start(ap, fmt);
-    char *more = NULL;
-    int n = vasprintf(&more, fmt, ap);
-    va_end(ap);
-    if (n >= 0 && t->len + (size_t)n + 1 > t->cap) {
-        size_t cap = (t->len + (size_t)n + 1) * 2;
-        char *data = realloc(t->data, cap);
-        t->cap = data ? cap : t->cap;
-        t->data = data ? data : t->data;
-        t->failed |= !data;
-    }
-    if (n < 0 || t->failed)
-        t->failed = true;
-    else
-        memcpy(t->data + t->len, more, (size_t)n + 1);
-    t->len += t->failed ? 0 : (size_t)n;
-    free(n >= 0 ? more : NULL);
-}
-
-static void job_finish(struct warden *w, struct job *j, const struct clan_error *e)
-{
-    if (j->fn)
-        j->fn(w, j->arg, e);
-    else if (e)
-        logs_error(NULL, j->argv[0], e);
+    j->fn(j->arg, e);
     if (j->input >= 0)
         close(j->input);
     if (j->errors >= 0)
         close(j->errors);
-    free(j->arg);
+    for (unsigned i = 0; i < TOOL_ARGS_MAX; i++)
+        free(j->argv[i]);
     free(j);
 }
 
@@ -72,11 +48,11 @@ static void child_exec(const struct job *j)
     dup2(j->errors, STDERR_FILENO);
     close_range(3, ~0u, 0);
     alarm(TOOL_SECONDS); /* survives exec: a program that hangs does not stop the queue */
-    execve(j->argv[0], (char *const *)(uintptr_t)j->argv, (char *const *)(uintptr_t)env);
+    execve(j->argv[0], j->argv, (char *const *)(uintptr_t)env);
     _exit(127);
 }
 
-static void lane_next(struct warden *w, enum tool_lane lane)
+static void lane_next(enum tool_lane lane)
 {
     while (queue[lane] && queue[lane]->pid == 0) {
         struct job *j = queue[lane];
@@ -89,20 +65,21 @@ static void lane_next(struct warden *w, enum tool_lane lane)
         struct clan_error e = CLAN_ERROR_INIT;
         err_errno(&e, CLAN_E_IO, "cannot start %s", j->argv[0]);
         queue[lane] = j->next;
-        job_finish(w, j, &e);
+        job_finish(j, &e);
     }
 }
 
-void tool_run(struct warden *w, enum tool_lane lane, const char *const *argv, struct text *input,
-    tool_fn *fn, void *arg)
+void tool_run(
+    enum tool_lane lane, const char *const *argv, struct text *input, tool_fn *fn, void *arg)
 {
     struct clan_error e = CLAN_ERROR_INIT;
     struct job *j = calloc(1, sizeof *j), **end = &queue[lane];
     clan_assert(j);
     *j = (struct job){.fn = fn, .arg = arg, .input = -1};
     for (unsigned i = 0; argv[i]; i++) {
-        clan_assert(i + 1 < sizeof j->argv / sizeof j->argv[0]);
-        j->argv[i] = argv[i];
+        clan_assert(i + 1 < TOOL_ARGS_MAX);
+        j->argv[i] = strdup(argv[i]);
+        clan_assert(j->argv[i]);
     }
     j->errors = memfd_create("tool errors", MFD_CLOEXEC);
     if (input)
@@ -115,16 +92,16 @@ void tool_run(struct warden *w, enum tool_lane lane, const char *const *argv, st
         free(input->data);
     if (!good) {
         err_set(&e, CLAN_E_NOMEM, "out of memory for %s", argv[0]);
-        job_finish(w, j, &e);
+        job_finish(j, &e);
         return;
     }
     while (*end)
         end = &(*end)->next;
     *end = j;
-    lane_next(w, lane);
+    lane_next(lane);
 }
 
-bool tool_reap(struct warden *w, pid_t pid, int wait_status)
+bool tool_reap(pid_t pid, int wait_status)
 {
     for (unsigned lane = 0; lane < TOOL_LANES; lane++) {
         struct job *j = queue[lane];
@@ -141,8 +118,8 @@ bool tool_reap(struct warden *w, pid_t pid, int wait_status)
                 err_remedy(&e, "install it: apt install nftables");
         }
         queue[lane] = j->next;
-        job_finish(w, j, wait_status ? &e : NULL);
-        lane_next(w, (enum tool_lane)lane);
+        job_finish(j, wait_status ? &e : NULL);
+        lane_next((enum tool_lane)lane);
         return true;
     }
     return false;

@@ -1,0 +1,41 @@
+/* What each process logs, in a ring of files under a name that the process cannot choose. */
+#ifndef LOGRING_LOGRING_H
+#define LOGRING_LOGRING_H
+
+#include "base/log.h"
+
+#include <clan/status.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct logring {
+    int dir;
+    gid_t gid; /* may read */
+    bool echo; /* to standard error too */
+};
+/* The directory `name` below `at`, made when it is not there. */
+clan_status logring_open(struct logring *r, int at, const char *name, struct clan_error *e);
+
+struct logring_rate {
+    uint64_t second;
+    unsigned count, dropped;
+};
+struct logring_file { /* CLAN-PROCESS.log; the first name may be empty */
+    const struct logring *ring;
+    int file; /* -1: opened by the next line */
+    char clan[33], process[64];
+    pid_t pid;
+    bool plain;   /* a program of the system: its records have no level byte */
+    bool *loaded; /* set when it says that its libraries are loaded; NULL: it does not */
+    struct logring_rate said, refused;
+    char last_words[200];
+};
+void logring_line(struct logring_file *f, enum log_level level, const char *text);
+/* What the sandbox refused it; no more than a few a second are written. */
+void logring_refused(struct logring_file *f, const char *text);
+/* At most `limit` records from its channel; false at the end of the channel. */
+bool logring_read(struct logring_file *f, int channel, unsigned limit);
+void logring_close(struct logring_file *f); /* until the next line */
+
+#endif

@@ -1,0 +1,76 @@
+/* Listening sockets: at addresses of this computer, and in the file system. */
+#include "netconf/netconf.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+int netconf_socket(
+    int type, const uint8_t address[16], uint16_t port, unsigned tries, struct clan_error *e)
+{
+    bool v4 = IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)(const void *)address);
+    int on = 1, fd = socket(v4 ? AF_INET : AF_INET6, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct sockaddr_in6 a6 = {.sin6_family = AF_INET6};
+    struct sockaddr_in a4 = {.sin_family = AF_INET};
+    memcpy(&a6.sin6_addr, address, 16);
+    memcpy(&a4.sin_addr, address + 12, 4);
+    if (fd >= 0 && type == SOCK_STREAM)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (fd >= 0 && !v4) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+        setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on);
+    }
+    for (unsigned i = 0; fd >= 0 && i < tries && port + i <= 65535; i++) {
+        a6.sin6_port = a4.sin_port = htons((uint16_t)(port + i));
+        if (bind(fd, v4 ? (struct sockaddr *)&a4 : (struct sockaddr *)&a6,
+                v4 ? sizeof a4 : sizeof a6) == 0 &&
+            (type != SOCK_STREAM || listen(fd, 128) == 0))
+            return fd;
+        if (errno != EADDRINUSE)
+            break;
+    }
+    err_errno(e, CLAN_E_IO, "cannot listen on port %u", port);
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+int netconf_unix(const char *path, uid_t uid, gid_t gid, mode_t mode, struct clan_error *e)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (snprintf(at.sun_path, sizeof at.sun_path, "%s", path) >= (int)sizeof at.sun_path)
+        errno = ENAMETOOLONG;
+    else if (fd >= 0 && (unlink(path) == 0 || errno == ENOENT) &&
+             bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && chown(path, uid, gid) == 0 &&
+             chmod(path, mode) == 0 && listen(fd, 64) == 0)
+        return fd;
+    err_errno(e, CLAN_E_IO, "cannot listen at %s", path);
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+int netconf_unix_at(int dir, const char *name, const char *what, struct clan_error *e)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    snprintf(at.sun_path, sizeof at.sun_path, "/proc/self/fd/%d/%s", dir, name);
+    unlinkat(dir, name, 0);
+    mode_t mask = umask(0);
+    bool good = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 8) == 0;
+    umask(mask);
+    if (good)
+        return fd;
+    err_errno(e, CLAN_E_IO, "cannot listen for %s", what);
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}

@@ -1,0 +1,49 @@
+/* One overlay network of this computer: its TUN, addresses, routes, listeners, and what is around. */
+#ifndef NETCONF_NETCONF_H
+#define NETCONF_NETCONF_H
+
+#include "base/loop.h"
+#include "wire/warden_requests.h"
+
+#include <clan/status.h>
+#include <sys/types.h>
+
+struct netconf {
+    int tun; /* -1: none */
+    char ifname[16];
+    unsigned ifindex;
+    uint32_t flags, mtu; /* WARD_TUN_ bits */
+    uint8_t prefix[16];  /* a /48 */
+    uint8_t address[16], resolver[16];
+};
+
+clan_status netconf_tun(struct netconf *n, struct clan_error *e); /* opens it, without addresses */
+clan_status netconf_up(
+    const struct netconf *n, struct clan_error *e); /* sizes, addresses, routes */
+void netconf_tun_close(struct netconf *n); /* addresses and route go with the last descriptor */
+clan_status netconf_down(struct netconf *n, struct clan_error *e);
+clan_status netconf_address(
+    const struct netconf *n, const uint8_t address[16], bool add, struct clan_error *e);
+
+/* local.c: the addresses of this computer; interfaces that skip() names are not counted */
+typedef bool netconf_skip_fn(const void *arg, unsigned ifindex);
+clan_status netconf_local(
+    netconf_skip_fn *skip, const void *arg, struct ward_local_addrs *ret, struct clan_error *e);
+struct netconf_watch {
+    struct loop *loop;
+    netconf_skip_fn *skip;
+    loop_timer_fn *changed; /* half a second after the first of a row of changes */
+    void *arg;
+    uint64_t timer;
+};
+clan_status netconf_watch(struct netconf_watch *watch); /* lives as long as the process */
+
+/* listen.c: sockets, -1 on error.  TCP and UDP at an address that may come later (FREEBIND); TCP
+ * listens, at the next free port of `tries`. */
+int netconf_socket(
+    int type, const uint8_t address[16], uint16_t port, unsigned tries, struct clan_error *e);
+int netconf_unix(const char *path, uid_t uid, gid_t gid, mode_t mode, struct clan_error *e);
+/* Made in a directory that others may write: never chmod by a name that they could exchange. */
+int netconf_unix_at(int dir, const char *name, const char *what, struct clan_error *e);
+
+#endif

@@ -1,0 +1,215 @@
+/* Templates of the firewall's tables, and the commands that change their sets. */
+#include "netconf/rules.h"
+
+#include "base/error.h"
+#include "wire/grants.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* {n} table, {i} interface, {p} /48, {r} resolver; the users that may speak follow as a set. */
+static const char clan_rules[] =
+    "chain raw { type filter hook prerouting priority raw; policy accept;\n"
+    " iifname \"{i}\" meta nfproto ipv4 counter drop\n"
+    " iifname \"{i}\" ip6 saddr != {p} counter drop\n"
+    " iifname { \"{i}\", \"lo\" } accept\n"
+    " ip6 saddr {p} counter drop\n"
+    " ip6 daddr {p} counter drop\n"
+    "}\n"
+    "chain forward { type filter hook forward priority filter; policy accept;\n"
+    " iifname \"{i}\" counter drop\n"
+    " oifname \"{i}\" counter drop\n"
+    "}\n"
+    "chain input { type filter hook input priority filter; policy accept;\n"
+    " iifname != \"{i}\" accept\n"
+    " ct state established,related accept\n"
+    " ip6 daddr {r} counter reject with icmpv6 type admin-prohibited\n"
+    " ip6 saddr @members icmpv6 type echo-request accept\n"
+    " ip6 saddr . ip6 daddr . meta l4proto . th dport @allow accept\n"
+    " meta l4proto tcp counter reject with tcp reset\n"
+    " counter reject with icmpv6 type admin-prohibited\n"
+    "}\n"
+    "chain output { type filter hook output priority filter; policy accept;\n"
+    " oifname != { \"{i}\", \"lo\" } ip6 saddr {p} counter drop\n"
+    " oifname != { \"{i}\", \"lo\" } ip6 daddr {p} counter drop\n"
+    " oifname \"lo\" ip6 daddr {r} meta l4proto { tcp, udp } th dport 53 accept\n"
+    " oifname \"lo\" ip6 daddr != {p} accept\n"
+    " oifname != { \"{i}\", \"lo\" } accept\n"
+    " ct state established,related accept\n"
+    " meta skuid @speakers accept\n"
+    " meta l4proto tcp counter reject with tcp reset\n"
+    " counter reject with icmpv6 type admin-prohibited\n"
+    "}\n}\n";
+
+#define LAN4 "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, 100.64.0.0/10, 224.0.0.0/4"
+#define LAN6 "fc00::/7, fe80::/10, ff00::/8"
+
+/* For plugins on the machine's network: their uids, whatever the clan ({a}-{b} are all of ours). */
+static const char hosts_rules[] =
+    "add table inet clan_hosts\ndelete table inet clan_hosts\ntable inet clan_hosts {\n"
+    "set lan { type uid; }\nset internet { type uid; }\nset overlay { type uid; }\n"
+    "set lan4 { type ipv4_addr; flags interval; auto-merge; elements = { " LAN4 " } }\n"
+    "set lan6 { type ipv6_addr; flags interval; auto-merge; elements = { " LAN6 " } }\n"
+    "chain output { type filter hook output priority filter; policy accept;\n"
+    " meta skuid {a}-{b} jump ours\n" /* packets of the kernel have no user and pass */
+    "}\n"
+    "chain ours {\n"
+    " ct state established,related accept\n"
+    " oifname \"clan*\" meta skuid @overlay accept\n"
+    " oifname { \"clan*\", \"lo\" } counter reject with icmpx type admin-prohibited\n"
+    " ip daddr @lan4 meta skuid @lan accept\n"
+    " ip6 daddr @lan6 meta skuid @lan accept\n"
+    " ip daddr @lan4 counter reject with icmpx type admin-prohibited\n"
+    " ip6 daddr @lan6 counter reject with icmpx type admin-prohibited\n"
+    " meta skuid @internet accept\n"
+    " counter reject with icmpx type admin-prohibited\n"
+    "}\n}\n";
+
+/* Copies a template; "{x}" becomes values[x - 'a']. */
+static void expand(struct text *t, const char *from, const char *const values['z' - 'a' + 1])
+{
+    for (const char *p; (p = strchr(from, '{')); from = p) {
+        const char *value = p[1] >= 'a' && p[1] <= 'z' && p[2] == '}' ? values[p[1] - 'a'] : NULL;
+        text_add(t, "%.*s%s", (int)(p - from), from, value ? value : "{");
+        p += value ? 3 : 1;
+    }
+    text_add(t, "%s", from);
+}
+
+static void speakers(struct text *t, const struct rules_table *f)
+{
+    for (unsigned i = 0; i < f->speaker_count; i++)
+        text_add(t, "%s%u", i ? ", " : "", f->speakers[i]);
+}
+
+void rules_table(struct text *t, const struct rules_table *f)
+{
+    const char *values['z' - 'a' + 1] = {0};
+    values['i' - 'a'] = f->ifname;
+    values['p' - 'a'] = f->prefix;
+    values['r' - 'a'] = f->resolver;
+    text_add(
+        t, "add table inet %s\ndelete table inet %s\ntable inet %s {\n", f->name, f->name, f->name);
+    text_add(t, "set members { type ipv6_addr; }\n");
+    text_add(t, "set allow { type ipv6_addr . ipv6_addr . inet_proto . inet_service; }\n");
+    text_add(t, "set speakers { type uid; elements = { ");
+    speakers(t, f);
+    text_add(t, " } }\n");
+    expand(t, clan_rules, values);
+}
+
+void rules_speakers(struct text *t, const struct rules_table *f)
+{
+    text_add(t, "flush set inet %s speakers\nadd element inet %s speakers { ", f->name, f->name);
+    speakers(t, f);
+    text_add(t, " }\n");
+}
+
+clan_status rules_want(
+    struct rules_set *set, const struct rules_element *want, struct clan_error *e)
+{
+    if (!set->elements)
+        set->elements = calloc(RULES_MAX, sizeof *set->elements);
+    for (size_t i = 0; set->elements && i < set->count; i++) {
+        struct rules_element *at = &set->elements[i];
+        if (memcmp(at->peer, want->peer, 16) == 0 && memcmp(at->dest, want->dest, 16) == 0 &&
+            at->port == want->port && at->protocol == want->protocol) {
+            at->want = want->want;
+            return CLAN_OK;
+        }
+    }
+    if (!want->want)
+        return CLAN_OK;
+    if (!set->elements || set->count == RULES_MAX)
+        return err_set(e, CLAN_E_LIMIT, "more than %d firewall entries", RULES_MAX);
+    set->elements[set->count++] = *want;
+    return CLAN_OK;
+}
+
+static void changes_of(struct text *t, const char *table, struct rules_element *e, size_t count,
+    bool add, bool members)
+{
+    char peer[INET6_ADDRSTRLEN], dest[INET6_ADDRSTRLEN];
+    unsigned printed = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (e[i].want == e[i].have || e[i].want != add || (e[i].protocol == 0) != members)
+            continue;
+        if (printed++ == 0)
+            text_add(t, "%s element inet %s %s { ", add ? "add" : "delete", table,
+                members ? "members" : "allow");
+        inet_ntop(AF_INET6, e[i].peer, peer, sizeof peer);
+        inet_ntop(AF_INET6, e[i].dest, dest, sizeof dest);
+        text_add(t, "%s%s", printed > 1 ? ", " : "", peer);
+        if (!members)
+            text_add(t, " . %s . %s . %u", dest, e[i].protocol == IPPROTO_TCP ? "tcp" : "udp",
+                e[i].port);
+    }
+    if (printed)
+        text_add(t, " }\n");
+}
+
+void rules_changes(struct text *t, const char *table, struct rules_set *set)
+{
+    size_t kept = 0;
+    for (unsigned k = 0; k < 4; k++)
+        changes_of(t, table, set->elements, set->count, k & 1, k & 2);
+    for (size_t i = 0; i < set->count; i++) {
+        set->elements[i].have = set->elements[i].want;
+        if (set->elements[i].want)
+            set->elements[kept++] = set->elements[i];
+    }
+    set->count = kept;
+}
+
+void rules_forget(struct rules_set *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        set->elements[i].have = false;
+}
+
+void rules_flush(struct text *t, const char *table, struct rules_set *set)
+{
+    text_add(t, "flush set inet %s members\nflush set inet %s allow\n", table, table);
+    rules_forget(set);
+}
+
+void rules_hosts(struct text *t, uid_t first_uid, uid_t last_uid)
+{
+    char first[16], last[16];
+    const char *values['z' - 'a' + 1] = {first, last};
+    snprintf(first, sizeof first, "%u", first_uid);
+    snprintf(last, sizeof last, "%u", last_uid);
+    expand(t, hosts_rules, values);
+}
+
+void rules_host(struct text *t, uid_t uid, uint32_t permissions)
+{
+    static const struct {
+        uint32_t bit;
+        const char *set;
+    } sets[] = {{GRANT_NET_CONNECT_LAN, "lan"}, {GRANT_NET_CONNECT_INTERNET, "internet"},
+        {GRANT_NET_CONNECT_OVERLAY, "overlay"}};
+    for (unsigned i = 0; i < 3; i++) /* add first: deleting what is not there fails */
+        text_add(t, "add element inet clan_hosts %s { %u }\n%s element inet clan_hosts %s { %u }\n",
+            sets[i].set, uid, permissions & sets[i].bit ? "add" : "delete", sets[i].set, uid);
+}
+
+void rules_lans(struct text *t, const struct ward_local_addrs *local)
+{
+    char address[INET6_ADDRSTRLEN];
+    for (unsigned v6 = 0; v6 < 2; v6++) {
+        text_add(t, "flush set inet clan_hosts lan%u\nadd element inet clan_hosts lan%u { %s",
+            v6 ? 6 : 4, v6 ? 6 : 4, v6 ? LAN6 : LAN4);
+        for (unsigned i = 0; i < local->count; i++) {
+            const uint8_t *a = local->addrs[i].address;
+            if (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)(const void *)a) == (v6 != 0))
+                continue;
+            inet_ntop(v6 ? AF_INET6 : AF_INET, v6 ? a : a + 12, address, sizeof address);
+            text_add(t, ", %s/%u", address, local->addrs[i].prefix_len - (v6 ? 0 : 96));
+        }
+        text_add(t, " }\n");
+    }
+}

@@ -1,0 +1,46 @@
+/* The firewall as text for nft, from addresses and numbers only. */
+#ifndef NETCONF_RULES_H
+#define NETCONF_RULES_H
+
+#include "base/text.h"
+#include "wire/warden_requests.h"
+
+#include <sys/types.h>
+
+#define RULES_MAX          4096 /* elements of a table */
+#define RULES_SPEAKERS_MAX 64
+
+/* The table of one overlay network: closed, but for the elements that follow. */
+struct rules_table {
+    char name[24], ifname[16], prefix[56], resolver[48];
+    uid_t speakers[RULES_SPEAKERS_MAX];
+    unsigned speaker_count;
+};
+void rules_table(struct text *t, const struct rules_table *f);
+void rules_speakers(struct text *t, const struct rules_table *f); /* of the table that is there */
+
+struct rules_element { /* a member has protocol 0 and no destination */
+    uint8_t peer[16], dest[16];
+    uint16_t port;
+    uint8_t protocol;
+    bool want, have;
+};
+struct rules_set {
+    struct rules_element *elements;
+    size_t count;
+};
+/* Remembers what is wanted of want->peer, dest, port, protocol. */
+clan_status rules_want(
+    struct rules_set *set, const struct rules_element *want, struct clan_error *e);
+/* What differs; tools run in order, so what was told counts as there for the next text. */
+void rules_changes(struct text *t, const char *table, struct rules_set *set);
+void rules_forget(struct rules_set *set); /* the table has no elements: say them all again */
+void rules_flush(struct text *t, const char *table, struct rules_set *set); /* the same, by text */
+
+/* The table for plugins on the machine's network, whatever the clan: the users first to last. */
+void rules_hosts(struct text *t, uid_t first, uid_t last);
+void rules_host(struct text *t, uid_t uid, uint32_t permissions); /* GRANT_NET_CONNECT_ bits */
+/* What "lan" means: private ranges and the subnets that are directly attached right now. */
+void rules_lans(struct text *t, const struct ward_local_addrs *local);
+
+#endif
