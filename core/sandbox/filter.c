@@ -57,13 +57,10 @@ static int add_rules(scmp_filter_ctx ctx, const struct rule *rule, uint32_t flag
 /* r: 0, or what went wrong before */
 static int load(scmp_filter_ctx ctx, int r)
 {
-    if (r == 0)
-        r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, KILL);
-    if (r == 0)
-        r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: link's calls are many */
+    r = r ?: seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, KILL);
+    r = r ?: seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: link's calls are many */
 #ifndef CLAN_SANITIZE
-    if (r == 0)
-        r = seccomp_load(ctx);
+    r = r ?: seccomp_load(ctx);
 #endif
     errno = -r;
     return r == 0 ? 0 : -1;
@@ -90,26 +87,25 @@ static int load_profile(const struct profile *p, uint32_t flags, int program_fd,
 
 int filter_load(const struct profile *p, int program_fd, uint32_t weaker, int *ret_notify_fd)
 {
-#ifndef CLAN_SANITIZE
+    uint32_t without = p->flags & ~(uint32_t)PROFILE_NOTIFY;
+#ifdef CLAN_SANITIZE
+    (void)weaker;
+#else
     if (load_profile(p, p->flags, program_fd, ret_notify_fd) >= 0)
         return 0;
     /* no such kernel, or a container has the one listener that there can be */
-    if (!(p->flags & PROFILE_NOTIFY) || !(weaker & SANDBOX_WEAKER_NOTIFY))
+    if (without == p->flags || !(weaker & SANDBOX_WEAKER_NOTIFY))
         return -1;
-#else
-    (void)weaker;
 #endif
-    return load_profile(p, p->flags & ~(uint32_t)PROFILE_NOTIFY, program_fd, ret_notify_fd);
+    return load_profile(p, without, program_fd, ret_notify_fd);
 }
 
 clan_status sandbox_close_link(struct clan_error *reterr)
 {
     scmp_filter_ctx ctx = seccomp_init(KILL);
     int r = ctx ? seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1) : -ENOMEM; /* all threads */
-    if (r == 0)
-        r = add_list(ctx, profile_link_last, ALLOW);
-    if (r == 0)
-        r = add_rules(ctx, link_rules, 0, -1);
+    r = r ?: add_list(ctx, profile_link_last, ALLOW);
+    r = r ?: add_rules(ctx, link_rules, 0, -1);
     r = load(ctx, r);
     seccomp_release(ctx);
     return r == 0 ? CLAN_OK : err_errno(reterr, CLAN_E_NOSYS, "clan-link cannot close its filter");
