@@ -1,6 +1,6 @@
 /*
  * One stage, complete before exec: user, namespaces, root, Landlock, capabilities, limits, seccomp.
- * Profiles are data (profiles.c).  A step that fails ends the child with its own exit status; nothing is
+ * Profiles are data (profiles.def).  A step that fails ends the child with its own exit status; nothing is
  * left out silently: a missing kernel feature is an error that names it, unless the owner allowed it.
  */
 #ifndef SANDBOX_SANDBOX_H
@@ -33,7 +33,7 @@ struct sandbox_bind {
 };
 
 struct sandbox_spec {
-    const char *profile; /* row of profiles.c: "core", "link", "resolver", "keeper", "host",
+    const char *profile; /* row of profiles.def: "core", "link", "resolver", "keeper", "host",
                             "host-net" (shares the machine's network), "program-lighttpd", ... */
     const char *program; /* absolute path outside; executed by descriptor */
     char *const *argv, *const *envp;
