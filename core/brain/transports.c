@@ -132,12 +132,15 @@ void transports_tick(struct brain *b)
 
 void transports_endpoints(struct brain *b, const clan_host_Endpoints *e)
 {
-    unsigned n = e->endpoint_count < STMT_ENDPOINTS_MAX ? e->endpoint_count : STMT_ENDPOINTS_MAX;
-    bool same = n == b->endpoint_count;
-    for (unsigned i = 0; i < n; i++) {
-        same = same && strcmp(b->endpoints[i], e->endpoint[i]) == 0;
-        snprintf(b->endpoints[i], sizeof b->endpoints[i], "%s", e->endpoint[i]);
+    unsigned n = 0, before = b->endpoint_count;
+    bool same = true;
+    for (unsigned i = 0; i < e->endpoint_count && n < STMT_ENDPOINTS_MAX; i++) {
+        if (!stmt_endpoint_ok(e->endpoint[i]))
+            continue; /* a plugin's words do not spoil the record of this machine */
+        same = same && n < before && strcmp(b->endpoints[n], e->endpoint[i]) == 0;
+        snprintf(b->endpoints[n++], sizeof b->endpoints[0], "%s", e->endpoint[i]);
     }
+    same = same && n == before;
     b->endpoint_count = n;
     if (!same && b->bound)
         identity_publish_record(b);

@@ -69,7 +69,7 @@ clan_status stmt_get_receipt(const struct stmt *s, struct stmt_receipt *ret)
 }
 
 /* Endpoints travel to transports and terminals: printable ASCII without blanks. */
-static bool endpoint_ok(const char *text)
+bool stmt_endpoint_ok(const char *text)
 {
     if (!text[0])
         return false;
@@ -89,7 +89,7 @@ static bool record_ok(const struct stmt_record *b)
             if (b->keys[i].purpose == b->keys[j].purpose)
                 return false;
     for (unsigned i = 0; i < b->endpoint_count; i++)
-        if (!text_name_ok(b->endpoints[i].transport) || !endpoint_ok(b->endpoints[i].text))
+        if (!text_name_ok(b->endpoints[i].transport) || !stmt_endpoint_ok(b->endpoints[i].text))
             return false;
     return true;
 }

@@ -180,6 +180,7 @@ struct stmt_record {
     int64_t time;
 };
 /* Key of a purpose, NULL when the record has none. */
+bool stmt_endpoint_ok(const char *text); /* may it stand in a record? */
 const uint8_t *stmt_record_find(const struct stmt_record *r, uint8_t purpose);
 
 enum { STMT_REVOKE_REMOVED = 1, STMT_REVOKE_LEFT = 2 };

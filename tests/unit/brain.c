@@ -454,6 +454,23 @@ static void the_log_is_rewritten(void **state)
 
 /* ---- a hostile plugin ---- */
 
+static void endpoints_of_a_plugin(void **state)
+{
+    (void)state;
+    static clan_host_Endpoints e = {.endpoint_count = 3};
+    uint8_t raw[STMT_MAX], id[32];
+    size_t size;
+    strcpy(e.endpoint[0], "");
+    strcpy(e.endpoint[1], "10.0.0.1:7117");
+    strcpy(e.endpoint[2], "\x1b[2J\n");
+    b->soon_armed = true;
+    transports_endpoints(b, &e);
+    b->soon_armed = false;
+    assert_int_equal(b->endpoint_count, 1);
+    assert_string_equal(b->endpoints[0], "10.0.0.1:7117");
+    identity_make_record(b, f.clan, raw, &size, id); /* ends the process where it does not fit */
+}
+
 static int host_end;
 
 static void host_says(const clan_host_FromHost *m)
@@ -519,6 +536,7 @@ int main(void)
         T(words_about_services),
         T(who_ends_catching_up),
         T(the_log_is_rewritten),
+        T(endpoints_of_a_plugin),
         T(hostile_host),
     };
     return sodium_init() < 0 || cmocka_run_group_tests(tests, NULL, NULL);
