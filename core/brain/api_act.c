@@ -35,10 +35,11 @@ void api_submit(struct brain *b, struct client *c, const clan_api_Submit *m)
 {
     struct clan_error e = CLAN_ERROR_INIT;
     struct stmt st;
-    if (b->stale_open) {
+    if (b->stale_open || b->catching_up) {
         err_set(&e, CLAN_E_STALE, "this machine does not know where the clan is");
         err_why(&e, "since it woke up nobody was reachable who could say whether it is up to date");
-        err_remedy(&e, "do this on another machine, or connect this one first");
+        err_remedy(&e, b->catching_up ? "try again in half a minute"
+                                      : "do this on another machine, or connect this one first");
         api_error(c, &e);
         return;
     }
