@@ -191,7 +191,7 @@ int main(int argc, char **argv)
             return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
         if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CANNOT_START && !ready)
             return 1; /* it said why; trying again would not help */
-        unsigned wait = children_backoff(backoff, clock_mono_ms() - started, &backoff);
+        unsigned wait = proc_backoff(backoff, clock_mono_ms() - started, &backoff);
         fprintf(stderr, "cland: the warden died (%s %d), starts again in %u ms\n",
             WIFSIGNALED(status) ? "signal" : "status",
             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), wait);

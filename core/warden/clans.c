@@ -2,7 +2,6 @@
 #include "warden/warden.h"
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/text.h"
 
 #include <dirent.h>
@@ -12,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -210,7 +207,7 @@ void clans_settle(struct clan *c)
     for (unsigned i = 0; i < WARD_CHILDREN_MAX; i++)
         if (c->children[i].clan && &c->children[i] != core)
             return;
-    if (core && !core->ending) /* the last one, so that it can say how it went */
+    if (core && !core->proc.ending) /* the last one, so that it can say how it went */
         children_end(core, CLAN_GRACE_MS);
     if (core && core->clan)
         return;
@@ -281,8 +278,9 @@ void clans_bind(struct clan *c, const void *request, struct ward_reply *a)
     forget(&c->connection);
     for (unsigned i = 0; i < WARD_CHILDREN_MAX; i++)
         if (c->children[i].clan) { /* its log goes on under the clan's name */
-            logring_close(&c->children[i].log);
-            snprintf(c->children[i].log.clan, sizeof c->children[i].log.clan, "%s", c->petname);
+            logring_close(&c->children[i].proc.log);
+            snprintf(c->children[i].proc.log.clan, sizeof c->children[i].proc.log.clan, "%s",
+                c->petname);
         }
     logs_say(c, LOG_LEVEL_INFO, "bound to slot %u", c->slot);
 }

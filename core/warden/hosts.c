@@ -4,15 +4,10 @@
 
 #include "base/text.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define HOST_NET        (GRANT_NET_CONNECT_LAN | GRANT_NET_CONNECT_INTERNET | GRANT_NET_CONNECT_OVERLAY)
@@ -81,8 +76,7 @@ clan_status hosts_spawn(struct child *ch, struct clan_error *e)
     l.argv[3] = count;
     if (state >= 0 && volume >= 0)
         return children_launch(ch, &l, e);
-    for (unsigned i = 0; i < l.close_count; i++)
-        close(l.close[i]);
+    launch_close(&l);
     return e->status;
 }
 
@@ -127,8 +121,8 @@ static void host_start(struct clan *c, const void *request, struct ward_reply *a
         children_free(ch);
         return;
     }
-    logs_say(
-        c, LOG_LEVEL_INFO, "host %s[%d] runs, plugin %s", ch->name, ch->sandbox.pid, ch->plugin);
+    logs_say(c, LOG_LEVEL_INFO, "host %s[%d] runs, plugin %s", ch->name, ch->proc.sandbox.pid,
+        ch->plugin);
     if (p->permissions & GRANT_NET_CONNECT_OVERLAY)
         firewall_speakers(c);
     a->child = ch;
@@ -229,7 +223,7 @@ void hosts_run(struct clan *c, const void *request, struct ward_reply *a)
     const struct child *host = r->host ? children_find(c, WARD_KIND_HOST, r->host) : NULL;
     const struct grant_plugin *p = host ? granted(c->warden, host->plugin, e) : NULL;
     const struct sandbox_program *row = NULL;
-    if (!host || !host->runs || host->ending || r->profile[31] != 0)
+    if (!host || !host->proc.runs || host->proc.ending || r->profile[31] != 0)
         err_set(e, CLAN_E_NOENT, "no host with the number %u runs", r->host);
     else if (p && (!grants_exec(p, r->profile) || !(p->permissions & GRANT_FS_STATE))) {
         err_set(e, CLAN_E_GRANT, "the plugin %s may not run %s", p->id, r->profile);

@@ -75,14 +75,20 @@ const char *monitor_judge(struct clan *c, const void *data, size_t size, uint64_
     return NULL;
 }
 
-void monitor_kill(struct clan *c, const char *why)
+static void kill_core(struct clan *c)
 {
     struct child *core = children_find(c, WARD_KIND_CORE, 0);
-    logs_say(
-        c, LOG_LEVEL_ERROR, "core[%d] sent %s and is killed", core ? core->sandbox.pid : 0, why);
     loop_fd_del(c->warden->loop, c->core_fd); /* nothing more is read from it */
     if (core)
-        children_kill(core);
+        proc_kill(&core->proc);
+}
+
+void monitor_kill(struct clan *c, const char *why)
+{
+    const struct child *core = children_find(c, WARD_KIND_CORE, 0);
+    logs_say(c, LOG_LEVEL_ERROR, "core[%d] sent %s and is killed",
+        core ? core->proc.sandbox.pid : 0, why);
+    kill_core(c);
 }
 
 void monitor_readable(void *arg, int fd, uint32_t events)
@@ -98,8 +104,7 @@ void monitor_readable(void *arg, int fd, uint32_t events)
         if (s == CLAN_E_AGAIN)
             return;
         if (s == CLAN_E_IO) { /* it died or closed its end, which no working core does */
-            loop_fd_del(c->warden->loop, fd);
-            children_kill(children_find(c, WARD_KIND_CORE, 0));
+            kill_core(c);
             return;
         }
         const char *wrong = s != CLAN_OK ? "a datagram longer than any request"
@@ -121,7 +126,7 @@ void monitor_readable(void *arg, int fd, uint32_t events)
 void monitor_event(struct clan *c, const void *event, size_t size, int fd)
 {
     struct child *core = children_find(c, WARD_KIND_CORE, 0);
-    if (!core || !core->runs || c->core_fd < 0)
+    if (!core || !core->proc.runs || c->core_fd < 0)
         return;
     clan_status s = channel_send_raw(c->core_fd, event, size, &fd, fd >= 0 ? 1 : 0);
     if (s == CLAN_E_AGAIN) /* a core that does not read would miss what happened: it starts anew */
@@ -137,7 +142,7 @@ void monitor_run(
         a.error = *e;
     handler(c, request, &a);
     struct ward_answer answer = {.head = {WARD_EV_ANSWER, serial},
-        .child = a.child ? a.child->id : 0,
+        .child = a.child ? a.child->proc.id : 0,
         .flags = a.flags,
         .error = a.error};
     if (!a.later)

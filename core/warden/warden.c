@@ -100,7 +100,7 @@ static void on_signal(void *arg, int fd, uint32_t events)
             stop(w);
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         if (!tool_reap(pid, status))
-            children_reap(w, pid, status);
+            proc_reap(&w->procs, pid, status);
     if (w->stopping)
         stop_if_done(w);
 }
@@ -187,7 +187,7 @@ static void consent(struct warden *w)
 static clan_status cgroups(struct warden *w, struct clan_error *e)
 {
     bool limits = true;
-    clan_status s = sandbox_cgroup_begin(w->opt.cgroup, &w->cgroup_fd, &limits, e);
+    clan_status s = sandbox_cgroup_begin(w->opt.cgroup, &w->procs.cgroup_fd, &limits, e);
     if (!limits)
         logs_say(NULL, LOG_LEVEL_DEBUG, "no memory controller here: limits by rlimit");
     return w->have_grants && (w->grants.weaker & SANDBOX_WEAKER_CGROUP) ? CLAN_OK : s;
@@ -233,7 +233,7 @@ int warden_main(const struct warden_options *opt)
     clan_assert(w && sodium_init() >= 0);
     w->opt = *opt;
     w->loop = loop_new();
-    w->cgroup_fd = -1;
+    w->procs = (struct procs){w->loop, -1, children_due, children_died, NULL, 0, 0};
     clan_assert(w->loop);
     umask(022);
     clan_status s = signals(w, &e);

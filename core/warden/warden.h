@@ -9,7 +9,7 @@
 #include "logring/logring.h"
 #include "netconf/netconf.h"
 #include "netconf/rules.h"
-#include "sandbox/sandbox.h"
+#include "process/process.h"
 #include "slot/slot.h"
 #include "tool/tool.h"
 #include "wire/grants.h"
@@ -31,19 +31,13 @@ struct warden_options {
 /* How a child is asked for; kept, because the warden starts it anew by itself. */
 struct child {
     struct clan *clan; /* NULL: free */
-    uint32_t id, kind, host;
+    struct proc proc;
+    uint32_t kind, host;
     char name[33], plugin[32];
-    bool runs, ending, adopt;
     uid_t uid;
-    struct sandbox_child sandbox;
-    int core_end, log_fd, cgroup_fd;
-    char cgroup[96];
     int listen[GRANTS_LISTEN_MAX + 1]; /* host: kept over restarts; its service's is the last one */
     unsigned listen_count;
     struct ward_host_start how;
-    uint64_t due_ms, started_ms; /* due: restart, kill or "loaded", whatever its state needs */
-    unsigned backoff_ms;
-    struct logring_file log;
 };
 
 struct clan {
@@ -72,10 +66,10 @@ struct warden {
     struct loop *loop;
     struct grants grants;
     bool have_grants, stopping, ready, hosts_table;
-    int new_sock, signal_fd, cgroup_fd, clans_fd, null_fd;
+    int new_sock, signal_fd, clans_fd, null_fd;
     gid_t clan_gid; /* 0: there is no group "clan" */
-    uint32_t next_child, next_generation;
-    uint64_t tick;
+    uint32_t next_generation;
+    struct procs procs;
     struct netconf_watch watch;
     struct logring logs;
     int64_t sleep_ms;
@@ -115,7 +109,7 @@ void monitor_tool(struct clan *c, const char *doing, const char *const *argv, st
 void monitor_event(struct clan *c, const void *event, size_t size, int fd);
 void monitor_kill(struct clan *c, const char *why);
 
-/* clans.c: slots on disk */
+/* clans.c: slots, and how a clan begins and ends */
 struct clan *clans_new(struct warden *w, struct clan_error *e);
 void clans_load(struct warden *w);
 void clans_start(struct clan *c);
@@ -130,29 +124,17 @@ const char *clans_name(const struct clan *c);
 ward_handler clans_seed_store, clans_bind, clans_down, clans_leave, clans_start_named;
 
 /* children.c: life and death */
-struct launch {
-    struct sandbox_spec spec;
-    struct sandbox_fd fds[SANDBOX_FDS_MAX];
-    struct sandbox_bind binds[4];
-    const char *argv[8], *envp[8];
-    int close[SANDBOX_FDS_MAX];
-    unsigned close_count;
-};
 struct child *children_new(
     struct clan *c, uint32_t kind, const char *name, const char *plugin, struct clan_error *e);
 clan_status children_spawn(struct child *ch, struct clan_error *e);
 clan_status children_launch(struct child *ch, struct launch *l, struct clan_error *e);
-void launch_fd(struct launch *l, int from, int to, bool own); /* own: closed after the start */
-void launch_bind(struct launch *l, int fd, const char *target, bool writable);
 void children_start(struct clan *c, uint32_t kind); /* once per kind; back-off when it fails */
 void children_announce(struct child *ch, bool adopted);
 void children_end(struct child *ch, unsigned grace_ms);
-void children_kill(struct child *ch);
-void children_reap(struct warden *w, pid_t pid, int wait_status);
+void children_due(struct proc *p);
+void children_died(struct proc *p, int wait_status);
 void children_free(struct child *ch);
 struct child *children_find(struct clan *c, uint32_t kind, uint32_t id); /* kind or id 0: any */
-unsigned children_backoff(unsigned last_ms, uint64_t life_ms, unsigned *ret_next);
-loop_timer_fn children_tick;
 ward_handler children_keeper_start, children_child_end;
 
 /* hosts.c: plugins and their programs, within the grants */

@@ -82,10 +82,10 @@ static void test_backoff(void **state)
     unsigned last = 0;
     (void)state;
     for (unsigned i = 0; i < sizeof want / sizeof want[0]; i++)
-        assert_int_equal(children_backoff(last, 50, &last), want[i]);
-    assert_int_equal(children_backoff(last, 59999, &last), 10000);
-    assert_int_equal(children_backoff(last, 60000, &last), 0);
-    assert_int_equal(children_backoff(last, 50, &last), 100);
+        assert_int_equal(proc_backoff(last, 50, &last), want[i]);
+    assert_int_equal(proc_backoff(last, 59999, &last), 10000);
+    assert_int_equal(proc_backoff(last, 60000, &last), 0);
+    assert_int_equal(proc_backoff(last, 50, &last), 100);
 }
 
 static void test_uids(void **state)

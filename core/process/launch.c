@@ -1,0 +1,70 @@
+/* Gathers what a process inherits, and starts it. */
+#include "process/process.h"
+
+#include "base/error.h"
+#include "wire/channel.h"
+#include "wire/warden_requests.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+void launch_own(struct launch *l, int fd)
+{
+    clan_assert(l->close_count < SANDBOX_FDS_MAX);
+    l->close[l->close_count++] = fd;
+}
+
+void launch_fd(struct launch *l, int from, int to, bool own)
+{
+    clan_assert(l->spec.fd_count < SANDBOX_FDS_MAX);
+    l->fds[l->spec.fd_count++] = (struct sandbox_fd){from, to};
+    if (own)
+        launch_own(l, from);
+}
+
+void launch_bind(struct launch *l, int fd, const char *target, bool writable)
+{
+    clan_assert(l->spec.bind_count < sizeof l->binds / sizeof l->binds[0]);
+    l->binds[l->spec.bind_count++] =
+        (struct sandbox_bind){.source_fd = fd, .target = target, .writable = writable};
+}
+
+void launch_close(struct launch *l)
+{
+    for (unsigned i = 0; i < l->close_count; i++)
+        close(l->close[i]);
+    l->close_count = 0;
+}
+
+clan_status proc_launch(struct proc *p, struct launch *l, const char *name, struct clan_error *e)
+{
+    int channel[2] = {-1, -1}, log[2] = {-1, -1};
+    clan_status s = channel_pair(log);
+    if (s == CLAN_OK && !p->log.plain)
+        s = channel_pair(channel);
+    if (s != CLAN_OK)
+        err_errno(e, s, "no channel for a new process");
+    p->id = ++p->of->last_id;
+    snprintf(p->cgroup, sizeof p->cgroup, "%s-%u", name, p->id);
+    p->cgroup_fd = sandbox_cgroup_make(p->of->cgroup_fd, p->cgroup);
+    if (channel[1] >= 0)
+        launch_fd(l, channel[1], CHILD_FD_CHANNEL, true);
+    launch_fd(l, log[1], p->log.plain ? STDERR_FILENO : CHILD_FD_LOG, true);
+    l->spec.fds = l->fds;
+    l->spec.binds = l->binds;
+    l->spec.argv = (char *const *)(uintptr_t)l->argv;
+    l->spec.envp = (char *const *)(uintptr_t)l->envp;
+    l->spec.cgroup_fd = p->cgroup_fd;
+    if (s == CLAN_OK)
+        s = sandbox_spawn(&l->spec, &p->sandbox, e);
+    launch_close(l);
+    p->log_fd = log[0];
+    p->channel = channel[0];
+    if (s == CLAN_OK) {
+        proc_watch(p);
+        return CLAN_OK;
+    }
+    p->sandbox = (struct sandbox_child){.pidfd = -1, .notify_fd = -1};
+    proc_gone(p);
+    return s;
+}
