@@ -30,15 +30,19 @@ def prefix(m):
     return m.json("status")[-1]["prefix"]
 
 
+# Until its own machine says so: what came before that, and from whom.
 LISTEN = """
 import socket, sys
 s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
 s.bind((sys.argv[1], 9999))
-s.settimeout(float(sys.argv[2]))
-try:
-    print("heard", s.recvfrom(100)[1][0])
-except TimeoutError:
-    print("silence")
+s.settimeout(20)
+data, source = s.recvfrom(100)
+print("silence" if data == b"end" else "heard " + source[0])
+"""
+
+END = """
+import socket, sys
+socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).sendto(b"end", (sys.argv[1], 9999))
 """
 
 SEND = """
@@ -58,15 +62,21 @@ def aim(victim, neighbour, source, target):
         L.wait_for(lambda m=m: "tentative" not in m.sh("ip -6 addr show dev eth0").stdout, what="an address of its own")
     lladdr = re.search(r"inet6 (fe80::\S+)/", victim.sh("ip -6 addr show dev eth0").stdout).group(1)
     neighbour.sh(f"ip -6 addr replace {source}/128 dev eth0 nodad; ip -6 route replace {target}/128 via {lladdr} dev eth0 src {source}")
+    neighbour.run("ping", "-6", "-c", "1", "-W", "5", f"{lladdr}%eth0")  # it is there, and known by its link address
 
 
 def forge(victim, neighbour, source, target):
     """What a listener at target hears when a neighbour on the LAN sends to it from source."""
     aim(victim, neighbour, source, target)
-    heard = victim.popen(PYTHON, "-c", LISTEN, target, "1", stdout=-1)
-    L.wait_for(lambda: ":9999" in victim.sh("ss -Hlun sport = :9999").stdout, what="the listener")
-    neighbour.run(PYTHON, "-c", SEND, source, target)
-    return heard.communicate(timeout=10)[0].strip()
+    return listened(victim, target, lambda: neighbour.run(PYTHON, "-c", SEND, source, target))
+
+
+def listened(machine, target, say):
+    heard = machine.popen(PYTHON, "-c", LISTEN, target, stdout=-1)
+    L.wait_for(lambda: ":9999" in machine.sh("ss -Hlun sport = :9999").stdout, what="the listener")
+    say()
+    machine.run(PYTHON, "-c", END, target)
+    return heard.communicate(timeout=30)[0].strip()
 
 
 class Server:
@@ -157,10 +167,8 @@ def test_closed_by_default(two):
         assert reached(nas, target)
         result = laptop.curl(f"http://[{target}]:8080/", check=False, timeout=3)
         assert result.returncode == 7, result.stderr  # refused at once, not a silence
-    heard = nas.popen(PYTHON, "-c", LISTEN, target, "1", stdout=-1)
-    L.wait_for(lambda: ":9999" in nas.sh("ss -Hlun sport = :9999").stdout, what="the listener")
-    laptop.run(PYTHON, "-c", SEND, address(laptop), target, check=False)
-    assert heard.communicate(timeout=10)[0].strip() == "silence"
+    say = lambda: laptop.run(PYTHON, "-c", SEND, address(laptop), target, check=False)
+    assert listened(nas, target, say) == "silence"
 
 
 def connected(m, name):
