@@ -334,11 +334,25 @@ static bool fill_dialed(
     return true;
 }
 
+/* A dial whose stream nobody takes, as while link is started anew: it is tried again. */
+static void stream_lost(struct brain *b, const struct dialing *d)
+{
+    struct clan_error e = CLAN_ERROR_INIT;
+    if (!d)
+        return;
+    err_set(&e, CLAN_E_AGAIN, "the connection could not be handed on");
+    if (d->joiner)
+        joiner_dial_failed(b, d->joiner, &e);
+    else
+        peers_dial_failed(b, d);
+}
+
 void link_stream(struct brain *b, int fd, const char *remote, const struct dialing *d)
 {
     struct session *s = b->link ? session_new(b) : NULL;
     if (!s) {
         close(fd);
+        stream_lost(b, d);
         return;
     }
     clan_link_ToLink *m = link_blank(clan_link_ToLink_stream_tag);
@@ -352,7 +366,10 @@ void link_stream(struct brain *b, int fd, const char *remote, const struct diali
         if (d->joiner)
             joiner_fill_stream(d->joiner, s, st);
     }
-    if (ok && chan_send(b->link, clan_link_ToLink_fields, m, &fd, 1)) {
+    ok = ok && chan_send(b->link, clan_link_ToLink_fields, m, &fd, 1);
+    sodium_memzero(m, LINK_SMALL);
+    close(fd);
+    if (ok) {
         if (s->has_machine) {
             struct peer *p = peer_get(b, s->machine);
             if (p)
@@ -360,7 +377,6 @@ void link_stream(struct brain *b, int fd, const char *remote, const struct diali
         }
     } else {
         s->id = 0;
+        stream_lost(b, d);
     }
-    sodium_memzero(m, LINK_SMALL);
-    close(fd);
 }

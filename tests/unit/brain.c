@@ -302,6 +302,23 @@ static void a_new_link_is_told_all(void **state)
     without_link();
 }
 
+/* The stream of a dial arrives while link is being started anew: the peer is dialled again. */
+static void a_stream_without_a_link(void **state)
+{
+    (void)state;
+    struct dialing d = {.purpose = clan_link_Purpose_PURPOSE_CONTROL};
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    become(&nas);
+    memcpy(d.machine, carl.id, 32);
+    struct peer *p = peer_get(b, carl.id);
+    p->dial_control.busy = true;
+    b->soon_armed = true;
+    link_stream(b, fd, "10.0.0.1:7117", &d);
+    b->soon_armed = false;
+    assert_false(p->dial_control.busy);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
 /* dave's next record names carl's keys: carl's sessions must not become dave's. */
 static void keys_of_another(void **state)
 {
@@ -532,6 +549,7 @@ int main(void)
         T(one_door),
         T(one_door_that_keeps),
         T(a_new_link_is_told_all),
+        T(a_stream_without_a_link),
         T(keys_of_another),
         T(words_about_services),
         T(who_ends_catching_up),
