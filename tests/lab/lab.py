@@ -22,6 +22,7 @@ CGROUP_ROOT = next(
 )
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count(1)
+PIDS = os.stat("/proc/self/ns/pid").st_ino  # this PID namespace
 
 
 def _die_with_parent():
@@ -98,7 +99,7 @@ class Machine:
         self.lab, self.name, self.address = lab, name, address
         self.number = next(_numbers)
         self.dir = os.path.join(lab.dir, name)
-        self.cgroup = f"clan-lab-{os.getpid()}-{self.number}"
+        self.cgroup = f"clan-lab-{PIDS}-{os.getpid()}-{self.number}"
         self.daemon = None
         for sub in ("run", "state", "etc", "home"):
             os.makedirs(os.path.join(self.dir, sub))
@@ -275,7 +276,8 @@ def _rmdir(path):
 def _stale_cgroups():
     """What a test run that was killed could not take down itself."""
     for name in os.listdir(CGROUP_ROOT) if CGROUP_ROOT else []:
-        found = re.fullmatch(r"clan-lab-(\d+)-\d+", name)
+        # a run in another PID namespace is not ours to judge: its pids mean nothing here
+        found = re.fullmatch(rf"clan-lab-{PIDS}-(\d+)-\d+", name)
         if not found or os.path.exists(f"/proc/{found.group(1)}"):
             continue
         root = os.path.join(CGROUP_ROOT, name)
