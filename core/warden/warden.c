@@ -169,6 +169,7 @@ static clan_status directories(struct warden *w, struct clan_error *e)
         return err_errno(e, CLAN_E_IO, "cannot open %s or %s", path, w->opt.run_dir);
     if (flock(w->clans_fd, LOCK_EX | LOCK_NB) != 0) {
         err_set(e, CLAN_E_CONFLICT, "another cland works in %s", w->opt.state_dir);
+        err_remedy(e, "end that one first: systemctl stop cland");
         return CLAN_E_CONFLICT;
     }
     return logs_open(w, e);

@@ -174,15 +174,29 @@ ip link set lo up""",
     def stop(self):
         """As on shutdown: SIGTERM to cland."""
         if self.daemon:
-            for pid in self.pids("cland"):
-                os.kill(pid, signal.SIGTERM)
+            daemons = self.pids("^cland")
+            for pid in daemons:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
             try:
                 self.daemon.wait(10)
             except subprocess.TimeoutExpired:
                 self.daemon.kill()
                 self.daemon.wait()
             self.daemon = None
+            self._gone(daemons)
         self._no_sockets()
+
+    def _gone(self, pids):
+        """Dead, also when nobody has asked how."""
+
+        def lives(pid):
+            try:
+                return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] != "Z"
+            except (FileNotFoundError, ProcessLookupError):
+                return False
+
+        wait_for(lambda: not any(lives(p) for p in pids), what=f"the end of {self.name}'s processes")
 
     def _no_sockets(self):
         for name in os.listdir(f"{self.dir}/run"):
@@ -191,15 +205,14 @@ ip link set lo up""",
 
     def off(self):
         """As when the power fails: everything gone at once."""
-        for pid in self.pids(""):
-            if pid not in (self.holder.pid, self.holder.process.pid):
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+        doomed = [p for p in self.pids("") if p not in (self.holder.pid, self.holder.process.pid)]
+        for pid in doomed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         if self.daemon:
             self.daemon.wait()
             self.daemon = None
+        self._gone(doomed)
         self._no_sockets()
 
     def unplug(self):
