@@ -10,7 +10,7 @@ import bench
 import lab as L
 import peers
 
-ROUNDS, SECONDS = 5, 4
+ROUNDS, SECONDS = 5, 2
 
 
 def iperf(a, b, address, seconds, *extra):

@@ -4,6 +4,10 @@ foreach(file ${lab_tests})
   get_filename_component(name ${file} NAME_WE)
   string(REGEX REPLACE "^test_" "" name ${name})
   add_test(NAME lab.${name} COMMAND /usr/bin/python3 -B -m pytest -q -p no:cacheprovider ${file})
-  set_tests_properties(lab.${name} PROPERTIES LABELS lab TIMEOUT 300 RUN_SERIAL ON
+  set(label lab)
+  if(CLAN_SANITIZE AND name STREQUAL "story")
+    set(label lab-asan) # one lab run with sanitizers
+  endif()
+  set_tests_properties(lab.${name} PROPERTIES LABELS ${label} TIMEOUT 300 RUN_SERIAL ON
     ENVIRONMENT "CLAN_PREFIX=${CMAKE_INSTALL_PREFIX}")
 endforeach()
