@@ -57,20 +57,3 @@ int netconf_unix(const char *path, uid_t uid, gid_t gid, mode_t mode, struct cla
         close(fd);
     return -1;
 }
-
-int netconf_unix_at(int dir, const char *name, const char *what, struct clan_error *e)
-{
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    snprintf(at.sun_path, sizeof at.sun_path, "/proc/self/fd/%d/%s", dir, name);
-    unlinkat(dir, name, 0);
-    mode_t mask = umask(0);
-    bool good = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 8) == 0;
-    umask(mask);
-    if (good)
-        return fd;
-    err_errno(e, CLAN_E_IO, "cannot listen for %s", what);
-    if (fd >= 0)
-        close(fd);
-    return -1;
-}

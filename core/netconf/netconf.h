@@ -43,7 +43,5 @@ clan_status netconf_watch(struct netconf_watch *watch); /* lives as long as the 
 int netconf_socket(
     int type, const uint8_t address[16], uint16_t port, unsigned tries, struct clan_error *e);
 int netconf_unix(const char *path, uid_t uid, gid_t gid, mode_t mode, struct clan_error *e);
-/* Made in a directory that others may write: never chmod by a name that they could exchange. */
-int netconf_unix_at(int dir, const char *name, const char *what, struct clan_error *e);
 
 #endif

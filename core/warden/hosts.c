@@ -183,14 +183,10 @@ static clan_status program_spawn(struct child *ch, const struct child *host,
     int volume = state >= 0 && host->how.service
                      ? slot_dir(&c->disk, "volumes", host->name, ch->uid, host->uid, 02770, e)
                      : -1;
-    int health = state >= 0 && e->status == CLAN_OK
-                     ? netconf_unix_at(state, "health.sock", "health checks", e)
-                     : -1;
     unsigned n = 0;
-    if (health >= 0) {
+    if (state >= 0 && e->status == CLAN_OK) {
         launch_fd(&l, host->how.service ? host->listen[host->listen_count - 1] : c->warden->null_fd,
             3, false);
-        launch_fd(&l, health, 4, false);
         launch_bind(&l, state, "/state", false);
         if (volume >= 0)
             launch_bind(&l, volume, "/volume", true);
@@ -200,7 +196,7 @@ static clan_status program_spawn(struct child *ch, const struct child *host,
         for (n = 0; row->envp && row->envp[n] && n < 6; n++)
             l.envp[n] = row->envp[n];
         l.envp[n] =
-            "LISTEN_FDS=2"; /* LISTEN_PID=1 is in the row: the first process of its namespace */
+            "LISTEN_FDS=1"; /* LISTEN_PID=1 is in the row: the first process of its namespace */
         l.spec.profile = row->sandbox;
         l.spec.program = row->program;
         l.spec.memory_mib = p->memory_mib;
@@ -208,11 +204,10 @@ static clan_status program_spawn(struct child *ch, const struct child *host,
         l.spec.extra_gid = host->uid;
         children_launch(ch, &l, e);
     }
-    for (unsigned i = 0; i < 3; i++) {
-        int fd = (int[]){state, volume, health}[i];
-        if (fd >= 0)
-            close(fd);
-    }
+    if (state >= 0)
+        close(state);
+    if (volume >= 0)
+        close(volume);
     return e->status;
 }
 

@@ -13,7 +13,7 @@
  *   6      core, keeper, host: own state directory;  resolver: TCP listener at prefix::53
  *   7      core: listening API socket of its clan, or (unbound) the connection it was started for
  *          host: volume directory of its service, or /dev/null
- *   8 ..   host: listening sockets, in the order of ward_spawn_host.listen_count, then health listeners
+ *   8 ..   host: listening sockets, in the order of the grant; a service's own is the last
  */
 #ifndef WIRE_WARDEN_REQUESTS_H
 #define WIRE_WARDEN_REQUESTS_H

@@ -167,19 +167,17 @@ static const struct clan_transport_host transport_host = {
 
 /* ---- programs ---- */
 
-/* Duplicated beyond 4 first, so that neither overwrites the other; dup2 clears FD_CLOEXEC. */
+/* dup2 clears FD_CLOEXEC, but does nothing when the descriptor is in its place already. */
 static void exec_program(const struct mock *m)
 {
     char pid[48];
     char *argv[8];
     snprintf(pid, sizeof pid, "LISTEN_PID=%d", (int)getpid());
-    char fds[] = "LISTEN_FDS=2", path[] = "PATH=/usr/bin:/bin";
+    char fds[] = "LISTEN_FDS=1", path[] = "PATH=/usr/bin:/bin";
     char *envp[] = {path, fds, pid, NULL};
-    int a = fcntl(m->program_fds[0], F_DUPFD, 10), b = fcntl(m->program_fds[1], F_DUPFD, 10);
-    dup2(a, 3);
-    dup2(b, 4);
-    close(a);
-    close(b);
+    int fd = fcntl(m->program_fd, F_DUPFD, 10);
+    dup2(fd, 3);
+    close(fd);
     for (unsigned i = 0; i < 8; i++)
         argv[i] = m->argv[i] ? strdup(m->argv[i]) : NULL;
     execve(argv[0], argv, envp);
@@ -258,7 +256,7 @@ struct mock *mock_new(void)
     for (int i = 0; i < MOCK_WATCHES; i++)
         in->watch[i].fd = -1;
     m->inner = in;
-    m->program_fds[0] = m->program_fds[1] = -1;
+    m->program_fd = -1;
     m->host = (struct clan_host){sizeof m->host, CLAN_ABI_MAJOR, CLAN_ABI_MINOR, m, mock_log,
         mock_io_watch, mock_io_unwatch, mock_timer_start, mock_timer_stop, mock_wake, mock_random,
         mock_get_interface};

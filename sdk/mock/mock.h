@@ -33,10 +33,10 @@ struct mock {
     bool refuse_streams; /* offer_stream answers LIMIT */
     unsigned event_count;
     struct mock_event events[MOCK_EVENTS_MAX];
-    /* what run() executes, with descriptors 3 and 4; argv[0] NULL: nothing can be run */
+    /* what run() executes, with program_fd as its descriptor 3; argv[0] NULL: nothing can be run */
     const char *argv[8];
-    int program_fds[2];
-    unsigned runs; /* started so far */
+    int program_fd; /* -1: none */
+    unsigned runs;  /* started so far */
     int last_pid;
     struct mock_inner *inner;
 };

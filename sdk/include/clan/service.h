@@ -40,8 +40,7 @@ struct clan_program_host {
     /*
      * Runs the program of a profile that the plugin asks for in its note ("exec:PROFILE") and the owner
      * granted.  Arguments are the profile's; {state} and {volume} stand for the plugin's directories.  The
-     * program has the service's listening socket as descriptor 3 and a unix listener for health checks as
-     * descriptor 4 (LISTEN_FDS=2; the plugin reaches the latter at state_dir "/health.sock"), no network.
+     * program has the service's listening socket as descriptor 3 (LISTEN_FDS=1), no network.
      * Answers by started(), later by exited().  [loop, created|started]  GRANT, LIMIT (8 at once).
      */
     clan_status (*run)(void *host_data, const char *profile, clan_program_started_fn *started,

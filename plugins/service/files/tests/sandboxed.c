@@ -21,7 +21,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,7 +30,7 @@
 #define SKIP        77
 
 static struct sandbox_child host, program;
-static int channel[2], host_log[2], listener, health, state, volume;
+static int channel[2], host_log[2], listener, state, volume;
 static bool up, healthy, stopped, refused;
 
 static int fail(const char *what, const struct clan_error *e)
@@ -49,21 +48,17 @@ static int make_dir(char *path, uid_t uid, mode_t mode)
     return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-static bool make_sockets(const char *state_path)
+static bool make_sockets(void)
 {
     struct sockaddr_in6 a = {
         .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT, .sin6_port = htons(PORT)};
-    struct sockaddr_un u = {.sun_family = AF_UNIX};
     struct ifreq r = {.ifr_name = "lo", .ifr_flags = IFF_UP};
     listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    health = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    snprintf(u.sun_path, sizeof u.sun_path, "%s/health.sock", state_path);
     int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     bool lo = ioctl(s, SIOCSIFFLAGS, &r) == 0;
     close(s);
     return lo && bind(listener, (const struct sockaddr *)&a, sizeof a) == 0 &&
-           listen(listener, 64) == 0 && bind(health, (const struct sockaddr *)&u, sizeof u) == 0 &&
-           listen(health, 8) == 0;
+           listen(listener, 64) == 0;
 }
 
 static bool spawn(const char *profile, const char *file, char *const *argv, char *const *envp,
@@ -102,10 +97,10 @@ static bool spawn_program(struct clan_error *e)
     const struct sandbox_program *row = sandbox_program_find("lighttpd");
     char *argv[] = {
         strdup("lighttpd"), strdup("-D"), strdup("-f"), strdup("/state/lighttpd.conf"), NULL};
-    char *envp[] = {strdup("LISTEN_PID=1"), strdup("LISTEN_FDS=2"), NULL};
-    const struct sandbox_fd fds[] = {{STDERR_FILENO, 2}, {listener, 3}, {health, 4}};
+    char *envp[] = {strdup("LISTEN_PID=1"), strdup("LISTEN_FDS=1"), NULL};
+    const struct sandbox_fd fds[] = {{STDERR_FILENO, 2}, {listener, 3}};
     return spawn(
-        row->sandbox, row->program, argv, envp, PROGRAM_UID, HOST_UID, fds, 3, false, &program, e);
+        row->sandbox, row->program, argv, envp, PROGRAM_UID, HOST_UID, fds, 2, false, &program, e);
 }
 
 static void tell(clan_host_ToHost *m, pb_size_t which)
@@ -242,7 +237,7 @@ static int test(const char *host_file, const char *plugin)
     umask(077);
     state = make_dir(state_path, HOST_UID, 02750);
     volume = make_dir(volume_path, PROGRAM_UID, 02770);
-    if (state < 0 || volume < 0 || !make_sockets(state_path) || channel_pair(channel) != CLAN_OK ||
+    if (state < 0 || volume < 0 || !make_sockets() || channel_pair(channel) != CLAN_OK ||
         channel_pair(host_log) != CLAN_OK)
         return fail("preparation", NULL);
     if (!spawn_host(host_file, plugin, &e))

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 static bool quitting;
@@ -25,16 +24,6 @@ static int tcp_listener(uint16_t *ret_port)
     getsockname(fd, (struct sockaddr *)&a, &len);
     *ret_port = ntohs(a.sin6_port);
     return fd;
-}
-
-static int unix_listener(const char *dir)
-{
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    snprintf(a.sun_path, sizeof a.sun_path, "%s/health.sock", dir);
-    unlink(a.sun_path);
-    return fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 8) == 0 ? fd
-                                                                                           : -1;
 }
 
 static void command(struct mock *m, char c)
@@ -117,14 +106,13 @@ int main(int argc, char **argv)
     snprintf(conf, sizeof conf, "%s/lighttpd.conf", argv[2]);
     struct mock *m = mock_new();
     m->verbose = true;
-    m->program_fds[0] = fd;
-    m->program_fds[1] = unix_listener(argv[2]);
-    /* as Clan runs it: its own network is empty, only the sockets are there */
+    m->program_fd = fd;
+    /* as Clan runs it: its own network is empty, only the socket is there */
     const char *const run[] = {"/usr/bin/unshare", "--user", "--map-current-user", "--net",
         "/usr/sbin/lighttpd", "-Df", conf, NULL};
     bool plain = getenv("FILES_TEST_PLAIN") != NULL;
     memcpy(m->argv, plain ? run + 4 : run, plain ? 4 * sizeof run[0] : sizeof run);
-    if (fd < 0 || m->program_fds[1] < 0)
+    if (fd < 0)
         return 71;
     if (mock_create(m, argv[1], &c, &e) != CLAN_OK) {
         return refused(m, &e);
