@@ -266,8 +266,8 @@ static clan_status fill(struct files *f, const struct clan_config *c, struct cla
 static clan_status files_create(const struct clan_host *host, const struct clan_config *config,
     void **ret_instance, struct clan_error *reterr)
 {
-    const struct clan_program_host *programs = clan_host_interface(host, CLAN_PROGRAM_HOST);
-    if (!programs || programs->struct_size < sizeof *programs)
+    const struct clan_program_host *programs = clan_program_host_get(host);
+    if (!programs->struct_size) /* the stub: nothing could be run */
         return files_fail(reterr, CLAN_E_ABI, "use the files plugin of this Clan",
             "files cannot be used with this Clan", "differing item: %s", CLAN_PROGRAM_HOST);
     struct files *f = calloc(1, sizeof *f);

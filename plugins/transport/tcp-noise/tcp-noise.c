@@ -391,13 +391,13 @@ static const struct clan_transport_stream tcp_stream = {
 static clan_status tcp_create(const struct clan_host *host, const struct clan_config *config,
     void **ret_instance, struct clan_error *reterr)
 {
-    const struct clan_transport_host *to = clan_host_interface(host, CLAN_TRANSPORT_HOST);
+    const struct clan_transport_host *to = clan_transport_host_get(host);
     char what[160];
     if (config->setting_count) {
         snprintf(what, sizeof what, "tcp-noise has no setting \"%.64s\"", config->settings[0].key);
         return fail(reterr, CLAN_E_INVAL, what, "it has no settings at all", "remove that line");
     }
-    if (!to || to->struct_size < sizeof *to)
+    if (!to->struct_size) /* the stub: no stream could be handed over */
         return fail(reterr, CLAN_E_ABI, "tcp-noise cannot be used with this Clan",
             "differing item: " CLAN_TRANSPORT_HOST, "use the tcp-noise of this Clan");
     if (config->listen_count > TCP_LISTEN_MAX)

@@ -1,4 +1,9 @@
-/* Status codes and the error record, shared by the SDK and by Clan itself. */
+/*
+ * Status codes and the error record, shared by the SDK and by Clan itself.
+ *
+ * A call that can fail returns a clan_status.  A call that a person may have to hear about also takes a
+ * struct clan_error *, which the side that fails fills: what happened, why, what to do.
+ */
 #ifndef CLAN_STATUS_H
 #define CLAN_STATUS_H
 
@@ -49,27 +54,61 @@ enum {
 #undef CLAN_STATUS_ENUM
 };
 
-/* 0 is success; every other value is a CLAN_E_ code. */
+/* 0 is success; every other value is a CLAN_E_ code.  A value that a side does not know is a failure. */
 typedef int32_t clan_status;
 #define CLAN_OK 0
 
 /*
  * What a user reads when something fails: three sentences.  The caller supplies the record and sets
  * `size`; whoever fails fills it.  Strings are UTF-8, always terminated, empty when there is nothing
- * to say.  The layout is frozen; it grows at the end.
+ * to say; lower case, without a full stop ("the setting \"title\" is wrong").  No secrets: it is logged
+ * and shown.  The layout is frozen; it grows at the end.  since 0.1
  */
 struct clan_error {
-    uint32_t size; /* sizeof(struct clan_error) of whoever made the record */
-    clan_status status;
-    char what[160];   /* what happened */
-    char why[320];    /* why, as far as known */
-    char remedy[240]; /* what to do */
+    uint32_t size;      /* sizeof(struct clan_error) of whoever made the record */
+    clan_status status; /* the same as the call returns; CLAN_OK: nothing failed */
+    char what[160];     /* what happened */
+    char why[320];      /* why, as far as known */
+    char remedy[240];   /* what to do */
 };
 
+/* struct clan_error e = CLAN_ERROR_INIT; */
 #define CLAN_ERROR_INIT                                                                            \
     {                                                                                              \
         sizeof(struct clan_error), CLAN_OK, "", "", ""                                             \
     }
+
+/* Copies as much of `from` as fits, at a whole character; NULL is "".  [any]  since 0.1 */
+static inline void clan_text_copy(char *ret_text, uint32_t cap, const char *from)
+{
+    uint32_t n = 0;
+    while (from && from[n] && n < cap - 1) {
+        ret_text[n] = from[n];
+        n++;
+    }
+    if (from && from[n]) /* cut: not inside of a character of several bytes */
+        while (n && ((unsigned char)from[n] & 0xc0u) == 0x80u)
+            n--;
+    ret_text[n] = 0;
+}
+
+/*
+ * Fills *e, which may be NULL, and returns `status`:
+ *     return clan_error_set(reterr, CLAN_E_INVAL, "the setting \"port\" is wrong", "it is not a number",
+ *         "write port: 8080");
+ * The texts are copied and cut where they are too long; NULL is "".  [any]  since 0.1
+ */
+static inline clan_status clan_error_set(
+    struct clan_error *e, clan_status status, const char *what, const char *why, const char *remedy)
+{
+    if (e && e->size >= sizeof *e) {
+        e->status = status;
+        clan_text_copy(e->what, sizeof e->what, what);
+        clan_text_copy(e->why, sizeof e->why, why);
+        clan_text_copy(e->remedy, sizeof e->remedy, remedy);
+    }
+    return status;
+}
 
 #ifdef __cplusplus
 }
