@@ -118,6 +118,10 @@ void host_free(struct host *h);
 /* load.c: note, dlopen, descriptor.  Leaves h->plugin set. */
 clan_status host_load(struct host *h, struct clan_error *reterr);
 
+/* words.c: between the two a crash, abort() or exit() of the plugin is told in the log */
+void host_words_begin(const struct host *h);
+void host_words_end(void);
+
 /* api.c: the table every plugin gets */
 clan_status host_api_open(struct host *h);
 void host_api_close(struct host *h);
