@@ -7,6 +7,7 @@
 #ifndef CLAN_STATUS_H
 #define CLAN_STATUS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -101,7 +102,8 @@ static inline void clan_text_copy(char *ret_text, uint32_t cap, const char *from
 static inline clan_status clan_error_set(
     struct clan_error *e, clan_status status, const char *what, const char *why, const char *remedy)
 {
-    if (e && e->size >= sizeof *e) {
+    /* the first version's size: a host of today explains what a plugin of tomorrow says */
+    if (e && e->size >= offsetof(struct clan_error, remedy) + sizeof e->remedy) {
         e->status = status;
         clan_text_copy(e->what, sizeof e->what, what);
         clan_text_copy(e->why, sizeof e->why, why);
