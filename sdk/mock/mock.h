@@ -1,10 +1,29 @@
-/* A host for a plugin's own tests: neither Clan nor root is needed.  One plugin, one thread. */
+/*
+ * A host for a plugin's own tests: neither Clan nor root is needed.
+ *
+ * One mock holds one plugin.  The test is the daemon: it calls the tables of the plugin, turns the loop, and
+ * finds in `events` what the plugin told.  All on one thread; wake() too, unlike in Clan.  There is no
+ * sandbox: that the plugin lives in it is what clan-plugin-check tries.
+ *
+ *     struct mock *m = mock_open("./hello.so", &config, &error);
+ *     const struct clan_service *service = mock_interface(m, CLAN_SERVICE);
+ *     service->start(m->instance, &error);
+ *     assert(mock_wait(m, 1000, MOCK_SERVICE_STATE, &event) && event.value == 1);
+ *     service->stop(m->instance);
+ *     mock_close(m);
+ *
+ * Link: Clan::Mock in CMake, `pkg-config --variable=mock_libs clan-sdk` elsewhere.
+ */
 #ifndef CLAN_MOCK_H
 #define CLAN_MOCK_H
 
 #include <clan/service.h>
 #include <clan/transport.h>
 #include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define MOCK_EVENTS_MAX 256
 
@@ -60,4 +79,7 @@ bool mock_wait(
 unsigned mock_watches(const struct mock *m); /* descriptors watched now */
 unsigned mock_timers(const struct mock *m);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -2,10 +2,9 @@
  * clan.transport.stream/draft-1: a plugin that connects byte streams between machines.
  *
  * It never sees a key: what flows through a stream is sealed by Clan.  It can break a stream, not read it.
- * A transport gives machines a text under which it reaches them, the endpoint: "tcp!192.0.2.7!7117".  The
- * text is the plugin's own, travels to the other machines, and comes back to its dial() there.  It begins
- * with a word of its own and has no white space; it comes from other machines, so dial() trusts nothing
- * in it.
+ * A transport gives its machine texts under which it reaches it, the endpoints: "192.0.2.7:7117".  Such a
+ * text is the plugin's own; it travels to the other machines and comes back to the same plugin's dial()
+ * there.  It is printable ASCII without spaces.  dial() trusts nothing in it: other machines wrote it.
  *
  * Draft: ids end in draft-N and change with every change until SDK 1.0.
  */

@@ -1,0 +1,10 @@
+# The SDK's version, read from the header that defines it: CLAN_ABI_MAJOR, CLAN_ABI_MINOR, CLAN_SDK_VERSION.
+file(READ ${CMAKE_CURRENT_LIST_DIR}/../include/clan/plugin.h header)
+foreach(part MAJOR MINOR)
+  if(NOT header MATCHES "#define CLAN_ABI_${part} +([0-9]+)")
+    message(FATAL_ERROR "sdk/include/clan/plugin.h defines no CLAN_ABI_${part}")
+  endif()
+  set(CLAN_ABI_${part} ${CMAKE_MATCH_1})
+endforeach()
+unset(header)
+set(CLAN_SDK_VERSION ${CLAN_ABI_MAJOR}.${CLAN_ABI_MINOR})
