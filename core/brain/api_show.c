@@ -294,6 +294,13 @@ void api_invitations(struct brain *b, struct client *c)
         m->uses = inv->body.uses;
         m->used = inv->admitted;
         m->expires = inv->body.expires;
+        const uint8_t *raw;
+        size_t size;
+        if (member_stmt_find(b->set, inv->statement_id, &raw, &size) == CLAN_OK &&
+            size <= sizeof m->statement.bytes) {
+            memcpy(m->statement.bytes, raw, size);
+            m->statement.size = (pb_size_t)size;
+        }
         snprintf(m->state, sizeof m->state, "%s", invite_state(inv));
         member_is_admin(b->set, inv->by, &by);
         snprintf(m->by, sizeof m->by, "%s", by ? by : "a former admin");

@@ -1,7 +1,6 @@
 /* clan invite: a link that lets a machine join; list and withdraw. */
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/text.h"
 #include "cli/adminkey.h"
 #include "cli/change.h"
@@ -13,20 +12,17 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <qrencode.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define SMALL_USES        5 /* what one admin may sign alone (SECURITY A4) */
 #define SMALL_SECONDS     86400
 #define USES_MAX          1000
 #define EXPIRES_MAX       (366 * 86400)
-#define ISSUED_MAX        (512 * 1024)
 #define ENDPOINTS_WAIT_MS 5000
 #define ENDPOINTS_POLL_MS 100
 #define QR_MARGIN         2
@@ -130,49 +126,6 @@ static clan_status sign_invitation(struct invite *v, uint64_t seq)
         return err_set(&v->c->e, st, "the invitation is malformed");
     return change_sign_statement(v->c, STMT_INVITATION, v->x.clan_id, v->ring.keys[0].public_key,
         seq, body, size, &v->ring, v->raw, &v->raw_size, v->statement_id);
-}
-
-static clan_status issued_path(struct cli *c, char ret_path[ADMINKEY_PATH_MAX])
-{
-    char key[ADMINKEY_PATH_MAX];
-    clan_status st = adminkey_path(c->petname, key, &c->e);
-    if (st != CLAN_OK)
-        return st;
-    size_t len = strlen(key) - strlen("-admin.key");
-    return snprintf(ret_path, ADMINKEY_PATH_MAX, "%.*s-invitations", (int)len, key) <
-                   ADMINKEY_PATH_MAX
-               ? CLAN_OK
-               : err_set(&c->e, CLAN_E_LIMIT, "a path that is too long");
-}
-
-/* Withdrawing repeats what was signed; nothing in it is secret.  One line an invitation: ID, hex of
- * it. */
-static clan_status remember_issued(struct invite *v)
-{
-    struct cli *c = v->c;
-    char path[ADMINKEY_PATH_MAX], id[32], *line = calloc(1, STMT_MAX * 2 + 64);
-    const char *name;
-    int dir;
-    clan_assert(line);
-    clan_status st = issued_path(c, path);
-    if (st == CLAN_OK)
-        st = userdir_open(path, &dir, &name, &c->e);
-    if (st != CLAN_OK) {
-        free(line);
-        return st;
-    }
-    text_base32(v->id, 16, id);
-    int n = snprintf(line, 64, "%s ", id);
-    text_hex(v->raw, v->raw_size, line + n);
-    strcat(line, "\n");
-    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 || file_write_all(fd, line, strlen(line)) != CLAN_OK || fsync(fd) != 0)
-        st = err_errno(&c->e, CLAN_E_IO, "cannot note the invitation in %s", path);
-    if (fd >= 0)
-        close(fd);
-    close(dir);
-    free(line);
-    return st;
 }
 
 static void print_qr(struct cli *c, const char *text)
@@ -308,8 +261,6 @@ clan_status cmd_invite(struct cli *c)
     if (st == CLAN_OK)
         st = sign_invitation(v, 1);
     if (st == CLAN_OK)
-        st = remember_issued(v);
-    if (st == CLAN_OK)
         st = session_submit(c, v->api, v->raw, v->raw_size);
     if (st == CLAN_OK)
         print_invitation(v);
@@ -383,47 +334,76 @@ clan_status cmd_invite_list(struct cli *c)
     return st;
 }
 
-/* The signed invitation whose ID begins with `id`; it was noted when it was made. */
-static clan_status find_issued(struct invite *v, const char *id)
+struct wanted {
+    const char *prefix;
+    unsigned hits;
+    clan_api_Invitation found;
+};
+
+static clan_status take_wanted(void *arg, const clan_api_Answer *a)
+{
+    struct wanted *w = arg;
+    char id[32];
+    if (a->which_m != clan_api_Answer_invitation_tag)
+        return CLAN_OK;
+    text_base32(a->m.invitation.id, 16, id);
+    if (strncmp(id, w->prefix, strlen(w->prefix)) != 0)
+        return CLAN_OK;
+    w->hits++;
+    w->found = a->m.invitation;
+    return CLAN_OK;
+}
+
+static clan_status not_one(struct cli *c, const char *prefix, unsigned hits)
+{
+    err_set(&c->e, CLAN_E_NOENT,
+        hits ? "several invitations begin with %.30s" : "no invitation begins with %.30s", prefix);
+    err_why(&c->e, hits ? "%u of them do" : "this machine has heard of none", hits);
+    err_remedy(
+        &c->e, hits ? "give more characters of the ID; `clan invite list --json` shows all of it"
+                    : "`clan invite list` shows those of the clan");
+    return CLAN_E_NOENT;
+}
+
+/* The signed bytes say which invitation they are: what the daemon calls it is not taken on trust. */
+static bool is_invitation(struct invite *v, const clan_api_Invitation *i, struct stmt *ret)
+{
+    uint8_t id[16];
+    if (stmt_parse(i->statement.bytes, i->statement.size, ret, NULL) != CLAN_OK ||
+        ret->kind != STMT_INVITATION || memcmp(ret->clan, v->x.clan_id, 32) != 0 ||
+        stmt_get_invitation(ret, &v->body) != CLAN_OK)
+        return false;
+    keys_invite_id(v->body.public_key, id);
+    return memcmp(id, i->id, 16) == 0;
+}
+
+/* The invitation whose ID begins with `prefix`, as every machine of the clan has it. */
+static clan_status find_invitation(struct invite *v, const char *prefix, uint64_t *ret_seq)
 {
     struct cli *c = v->c;
-    char path[ADMINKEY_PATH_MAX], *save, *found = NULL;
-    uint8_t *text;
-    size_t size;
     struct stmt s;
-    unsigned hits = 0;
-    clan_status st = issued_path(c, path);
-    if (st == CLAN_OK)
-        st = file_read(AT_FDCWD, path, ISSUED_MAX, &text, &size, &c->e);
-    if (st != CLAN_OK && st != CLAN_E_NOENT)
-        return st;
-    for (char *line = st == CLAN_OK ? strtok_r((char *)text, "\n", &save) : NULL; line;
-         line = strtok_r(NULL, "\n", &save))
-        if (strncmp(line, id, strlen(id)) == 0 && strchr(line, ' ')) {
-            hits++;
-            found = strchr(line, ' ') + 1;
-        }
-    size_t chars = hits == 1 ? strlen(found) : 0;
-    bool ok = chars && chars <= 2 * STMT_MAX && text_hex_decode(found, chars, v->raw, chars / 2) &&
-              stmt_parse(v->raw, chars / 2, &s, NULL) == CLAN_OK &&
-              stmt_get_invitation(&s, &v->body) == CLAN_OK;
-    if (ok && memcmp(s.author, v->ring.keys[0].public_key, 32) != 0)
-        ok = false;
-    if (st == CLAN_OK)
-        free(text);
-    if (ok)
-        return CLAN_OK;
-    err_set(&c->e, CLAN_E_NOENT,
-        hits > 1 ? "several invitations begin with %.30s" : "no invitation %.30s was made here",
-        id);
-    err_why(&c->e, "%s notes what this user's key signed", path);
-    err_remedy(&c->e, "withdraw it as the user who made it; `clan invite list` shows all");
-    return CLAN_E_NOENT;
+    struct wanted *w = calloc(1, sizeof *w);
+    clan_assert(w);
+    w->prefix = prefix;
+    clan_status st = session_ask(c, v->api, clan_api_Request_invitations_tag, take_wanted, w);
+    if (st == CLAN_OK && w->hits != 1)
+        st = not_one(c, prefix, w->hits);
+    else if (st == CLAN_OK && !is_invitation(v, &w->found, &s)) {
+        st = err_set(&c->e, CLAN_E_PROTO, "Clan gave another statement than the invitation");
+        err_remedy(&c->e, "restart cland after an update");
+    } else if (st == CLAN_OK) {
+        memcpy(v->id, w->found.id, 16);
+        *ret_seq = s.seq;
+    }
+    free(w);
+    return st;
 }
 
 clan_status cmd_invite_withdraw(struct cli *c)
 {
     struct invite *v = calloc(1, sizeof *v);
+    uint64_t seq = 0;
+    char id[32];
     clan_assert(v);
     v->c = c;
     clan_status st = strlen(c->args[0]) < 4
@@ -432,15 +412,17 @@ clan_status cmd_invite_withdraw(struct cli *c)
     if (st == CLAN_OK)
         st = adminring_open(c, &v->x, 1, &v->ring);
     if (st == CLAN_OK)
-        st = find_issued(v, c->args[0]);
+        st = find_invitation(v, c->args[0], &seq);
     if (st == CLAN_OK) {
         v->body.state = STMT_INVITE_CLOSED;
-        st = sign_invitation(v, 2);
+        v->body.config_version = v->x.config_version; /* whose admins withdraw it: today's */
+        st = sign_invitation(v, seq + 1);
     }
     if (st == CLAN_OK)
         st = session_submit(c, v->api, v->raw, v->raw_size);
+    text_base32(v->id, 16, id);
     if (st == CLAN_OK && c->json)
-        out_json(c, json_pack("{s:s, s:s}", "id", c->args[0], "state", "withdrawn"));
+        out_json(c, json_pack("{s:s, s:s}", "id", id, "state", "withdrawn"));
     else if (st == CLAN_OK)
         out_para(
             c, 0, "withdrawn; machines that joined with it stay, `clan remove NAME` removes one");

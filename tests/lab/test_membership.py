@@ -1,5 +1,6 @@
 """Who is in, when the machines that decide are off, wrong, removed or asleep."""
 
+import re
 import shutil
 
 import lab as L
@@ -219,3 +220,35 @@ def test_leave(three):
     for m in (nas, laptop):
         L.wait_for(lambda m=m: standing_of(m, gone) == "removed", limit=10, what="the others know")
     assert "clan0" not in phone.sh("ip link").stdout
+
+
+def second_admin(admin, m, name):
+    """A key made on m, listed as an admin of the clan; returns its file."""
+    L.up(m, name=name)
+    m.clan("leave", "--yes")
+    path = f"{m.dir}/home/.config/clan/{name}-admin.key"
+    public = next(line.split()[1] for line in open(path) if line.startswith("public "))
+    text = admin.clan("config", "show").stdout
+    text = re.sub(r"threshold: \d+", "threshold: 2", text)
+    edited = re.sub(r"(keys: *\{)", rf"\1{name}: {public}, ", text)
+    if edited == text:
+        edited = re.sub(r"(  keys:\n)( +)", rf"\1\g<2>{name}: {public}\n\2", text)
+    new = f"{admin.dir}/home/clan.yaml"
+    with open(new, "w") as f:
+        f.write(edited)
+    admin.clan("config", "apply", new, "--yes")
+    return path
+
+
+def test_another_admin_withdraws_on_another_machine(lab):
+    nas, laptop, guest = lab.machine("nas"), lab.machine("laptop"), lab.machine("guest")
+    L.up(nas)
+    words, invitation = L.words(nas), nas.json("invite", "--uses", "2")[-1]
+    key = second_admin(nas, laptop, "bob")
+    L.admit(nas, laptop)
+    L.wait_for(lambda: invitation_state(laptop, invitation) == "open", what="the invitation on the laptop")
+    assert laptop.clan("invite", "withdraw", invitation["id"][:8], check=False).returncode == 3  # no key of its own
+    laptop.clan("invite", "withdraw", invitation["id"][:8], "--key", key)
+    L.wait_for(lambda: invitation_state(nas, invitation) == "withdrawn", what="the withdrawal at the door")
+    result = L.join(guest, invitation["link"], words, check=False)
+    assert result.returncode == 5 and "withdrawn" in " ".join(result.stderr.split()), result.stderr

@@ -1,2 +1,5 @@
-clan_unit_test(cli SOURCES unit/cli.c unit/cli/fake.c LIBS clan_cli)
-target_include_directories(unit_cli PRIVATE ${CMAKE_CURRENT_LIST_DIR})
+# Each file plays the core of unit/cli/ and runs the commands of one subject.
+foreach(part cli cli_change cli_join)
+  clan_unit_test(${part} SOURCES unit/${part}.c unit/cli/run.c unit/cli/fake.c LIBS clan_cli)
+  target_include_directories(unit_${part} PRIVATE ${CMAKE_CURRENT_LIST_DIR})
+endforeach()
