@@ -258,16 +258,22 @@ __attribute__((visibility("default"))) const struct clan_plugin *clan_plugin_que
  *         CLAN_ASKS("net.service", "fs.state"), "Jane Doe", "MIT", create, destroy, get_interface)
  *
  * kind, id, version, title, sentence, default_port, asks: as in struct clan_note_body; vendor, licence and
- * the three functions: as in struct clan_plugin.  It needs a host of at least this SDK's minor: a plugin
- * that does with less writes its note and descriptor itself.  since 0.1
+ * the three functions: as in struct clan_plugin.  since 0.1
+ *
+ * It needs a host of at least this SDK's minor.  A plugin that copes with less, because it looks at what the
+ * calls that came later answer, says so before it includes this header:
+ *     #define CLAN_PLUGIN_NEEDS_MINOR 1
  */
+#ifndef CLAN_PLUGIN_NEEDS_MINOR
+#define CLAN_PLUGIN_NEEDS_MINOR CLAN_ABI_MINOR
+#endif
 #define CLAN_PLUGIN_DEFINE(kind_, id_, version_, title_, sentence_, port_, asks_, vendor_,         \
     licence_, create_, destroy_, get_interface_)                                                   \
     CLAN_NOTE_ATTRIBUTES static const struct clan_note clan_plugin_note = {5,                      \
         sizeof(struct clan_note_body), CLAN_NOTE_TYPE, CLAN_NOTE_NAME,                             \
-        {1, sizeof(struct clan_note_body), kind_, CLAN_ABI_MAJOR, CLAN_ABI_MINOR, CLAN_ABI_MINOR,  \
-            CLAN_ASKS_COUNT_ asks_, 0, id_, version_, title_, sentence_, CLAN_SDK_BUILD,           \
-            CLAN_ASKS_LIST_ asks_, port_, {0, 0, 0}}};                                             \
+        {1, sizeof(struct clan_note_body), kind_, CLAN_ABI_MAJOR, CLAN_ABI_MINOR,                  \
+            CLAN_PLUGIN_NEEDS_MINOR, CLAN_ASKS_COUNT_ asks_, 0, id_, version_, title_, sentence_,  \
+            CLAN_SDK_BUILD, CLAN_ASKS_LIST_ asks_, port_, {0, 0, 0}}};                             \
     static const struct clan_plugin clan_plugin_descriptor = {CLAN_PLUGIN_MAGIC,                   \
         sizeof(struct clan_plugin), CLAN_ABI_MAJOR, CLAN_ABI_MINOR, kind_, 0, id_, version_,       \
         vendor_, licence_, create_, destroy_, get_interface_};                                     \
