@@ -2,6 +2,7 @@
 #include "process/process.h"
 
 #include "base/error.h"
+#include "cgroup/cgroup.h"
 #include "wire/channel.h"
 #include "wire/warden_requests.h"
 
@@ -46,7 +47,7 @@ clan_status proc_launch(struct proc *p, struct launch *l, const char *name, stru
         err_errno(e, s, "no channel for a new process");
     p->id = ++p->of->last_id;
     snprintf(p->cgroup, sizeof p->cgroup, "%s-%u", name, p->id);
-    p->cgroup_fd = sandbox_cgroup_make(p->of->cgroup_fd, p->cgroup);
+    p->cgroup_fd = cgroup_make(p->of->cgroup_fd, p->cgroup);
     if (channel[1] >= 0)
         launch_fd(l, channel[1], CHILD_FD_CHANNEL, true);
     launch_fd(l, log[1], p->log.plain ? STDERR_FILENO : CHILD_FD_LOG, true);

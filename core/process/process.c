@@ -2,6 +2,7 @@
 #include "process/process.h"
 
 #include "base/clock.h"
+#include "cgroup/cgroup.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -153,7 +154,7 @@ void proc_kill(struct proc *p)
 {
     if (!p->runs)
         return;
-    sandbox_cgroup_kill(p->cgroup_fd);
+    cgroup_kill(p->cgroup_fd);
     pidfd_send_signal(p->sandbox.pidfd, SIGKILL, NULL, 0);
 }
 
@@ -171,7 +172,7 @@ bool proc_reap(struct procs *all, pid_t pid, int wait_status)
     for (struct proc *p = all->first; p; p = p->next)
         if (p->runs && p->sandbox.pid == pid) {
             proc_log_rest(p);
-            sandbox_cgroup_kill(p->cgroup_fd); /* what it may have forked */
+            cgroup_kill(p->cgroup_fd); /* what it may have forked */
             all->died(p, wait_status);
             return true;
         }

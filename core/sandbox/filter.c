@@ -1,6 +1,6 @@
 /* System call filters: the lists of profiles.def and the rules of rules.def. */
 #include "base/error.h"
-#include "sandbox/profiles.h"
+#include "sandbox/steps.h"
 
 #include <errno.h>
 #include <seccomp.h>
@@ -18,7 +18,7 @@ struct rule {
     uint32_t action;
     struct scmp_arg_cmp cmp[2]; /* ends at mask 0 */
 };
-#include "sandbox/rules.def"
+#include "profiles/rules.def"
 
 static int add_list(scmp_filter_ctx ctx, const char *list, uint32_t action)
 {

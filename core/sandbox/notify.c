@@ -5,7 +5,7 @@
  */
 #include "base/error.h"
 #include "base/text.h"
-#include "sandbox/profiles.h"
+#include "sandbox/steps.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@
 #define ABOUT_CAP 200
 
 enum about { OPENS, PATH, FAMILY, OF_PID, OF_CODE, NUMBER, NOTHING };
-#include "sandbox/notify.def"
+#include "profiles/notify.def"
 
 /* Does not wait for the process; ends at the first page that is not there. */
 static bool read_text(uint32_t pid, uint64_t address, char ret_text[ABOUT_CAP])

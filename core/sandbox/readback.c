@@ -1,7 +1,8 @@
 /* What the kernel offers, and what is in force. */
 #include "base/error.h"
 #include "base/log.h"
-#include "sandbox/profiles.h"
+#include "landlock/landlock.h"
+#include "sandbox/steps.h"
 
 #include <fcntl.h>
 #include <linux/seccomp.h>

@@ -1,5 +1,6 @@
 /* What there is to see: a new root of system libraries and the binds, and Landlock over it. */
-#include "sandbox/profiles.h"
+#include "landlock/landlock.h"
+#include "sandbox/steps.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "sandbox/root.def"
+#include "profiles/root.def"
 
 static int attributes(int fd, uint64_t set)
 {
@@ -98,63 +99,26 @@ int step_root(struct sandbox_work *w)
     return attributes(fs, QUIET | MOUNT_ATTR_RDONLY);
 }
 
-int landlock_abi(void)
-{
-    long v = syscall(SYS_landlock_create_ruleset, NULL, 0, 1u /* VERSION */);
-    return v < 0 ? 0 : (int)v;
-}
-
-static uint64_t known_rights(void)
-{
-    int abi = landlock_abi();
-    return (UINT64_C(1) << (abi >= 5 ? 16 : abi >= 3 ? 15 : abi == 2 ? 14 : 13)) - 1;
-}
-
-static int allow_fd(int ruleset, int fd, uint64_t rights)
-{
-    struct stat st;
-    TRY(fstat(fd, &st));
-    struct {
-        uint64_t allowed;
-        int32_t parent_fd;
-    } __attribute__((packed)) rule = {rights & known_rights(), fd};
-    if (!S_ISDIR(st.st_mode))
-        rule.allowed &= FS_OF_FILES;
-    if (syscall(SYS_landlock_add_rule, ruleset, 1 /* PATH_BENEATH */, &rule, 0) == 0)
-        return 0;
-    return errno == EBADFD ? 0 : -1; /* a memfd has no place: not governed */
-}
-
-static int allow_path(int ruleset, const char *path, uint64_t rights)
-{
-    int fd = open(path, O_PATH | O_CLOEXEC);
-    return fd < 0 && errno == ENOENT ? 0 : allow_fd(ruleset, fd, rights);
-}
-
 int step_landlock(struct sandbox_work *w)
 {
-    int abi = landlock_abi();
 #ifdef CLAN_SANITIZE
     return 0;
 #endif
-    if (abi < 1)
+    if (landlock_abi() < 1)
         return w->spec->weaker & SANDBOX_WEAKER_LANDLOCK ? 0 : (errno = EOPNOTSUPP, -1);
-    uint64_t attr[3] = {known_rights(), NET_BIND_TCP, SCOPE_ABSTRACT_UNIX_AND_SIGNAL};
-    if (!(w->profile->flags & PROFILE_NET))
-        attr[1] |= NET_CONNECT_TCP;
-    size_t words = abi >= 6 ? 3 : abi >= 4 ? 2 : 1;
-    int set = (int)syscall(SYS_landlock_create_ruleset, attr, words * sizeof attr[0], 0);
+    uint64_t net = NET_BIND_TCP | (w->profile->flags & PROFILE_NET ? 0 : NET_CONNECT_TCP);
+    int set = landlock_new(net, SCOPE_ABSTRACT_UNIX_AND_SIGNAL);
     TRY(set);
     for (size_t i = 0; i < PART_COUNT; i++)
-        TRY(allow_path(set, system_parts[i].path, system_parts[i].rights));
-    TRY(allow_path(set, "/proc", FS_READ));
-    TRY(allow_fd(set, w->program_fd, FS_READ_FILE | FS_EXECUTE));
+        TRY(landlock_allow_path(set, system_parts[i].path, system_parts[i].rights));
+    TRY(landlock_allow_path(set, "/proc", FS_READ));
+    TRY(landlock_allow_fd(set, w->program_fd, FS_READ_FILE | FS_EXECUTE));
     if ((w->profile->flags & PROFILE_PLUGIN) && fcntl(5, F_GETFD) >= 0)
-        TRY(allow_fd(set, 5, FS_READ_FILE | FS_EXECUTE));
+        TRY(landlock_allow_fd(set, 5, FS_READ_FILE | FS_EXECUTE));
     for (unsigned i = 0; i < w->spec->bind_count; i++) {
         const struct sandbox_bind *b = &w->spec->binds[i];
         uint64_t rights = b->writable ? FS_VOLUME : FS_READ | (b->exec ? FS_EXECUTE : 0);
-        TRY(allow_path(set, b->target, rights));
+        TRY(landlock_allow_path(set, b->target, rights));
     }
-    return (int)syscall(SYS_landlock_restrict_self, set, 0);
+    return landlock_restrict(set);
 }

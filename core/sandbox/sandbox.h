@@ -1,6 +1,6 @@
 /*
  * One stage, complete before exec: user, namespaces, root, Landlock, capabilities, limits, seccomp.
- * Profiles are data (profiles.def).  A step that fails ends the child with its own exit status; nothing is
+ * Profiles are data (core/profiles).  A step that fails ends the child with its own exit status; nothing is
  * left out silently: a missing kernel feature is an error that names it, unless the owner allowed it.
  */
 #ifndef SANDBOX_SANDBOX_H
@@ -33,7 +33,8 @@ struct sandbox_bind {
 };
 
 struct sandbox_spec {
-    const char *profile; /* row of profiles.def: "core", "link", "resolver", "keeper", "host",
+    const char
+        *profile; /* row of profiles/profiles.def: "core", "link", "resolver", "keeper", "host",
                             "host-net" (shares the machine's network), "program-lighttpd", ... */
     const char *program; /* absolute path outside; executed by descriptor */
     char *const *argv, *const *envp;
@@ -75,23 +76,5 @@ void sandbox_exit_text(int wait_status, char *ret_text, size_t cap);
 
 /* link closes the last filter itself, after threads and cipher contexts exist. */
 clan_status sandbox_close_link(struct clan_error *reterr);
-
-/* A program row for exec:PROFILE (SECURITY I4): NULL when there is none. */
-struct sandbox_program {
-    const char *profile;     /* "lighttpd" */
-    const char *program;     /* "/usr/sbin/lighttpd" */
-    const char *const *argv; /* template; {state} and {volume} stand for the directories inside */
-    const char *const *envp;
-    const char *sandbox; /* "program-lighttpd" */
-    const char *package; /* Debian package to install when it is missing */
-};
-const struct sandbox_program *sandbox_program_find(const char *profile);
-
-/* Cgroups, version 2: one for all below the one we are in (what an earlier run left in it is killed),
- * and in it one for each.  ret_limits: its controllers count memory and processes. */
-clan_status sandbox_cgroup_begin(
-    const char *name, int *ret_dir, bool *ret_limits, struct clan_error *reterr);
-int sandbox_cgroup_make(int dir, const char *name); /* -1: none */
-bool sandbox_cgroup_kill(int dir);                  /* everything in it; dir -1: false */
 
 #endif

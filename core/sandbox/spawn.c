@@ -1,7 +1,8 @@
 /* Fork, one step after the other, exec; a step that fails is named to the parent. */
 #include "base/error.h"
 #include "base/log.h"
-#include "sandbox/profiles.h"
+#include "cgroup/cgroup.h"
+#include "sandbox/steps.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,12 +43,6 @@ static int step_session(struct sandbox_work *w)
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
-static int write_at(int dir, const char *name, const char *text)
-{
-    int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
-    return fd >= 0 && write(fd, text, strlen(text)) > 0 ? 0 : -1;
-}
-
 static int set_limit(int what, rlim_t value)
 {
     struct rlimit now, want = {value, value};
@@ -63,13 +58,9 @@ static int step_cgroup(struct sandbox_work *w)
 {
     const struct sandbox_spec *s = w->spec;
     uint32_t mib = s->memory_mib ? s->memory_mib : w->profile->memory_mib;
-    char bytes[32], pids[16];
-    snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)mib << 20);
-    snprintf(pids, sizeof pids, "%u", s->pids ? s->pids : w->profile->nproc);
-    bool limited = write_at(s->cgroup_fd, "memory.max", bytes) == 0;
-    write_at(s->cgroup_fd, "pids.max", pids); /* RLIMIT_NPROC holds without it */
-    if (s->cgroup_fd >= 0 && write_at(s->cgroup_fd, "cgroup.procs", "0") != 0 &&
-        !(s->weaker & SANDBOX_WEAKER_CGROUP))
+    bool limited =
+        cgroup_limit(s->cgroup_fd, (uint64_t)mib << 20, s->pids ? s->pids : w->profile->nproc);
+    if (s->cgroup_fd >= 0 && !cgroup_enter(s->cgroup_fd) && !(s->weaker & SANDBOX_WEAKER_CGROUP))
         return -1;
 #ifdef CLAN_SANITIZE
     limited = true; /* its shadow memory is no limit's business */

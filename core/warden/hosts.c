@@ -3,6 +3,7 @@
 #include "warden/warden.h"
 
 #include "base/text.h"
+#include "profiles/profiles.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,7 +175,7 @@ static const char *argument(const char *from, char *ret_text, size_t cap)
 }
 
 static clan_status program_spawn(struct child *ch, const struct child *host,
-    const struct sandbox_program *row, const struct grant_plugin *p, struct clan_error *e)
+    const struct profile_program *row, const struct grant_plugin *p, struct clan_error *e)
 {
     struct clan *c = ch->clan;
     struct launch l = {0};
@@ -217,7 +218,7 @@ void hosts_run(struct clan *c, const void *request, struct ward_reply *a)
     struct clan_error *e = &a->error;
     const struct child *host = r->host ? children_find(c, WARD_KIND_HOST, r->host) : NULL;
     const struct grant_plugin *p = host ? granted(c->warden, host->plugin, e) : NULL;
-    const struct sandbox_program *row = NULL;
+    const struct profile_program *row = NULL;
     if (!host || !host->proc.runs || host->proc.ending || r->profile[31] != 0)
         err_set(e, CLAN_E_NOENT, "no host with the number %u runs", r->host);
     else if (p && (!grants_exec(p, r->profile) || !(p->permissions & GRANT_FS_STATE))) {
@@ -226,7 +227,7 @@ void hosts_run(struct clan *c, const void *request, struct ward_reply *a)
             "allow exec:%s and fs.state in machine.yaml, then run as root: clan machine apply",
             r->profile);
     } else if (p &&
-               (!(row = sandbox_program_find(r->profile)) || access(row->program, X_OK) != 0)) {
+               (!(row = profile_program_find(r->profile)) || access(row->program, X_OK) != 0)) {
         err_set(e, CLAN_E_NOENT, "the program %s is not there", r->profile);
         err_remedy(e, "apt install %s", row ? row->package : r->profile);
     }

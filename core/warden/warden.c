@@ -2,6 +2,7 @@
 #include "warden/warden.h"
 
 #include "base/clock.h"
+#include "cgroup/cgroup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -188,7 +189,7 @@ static void consent(struct warden *w)
 static clan_status cgroups(struct warden *w, struct clan_error *e)
 {
     bool limits = true;
-    clan_status s = sandbox_cgroup_begin(w->opt.cgroup, &w->procs.cgroup_fd, &limits, e);
+    clan_status s = cgroup_begin(w->opt.cgroup, &w->procs.cgroup_fd, &limits, e);
     if (!limits)
         logs_say(NULL, LOG_LEVEL_DEBUG, "no memory controller here: limits by rlimit");
     return w->have_grants && (w->grants.weaker & SANDBOX_WEAKER_CGROUP) ? CLAN_OK : s;

@@ -1,6 +1,7 @@
 /* lighttpd works inside its profile: WebDAV into the volume over an inherited socket, then a clean
  * end. */
 #include "base/error.h"
+#include "profiles/profiles.h"
 #include "sandbox/sandbox.h"
 
 #include <errno.h>
@@ -115,7 +116,7 @@ static bool session(struct sandbox_child *child)
 
 static int test(void)
 {
-    const struct sandbox_program *row = sandbox_program_find("lighttpd");
+    const struct profile_program *row = profile_program_find("lighttpd");
     char state[] = "/tmp/clan-lighttpd-s-XXXXXX", volume[] = "/tmp/clan-lighttpd-v-XXXXXX";
     char *argv[] = {(char *)(uintptr_t) "lighttpd", (char *)(uintptr_t) "-D",
         (char *)(uintptr_t) "-f", (char *)(uintptr_t) "/state/lighttpd.conf", NULL};

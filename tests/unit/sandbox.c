@@ -1,6 +1,7 @@
 /* The sandbox's tables: known calls only, no call both allowed and refused, words for each end. */
 #include "base/error.h"
-#include "sandbox/profiles.h"
+#include "profiles/profiles.h"
+#include "sandbox/sandbox.h"
 
 #include <seccomp.h>
 #include <setjmp.h>
@@ -87,13 +88,13 @@ static void has_every_profile(void **state)
 static void has_the_programs(void **state)
 {
     (void)state;
-    const struct sandbox_program *row = sandbox_program_find("lighttpd");
+    const struct profile_program *row = profile_program_find("lighttpd");
     assert_non_null(row);
     assert_string_equal(row->program, "/usr/sbin/lighttpd");
     assert_string_equal(row->argv[3], "{state}/lighttpd.conf");
     assert_null(row->argv[4]);
     assert_non_null(profile_find(row->sandbox));
-    assert_null(sandbox_program_find("sh"));
+    assert_null(profile_program_find("sh"));
 }
 
 static void says_how_a_child_ended(void **state)

@@ -2,6 +2,7 @@
  * clean end. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "profiles/profiles.h"
 #include "sandbox/sandbox.h"
 #include "wire/channel.h"
 #include "wire/host.pb.h"
@@ -94,7 +95,7 @@ static bool spawn_host(const char *file, const char *plugin, struct clan_error *
 
 static bool spawn_program(struct clan_error *e)
 {
-    const struct sandbox_program *row = sandbox_program_find("lighttpd");
+    const struct profile_program *row = profile_program_find("lighttpd");
     char *argv[] = {
         strdup("lighttpd"), strdup("-D"), strdup("-f"), strdup("/state/lighttpd.conf"), NULL};
     char *envp[] = {strdup("LISTEN_PID=1"), strdup("LISTEN_FDS=1"), NULL};

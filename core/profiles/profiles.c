@@ -1,11 +1,12 @@
-/* Finding rows in the policy (profiles.def) and words in its lists. */
-#include "sandbox/profiles.h"
+/* Finding rows in the policy (profiles.def, programs.def) and words in its lists. */
+#include "profiles/profiles.h"
 
 #include <string.h>
 
-#include "sandbox/profiles.def"
+#include "profiles/profiles.def"
+#include "profiles/programs.def"
 
-const struct sandbox_program *sandbox_program_find(const char *profile)
+const struct profile_program *profile_program_find(const char *profile)
 {
     for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
         if (strcmp(programs[i].profile, profile) == 0)

@@ -1,0 +1,46 @@
+/*
+ * What each process may do and what exec:PROFILE starts: the policy of the sandbox as data.  profiles.def has
+ * system calls, limits and flags, rules.def what arguments decide, root.def what is seen of the system,
+ * notify.def how a refusal is said, programs.def the programs.  core/sandbox and the warden run on them.
+ */
+#ifndef PROFILES_PROFILES_H
+#define PROFILES_PROFILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    PROFILE_NET = 1u << 0,    /* shares the machine's network, may connect by TCP */
+    PROFILE_PIDNS = 1u << 1,  /* a PID namespace of its own */
+    PROFILE_NOTIFY = 1u << 2, /* calls that are not listed go to the warden by name */
+    PROFILE_PLUGIN = 1u << 3, /* descriptor 5 may be mapped executable */
+    PROFILE_CLOSES = 1u << 4  /* loads one more filter itself */
+};
+struct profile {
+    const char *name;
+    uint32_t flags;
+    const char *calls[4]; /* allowed, words with spaces between */
+    uint32_t nofile, nproc, memlock_kib, memory_mib;
+};
+extern const struct profile profiles[];               /* ends at a row without a name */
+const struct profile *profile_find(const char *name); /* NULL when there is none */
+
+/* Without notifications the fatal ones kill; libraries try the refused ones and can do without. */
+extern const char profile_fatal[], profile_refused[];
+extern const char profile_link_last[]; /* sandbox_close_link() */
+
+bool profile_word(const char **list, char ret_word[32]); /* the next one; false at the end */
+bool profile_lists(const char *list, const char *name);
+
+struct profile_program {
+    const char *profile;     /* "lighttpd" */
+    const char *program;     /* "/usr/sbin/lighttpd" */
+    const char *const *argv; /* template; {state} and {volume} stand for the directories inside */
+    const char *const *envp;
+    const char *sandbox; /* "program-lighttpd" */
+    const char *package; /* Debian package to install when it is missing */
+};
+const struct profile_program *profile_program_find(const char *profile); /* NULL: there is none */
+
+#endif
