@@ -334,11 +334,8 @@ void api_plugins(struct brain *b, struct client *c)
             snprintf(p->why, sizeof p->why, "%s", h->why);
             snprintf(p->remedy, sizeof p->remedy, "%s", h->remedy);
         }
-        for (unsigned k = 0; k < grant_words_count; k++)
-            if ((g->permissions & grant_words[k].bit) && p->granted_count < 16)
-                snprintf(p->granted[p->granted_count++], 48, "%s", grant_words[k].word);
-        for (unsigned k = 0; k < g->exec_count && p->granted_count < 16; k++)
-            snprintf(p->granted[p->granted_count++], 48, "exec:%s", g->exec[k]);
+        _Static_assert(sizeof p->granted == GRANTS_WORDS_MAX * PERM_WORD_MAX, "api.options");
+        p->granted_count = (pb_size_t)grants_words(g, p->granted);
         api_answer(c, a, false);
     }
     api_ok(c);

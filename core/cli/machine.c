@@ -1,4 +1,5 @@
 /* clan machine: the owner's consent, from machine.yaml to what the warden reads. */
+#include "cli/machine.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -14,9 +15,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define MACHINE_DIR  "/etc/clan"
-#define MACHINE_YAML MACHINE_DIR "/machine.yaml"
 
 static clan_status find_owner(struct cli *c, uint32_t *ret_uid)
 {
@@ -84,18 +82,33 @@ static clan_status read_machine_yaml(
     return st;
 }
 
-static clan_status compile(struct cli *c, const char *path, const char *text, size_t size,
+clan_status machine_root(struct cli *c, const char *command)
+{
+    if (geteuid() == 0 || cli_opt(c, "dry-run"))
+        return CLAN_OK;
+    err_set(&c->e, CLAN_E_PERM, "only root may decide what plugins may do on this machine");
+    err_why(&c->e, "%s belongs to root, so that no program of a user can change it", GRANTS_PATH);
+    err_remedy(&c->e, "run `sudo clan %s`; --dry-run only shows what it would do", command);
+    return CLAN_E_PERM;
+}
+
+const char *machine_plugin_dir(const struct cli *c)
+{
+    const char *given = cli_opt(c, "plugin-dir");
+    return given ? given : CLAN_PLUGINDIR;
+}
+
+clan_status machine_compile(struct cli *c, const char *path, const char *text, size_t size,
     struct grants *ret_grants, char **ret_summary)
 {
     uint32_t owner;
-    const char *plugins = cli_opt(c, "plugin-dir");
     clan_status st = find_owner(c, &owner);
     if (st != CLAN_OK)
         return st;
     struct config_problems *p = config_problems_new(path);
     clan_assert(p);
     st = config_machine_compile(
-        text, size, plugins ? plugins : CLAN_PLUGINDIR, owner, p, ret_grants, ret_summary, &c->e);
+        text, size, machine_plugin_dir(c), owner, p, ret_grants, ret_summary, &c->e);
     size_t count = config_problems_count(p);
     if (st != CLAN_OK && count) {
         change_problems(c, p);
@@ -107,9 +120,8 @@ static clan_status compile(struct cli *c, const char *path, const char *text, si
     return st;
 }
 
-/* Every running clan looks at the new grants at once; one that is down reads them when it starts.
- */
-static unsigned tell_clans(struct cli *c)
+/* One that is down reads them when it starts. */
+unsigned machine_tell_clans(struct cli *c)
 {
     char names[API_CLANS_MAX][33];
     unsigned told = 0;
@@ -128,6 +140,63 @@ static unsigned tell_clans(struct cli *c)
     return told;
 }
 
+static bool bound_as_before(const struct grant_plugin *a, const struct grant_plugin *b)
+{
+    return memcmp(a->hash, b->hash, 32) == 0 && memcmp(a->signer, b->signer, 32) == 0;
+}
+
+/* Words of a that b lacks, after "SENTENCE". */
+static bool lacks(
+    struct cli *c, const char *sentence, const struct grant_plugin *a, const struct grant_plugin *b)
+{
+    char words[GRANTS_WORDS_MAX][PERM_WORD_MAX], means[160];
+    unsigned count = grants_words(a, words), n = 0;
+    for (unsigned i = 0; i < count; i++)
+        if (!grants_has(b, words[i])) {
+            out_para(
+                c, 4, "  %s %s (%s)", sentence, perm_lets(words[i], means, sizeof means), words[i]);
+            n++;
+        }
+    return n != 0;
+}
+
+bool machine_changes(
+    struct cli *c, const struct grant_plugin *before, const struct grant_plugin *now)
+{
+    static const uint8_t none[32];
+    if (memcmp(before, now, sizeof *now) == 0)
+        return false;
+    out_line(
+        c, "%s%s%s, beside what you agreed to before:", out_on(c, OUT_BOLD), now->id, out_off(c));
+    bool said = false;
+    if (!bound_as_before(before, now)) {
+        if (memcmp(now->hash, none, 32) == 0)
+            out_para(c, 4, "  any file that its signer signed, instead of one file");
+        else
+            out_para(c, 4, "  another file than the one before");
+        said = true;
+    }
+    said |= lacks(c, "it may in addition", now, before);
+    said |= lacks(c, "it may no longer", before, now);
+    if (!said)
+        out_para(c, 4, "  other limits or addresses");
+    return true;
+}
+
+/* A changed file is a question again (SECURITY I3): it stands right above the question. */
+static void show_changes(struct cli *c, const struct grants *g)
+{
+    struct grants *before = calloc(1, sizeof *before);
+    clan_assert(before);
+    if (grants_load(GRANTS_PATH, false, before, NULL) == CLAN_OK)
+        for (unsigned i = 0; i < g->plugin_count; i++) {
+            const struct grant_plugin *b = grants_find(before, g->plugins[i].id);
+            if (b)
+                machine_changes(c, b, &g->plugins[i]);
+        }
+    free(before);
+}
+
 static clan_status apply(struct cli *c, const char *path, struct grants *g, char **summary)
 {
     char *text = NULL;
@@ -136,12 +205,13 @@ static clan_status apply(struct cli *c, const char *path, struct grants *g, char
     if (st == CLAN_OK)
         st = read_machine_yaml(c, path, &text, &size);
     if (st == CLAN_OK)
-        st = compile(c, path, text, size, g, summary);
+        st = machine_compile(c, path, text, size, g, summary);
     free(text);
     if (st != CLAN_OK)
         return st;
     if (!c->json && *summary)
         fprintf(c->out, "%s", *summary);
+    show_changes(c, g);
     if (cli_opt(c, "dry-run")) {
         out_note(c, "nothing was changed (--dry-run)");
         return CLAN_OK;
@@ -151,7 +221,7 @@ static clan_status apply(struct cli *c, const char *path, struct grants *g, char
         st = grants_store(GRANTS_PATH, g, &c->e);
     if (st != CLAN_OK)
         return st;
-    unsigned told = tell_clans(c);
+    unsigned told = machine_tell_clans(c);
     if (told)
         out_line(c, "granted; %u running clan%s took it over", told, told == 1 ? "" : "s");
     else
@@ -166,14 +236,8 @@ static clan_status apply(struct cli *c, const char *path, struct grants *g, char
 clan_status cmd_machine_apply(struct cli *c)
 {
     const char *path = c->arg_count ? c->args[0] : MACHINE_YAML;
-    if (geteuid() != 0 && !cli_opt(c, "dry-run")) {
-        err_set(&c->e, CLAN_E_PERM, "only root may decide what plugins may do on this machine");
-        err_why(
-            &c->e, "%s belongs to root, so that no program of a user can change it", GRANTS_PATH);
-        err_remedy(
-            &c->e, "run `sudo clan machine apply`; --dry-run only shows what it would grant");
+    if (machine_root(c, "machine apply") != CLAN_OK)
         return CLAN_E_PERM;
-    }
     struct grants *g = calloc(1, sizeof *g);
     char *summary = NULL;
     clan_assert(g);
@@ -186,25 +250,20 @@ clan_status cmd_machine_apply(struct cli *c)
 static json_t *plugin_json(const struct grant_plugin *p)
 {
     json_t *words = json_array();
-    for (unsigned i = 0; i < grant_words_count; i++)
-        if (p->permissions & grant_words[i].bit)
-            json_array_append_new(words, json_string(grant_words[i].word));
-    for (unsigned i = 0; i < p->exec_count; i++) {
-        char word[48];
-        snprintf(word, sizeof word, "exec:%s", p->exec[i]);
-        json_array_append_new(words, json_string(word));
-    }
+    char list[GRANTS_WORDS_MAX][PERM_WORD_MAX];
+    unsigned count = grants_words(p, list);
+    for (unsigned i = 0; i < count; i++)
+        json_array_append_new(words, json_string(list[i]));
     return json_pack("{s:s, s:s, s:o}", "plugin", p->id, "file", p->file, "granted", words);
 }
 
 static void print_plugin(struct cli *c, const struct grant_plugin *p)
 {
     out_line(c, "%s%s%s (%s)", out_on(c, OUT_BOLD), p->id, out_off(c), p->file);
-    for (unsigned i = 0; i < grant_words_count; i++)
-        if (p->permissions & grant_words[i].bit)
-            out_para(c, 4, "  it may %s (%s)", grant_words[i].means, grant_words[i].word);
-    for (unsigned i = 0; i < p->exec_count; i++)
-        out_para(c, 4, "  it may run %s in a sandbox of its own (exec:%s)", p->exec[i], p->exec[i]);
+    char list[GRANTS_WORDS_MAX][PERM_WORD_MAX], means[160];
+    unsigned count = grants_words(p, list);
+    for (unsigned i = 0; i < count; i++)
+        out_para(c, 4, "  it may %s (%s)", perm_lets(list[i], means, sizeof means), list[i]);
 }
 
 clan_status cmd_machine_show(struct cli *c)

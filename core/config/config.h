@@ -64,6 +64,27 @@ clan_status config_machine_compile(const char *text, size_t size, const char *pl
     uint32_t owner_uid, struct config_problems *problems, struct grants *ret_grants,
     char **ret_summary, struct clan_error *reterr);
 
+/* Edits of machine.yaml, as text splices.  Grant: adds the words to plugins.PLUGIN.allow, makes the entry
+ * where there is none; signer: NULL leaves it.  Revoke: takes words out, or (word_count 0) the entry with
+ * its addresses in listen:. */
+clan_status config_edit_grant(const char *text, size_t size, const char *plugin,
+    const char *const *words, unsigned word_count, const char *signer, char **ret_text,
+    size_t *ret_size, struct clan_error *reterr);
+clan_status config_edit_revoke(const char *text, size_t size, const char *plugin,
+    const char *const *words, unsigned word_count, char **ret_text, size_t *ret_size,
+    struct clan_error *reterr);
+
+/* Who signed a plugin file, by the names in signatures.keys of a machine.yaml (text NULL: none). */
+struct config_signature {
+    char by[33]; /* "": nobody who is known */
+    uint8_t key[32];
+    char key_id[17];         /* as the file says, "" without one */
+    char comment[256];       /* to be trusted with `by` only */
+    struct clan_error error; /* OK: it fits; NOENT: there is no signature; AUTH: by nobody known */
+};
+void config_signature(const char *text, size_t size, const char *directory, const char *file,
+    struct config_signature *ret);
+
 /* Written from the same schema table: "schema-clan", "schema-machine" (JSON Schema),
  * "example-clan", "example-machine" (commented YAML). */
 clan_status config_generate(const char *what, FILE *out);

@@ -88,9 +88,13 @@ static void put_permissions(struct writer *w)
 {
     member(w, "anyOf");
     fputs("[{\"enum\": [", w->out);
-    for (unsigned i = 0; i < grant_words_count; i++) {
-        fputs(i ? ", " : "", w->out);
-        put_string(w->out, grant_words[i].word, strlen(grant_words[i].word));
+    const char *comma = "";
+    for (unsigned i = 0; i < perm_word_count; i++) {
+        if (!perm_words[i].bit || !perm_words[i].enforced)
+            continue;
+        fputs(comma, w->out);
+        put_string(w->out, perm_words[i].word, strlen(perm_words[i].word));
+        comma = ", ";
     }
     fputs("]}, {\"pattern\": \"^exec:[a-z0-9-]+$\"}]", w->out);
 }
@@ -107,6 +111,7 @@ static void put_scalar(struct writer *w, const struct cfg_row *row)
         [CFG_T_DURATION] = "^[1-9][0-9]*[smhd]$",
         [CFG_T_LISTEN] = "^(\\[[0-9a-fA-F:.]+\\]|[0-9.]+):[1-9][0-9]*$",
         [CFG_T_USER] = "^[A-Za-z0-9_][A-Za-z0-9._-]*$",
+        [CFG_T_MINISIGN] = "^RW[A-Za-z0-9+/]{54}$",
     };
     if (row->type == CFG_T_NUMBER) {
         member_text(w, "type", "integer");

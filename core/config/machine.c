@@ -38,8 +38,13 @@ static void check_asked(struct compile *c, struct cfg_node *plugin, const struct
             continue;
         if (strncmp(n->text, "exec:", 5) == 0 && ++programs > GRANTS_EXEC_MAX)
             cfg_problem(c->problems, n, "at most %u programs for one plugin", GRANTS_EXEC_MAX);
-        if (!file || file->error.status != CLAN_OK || cfg_plugin_asks(file, n->text))
+        if (!file || file->error.status != CLAN_OK)
             continue;
+        if (cfg_plugin_asks(file, n->text)) {
+            if (!cfg_grantable(n->text, asks, sizeof asks))
+                cfg_problem(c->problems, n, "%s", asks);
+            continue;
+        }
         cfg_plugin_asks_text(file, asks, sizeof asks);
         cfg_problem(c->problems, n, "%s never asks for this; it asks for %s", file->id, asks);
     }
@@ -107,13 +112,30 @@ static void check_user(struct compile *c, struct cfg_node *n)
         cfg_problem(c->problems, n, "this machine has no user \"%s\"", n->text);
 }
 
+/* A name in `signer:` is one of signatures.keys. */
+static void check_signer(struct compile *c, struct cfg_node *plugin)
+{
+    const struct cfg_node *keys = cfg_get(cfg_get(c->root, "signatures"), "keys");
+    struct cfg_node *signer = cfg_get(plugin, "signer");
+    char hint[80];
+    if (!signer || signer->bad || cfg_get(keys, signer->text))
+        return;
+    struct cfg_suggest s = cfg_suggest_for(signer->text);
+    for (struct cfg_node *n = keys ? keys->first : NULL; n && n->key; n = n->next)
+        cfg_suggest_try(&s, n->key->text);
+    cfg_problem(c->problems, signer, "\"signatures: keys:\" names no %s%s", signer->text,
+        cfg_suggest_text(&s, hint, sizeof hint));
+}
+
 static void check_all(struct compile *c)
 {
     struct cfg_node *plugins = cfg_get(c->root, "plugins"), *listen = cfg_get(c->root, "listen");
     struct cfg_node *users = cfg_get(c->root, "local_users");
     /* no key: a list stands where a map belongs */
-    for (struct cfg_node *n = plugins ? plugins->first : NULL; n && n->key; n = n->next)
+    for (struct cfg_node *n = plugins ? plugins->first : NULL; n && n->key; n = n->next) {
         check_asked(c, n, cfg_plugins_find(&c->plugins, n->key->text));
+        check_signer(c, n);
+    }
     if (listen && listen->kind == CFG_MAP) {
         check_listen(c, listen);
         check_addresses(c, listen);
@@ -142,17 +164,37 @@ static uint32_t mib_of(const struct cfg_node *n)
     return (uint32_t)((bytes + (1u << 20) - 1) >> 20);
 }
 
+/* A signature is needed: a file without a good one cannot be used. */
+static void need_signature(struct compile *c, const struct cfg_node *plugin, const char *directory)
+{
+    const struct cfg_node *signatures = cfg_get(c->root, "signatures"),
+                          *signer = cfg_get(plugin, "signer");
+    const struct check_result *file = cfg_plugins_find(&c->plugins, plugin->key->text);
+    struct config_signature s;
+    if (!file || file->error.status != CLAN_OK || (!signer && !c->g->require_signature))
+        return;
+    size_t at = (size_t)(file - c->plugins.list);
+    cfg_signature(
+        cfg_get(signatures, "keys"), signer ? signer->text : NULL, directory, file->file, &s);
+    snprintf(c->plugins.signers[at].by, sizeof c->plugins.signers[at].by, "%s", s.by);
+    memcpy(c->plugins.signers[at].key, s.key, sizeof s.key);
+    c->plugins.list[at].error = s.error;
+}
+
 static void fill_plugin(struct grant_plugin *p, const struct cfg_node *n,
-    const struct check_result *file, const struct cfg_node *listen)
+    const struct check_result *file, const struct cfg_signer *signer, const struct cfg_node *listen)
 {
     const struct cfg_node *pids = cfg_get(n, "pids");
     uint64_t number = 0;
     snprintf(p->id, sizeof p->id, "%s", file->id);
     snprintf(p->file, sizeof p->file, "%s", file->file);
-    memcpy(p->hash, file->hash, sizeof p->hash);
+    if (!cfg_get(n, "signer"))
+        memcpy(p->hash, file->hash, sizeof p->hash);
+    memcpy(p->signer, signer->key, sizeof p->signer);
+    p->kind = (uint8_t)file->kind;
     const struct cfg_node *allow = cfg_get(n, "allow");
     for (const struct cfg_node *a = allow->first; a; a = a->next) {
-        p->permissions |= grant_word_bit(a->text);
+        p->permissions |= perm_bit(a->text);
         if (strncmp(a->text, "exec:", 5) == 0)
             snprintf(p->exec[p->exec_count++], sizeof p->exec[0], "%s", a->text + 5);
     }
@@ -188,7 +230,7 @@ static void fill_users(struct compile *c, uint32_t owner_uid)
             add_user(c->g, uid);
 }
 
-static void fill(struct compile *c, uint32_t owner_uid)
+static void fill(struct compile *c, const char *directory, uint32_t owner_uid)
 {
     static const char *const dns[] = {"auto", "resolved", "hosts", "off"};
     static const char *const manage[] = {"none", "services", "manage"};
@@ -207,13 +249,17 @@ static void fill(struct compile *c, uint32_t owner_uid)
     g->weaker = (lists(weaker, "landlock") ? SANDBOX_WEAKER_LANDLOCK : 0) |
                 (lists(weaker, "notify") ? SANDBOX_WEAKER_NOTIFY : 0) |
                 (lists(weaker, "cgroup") ? SANDBOX_WEAKER_CGROUP : 0);
+    const struct cfg_node *require = cfg_get(cfg_get(c->root, "signatures"), "require");
+    g->require_signature = require && strcmp(require->text, "yes") == 0;
     fill_users(c, owner_uid);
     const struct cfg_node *plugins = cfg_get(c->root, "plugins"),
                           *listen = cfg_get(c->root, "listen");
     for (const struct cfg_node *n = plugins ? plugins->first : NULL; n; n = n->next) {
+        need_signature(c, n, directory);
         const struct check_result *file = cfg_plugins_find(&c->plugins, n->key->text);
         if (file && file->error.status == CLAN_OK)
-            fill_plugin(&g->plugins[g->plugin_count++], n, file, listen);
+            fill_plugin(&g->plugins[g->plugin_count++], n, file,
+                &c->plugins.signers[file - c->plugins.list], listen);
     }
 }
 
@@ -236,7 +282,7 @@ static clan_status compile(struct compile *c, const char *plugin_dir, uint32_t o
     check_all(c);
     if (config_problems_count(c->problems))
         return wrong(c, reterr);
-    fill(c, owner_uid);
+    fill(c, plugin_dir, owner_uid);
     *ret_summary = cfg_summary(c->root, &c->plugins, c->g);
     return *ret_summary ? CLAN_OK : err_set(reterr, CLAN_E_NOMEM, "out of memory");
 }

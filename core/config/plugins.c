@@ -2,6 +2,7 @@
 #include "config/machine.h"
 
 #include "base/error.h"
+#include "profiles/profiles.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,9 +16,11 @@ static void found(void *user, const struct check_result *result)
     struct cfg_plugins *p = user;
     if (p->nomem || p->count == CHECK_FILES_MAX)
         return;
-    if (!p->list)
+    if (!p->list) {
         p->list = calloc(CHECK_FILES_MAX, sizeof *p->list);
-    if (p->list)
+        p->signers = calloc(CHECK_FILES_MAX, sizeof *p->signers);
+    }
+    if (p->list && p->signers)
         p->list[p->count++] = *result;
     else
         p->nomem = true;
@@ -47,6 +50,7 @@ clan_status cfg_plugins_scan(
 void cfg_plugins_free(struct cfg_plugins *p)
 {
     free(p->list);
+    free(p->signers);
     *p = (struct cfg_plugins){0};
 }
 
@@ -68,6 +72,19 @@ bool cfg_plugin_asks(const struct check_result *p, const char *word)
     for (unsigned i = 0; i < p->ask_count && i < CLAN_NOTE_ASKS_MAX; i++)
         if (strcmp(p->asks[i], word) == 0)
             return true;
+    return false;
+}
+
+bool cfg_grantable(const char *word, char *ret_why, size_t cap)
+{
+    const char *arg = "";
+    const struct perm_word *w = perm_find(word, &arg);
+    if (!perm_check(word, PERM_IN_ALLOW, ret_why, cap))
+        return false;
+    if (strcmp(w->word, "exec") != 0 || profile_program_find(arg))
+        return true;
+    snprintf(ret_why, cap, "%s is not available in this version of Clan: it has no sandbox for it",
+        word);
     return false;
 }
 

@@ -21,6 +21,7 @@ enum cfg_type {
     CFG_T_LISTEN,     /* [::]:7117 */
     CFG_T_PERMISSION, /* fs.state, exec:lighttpd */
     CFG_T_USER,       /* a user's name or number */
+    CFG_T_MINISIGN,   /* a public key of minisign */
 };
 
 enum cfg_keys { CFG_KEYS_NAME, CFG_KEYS_ID, CFG_KEYS_SETTING };

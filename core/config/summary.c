@@ -30,20 +30,28 @@ static void put_listen(FILE *out, const struct grant_plugin *p)
     }
 }
 
+/* Which files the grant is for, where it is not just this one. */
+static void put_bound(FILE *out, const struct grant_plugin *p, const char *by)
+{
+    static const uint8_t none[32];
+    if (memcmp(p->hash, none, 32) == 0)
+        fprintf(out, "  Signed by %s; so may be its later versions, without a question.\n", by);
+    else if (memcmp(p->signer, none, 32) != 0)
+        fprintf(out, "  Signed by %s.\n", by);
+}
+
 static void put_granted(FILE *out, const struct grant_plugin *p)
 {
-    if (!p->permissions && !p->exec_count)
+    char words[GRANTS_WORDS_MAX][PERM_WORD_MAX], means[160];
+    unsigned count = grants_words(p, words);
+    if (!count)
         fputs("  It may do nothing beyond its sandbox.\n", out);
-    for (unsigned i = 0; i < grant_words_count; i++) {
-        if (!(p->permissions & grant_words[i].bit))
-            continue;
-        fprintf(out, "  It may %s", grant_words[i].means);
-        if (grant_words[i].bit == GRANT_NET_LISTEN)
+    for (unsigned i = 0; i < count; i++) {
+        fprintf(out, "  It may %s", perm_lets(words[i], means, sizeof means));
+        if (perm_bit(words[i]) == GRANT_NET_LISTEN)
             put_listen(out, p);
         fputs(".\n", out);
     }
-    for (unsigned i = 0; i < p->exec_count; i++)
-        fprintf(out, "  It may run the program %s, in a sandbox of its own.\n", p->exec[i]);
     if (p->memory_mib)
         fprintf(out, "  Memory: at most %u MiB.\n", p->memory_mib);
     if (p->pids)
@@ -52,37 +60,17 @@ static void put_granted(FILE *out, const struct grant_plugin *p)
         fprintf(out, "  Disk: at most %u MiB.\n", p->disk_mib);
 }
 
-static void put_asked(FILE *out, const char *word)
-{
-    char copy[48];
-    for (unsigned i = 0; i < grant_words_count; i++)
-        if (strcmp(grant_words[i].word, word) == 0) {
-            fprintf(out, "%s (%s)", grant_words[i].means, word);
-            return;
-        }
-    snprintf(copy, sizeof copy, "%s", word);
-    text_sanitize(copy);
-    if (strncmp(copy, "exec:", 5) == 0)
-        fprintf(out, "run the program %s (%s)", copy + 5, copy);
-    else
-        fprintf(out, "have %s, which this Clan does not know", copy);
-}
-
-static bool granted(const struct grant_plugin *g, const char *word)
-{
-    return g && (strncmp(word, "exec:", 5) == 0 ? grants_exec(g, word + 5)
-                                                : (g->permissions & grant_word_bit(word)) != 0);
-}
-
 /* The open questions of one plugin. */
 static void put_questions(FILE *out, const struct check_result *p, const struct grant_plugin *g)
 {
     for (unsigned i = 0; i < p->ask_count && i < CLAN_NOTE_ASKS_MAX; i++) {
-        if (granted(g, p->asks[i]))
+        char means[160], why[160];
+        if (g && grants_has(g, p->asks[i]))
             continue;
-        fprintf(out, "  ? %s asks to ", p->id);
-        put_asked(out, p->asks[i]);
-        fputs(", not granted.\n", out);
+        bool can = cfg_grantable(p->asks[i], why, sizeof why);
+        fprintf(out, "  ? %s asks to %s (%s), not granted%s.\n", p->id,
+            perm_lets(p->asks[i], means, sizeof means), p->asks[i],
+            can ? "" : ": not available in this version of Clan");
     }
 }
 
@@ -103,6 +91,7 @@ static void put_plugins(
         const struct grant_plugin *gp = grants_find(g, n->key->text);
         if (p && gp) {
             fprintf(out, "%s %s (%s)\n", p->id, p->version, p->file);
+            put_bound(out, gp, found->signers[p - found->list].by);
             put_granted(out, gp);
             put_questions(out, p, gp);
         } else if (!p) {
@@ -168,6 +157,8 @@ static void put_rest(FILE *out, const struct grants *g)
     fprintf(out, "%s.\n", g->owner_uid ? " and root" : "");
     fprintf(out, "Names of the clan are %s.\n", dns[g->dns]);
     fprintf(out, "After a long absence this machine %s.\n", stale[g->stale]);
+    if (g->require_signature)
+        fputs("Plugins run only if one of your keys signed them.\n", out);
     if (g->weaker)
         fprintf(out,
             "Plugins also run where the kernel lacks:%s%s%s. Their sandbox is weaker then.\n",

@@ -2,6 +2,7 @@
 #include "config/value.h"
 
 #include "base/text.h"
+#include "minisign/minisign.h"
 #include "wire/grants.h"
 
 #include <arpa/inet.h>
@@ -127,9 +128,14 @@ bool cfg_allow(const char *text)
 
 bool cfg_permission(const char *text)
 {
-    if (strncmp(text, "exec:", 5) == 0)
-        return cfg_name(text + 5, sizeof(((struct grant_plugin *)0)->exec[0]) - 1);
-    return grant_word_bit(text) != 0;
+    char why[160];
+    return perm_check(text, PERM_IN_ALLOW, why, sizeof why);
+}
+
+bool cfg_minisign(const char *text)
+{
+    struct minisign_key key;
+    return minisign_key_parse(text, &key);
 }
 
 bool cfg_setting_key(const char *text)

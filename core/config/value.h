@@ -26,8 +26,10 @@ bool cfg_listen(const char *text, struct grant_listen *ret);
 bool cfg_name(const char *text, uint64_t max);
 /* "all", "provisional", "tag:NAME", NAME */
 bool cfg_allow(const char *text);
-/* a word of grant_words or "exec:PROFILE" */
+/* a permission that can be granted: "fs.state", "exec:PROFILE" */
 bool cfg_permission(const char *text);
+/* "RWQ...", 56 characters */
+bool cfg_minisign(const char *text);
 /* [a-z0-9][a-z0-9._-]*, below 64 characters */
 bool cfg_setting_key(const char *text);
 /* a user's name or number, as written; not looked up */

@@ -96,6 +96,8 @@ void cfg_row_expects(const struct cfg_row *row, char *ret_text, size_t cap)
         [CFG_T_LISTEN] = "an address and a port such as \"[::]:7117\" or \"0.0.0.0:7117\"",
         [CFG_T_PERMISSION] = "a permission such as fs.state or \"exec:lighttpd\"",
         [CFG_T_USER] = "the name or the number of a user",
+        [CFG_T_MINISIGN] =
+            "a public key of minisign: 56 characters, the second line of minisign.pub",
     };
     if (row->type == CFG_T_NUMBER && row->min == row->max)
         snprintf(ret_text, cap, "the number %llu", (unsigned long long)row->min);
@@ -155,6 +157,8 @@ bool cfg_row_accepts(const struct cfg_row *row, const char *text)
         return cfg_permission(text);
     case CFG_T_USER:
         return cfg_user(text);
+    case CFG_T_MINISIGN:
+        return cfg_minisign(text);
     case CFG_T_MAP:
     case CFG_T_DICT:
     case CFG_T_LIST:
@@ -175,8 +179,9 @@ static struct cfg_suggest suggest_value(
         if (s.distance < before)
             best = strstr(row->choices, word);
     }
-    for (unsigned i = 0; row->type == CFG_T_PERMISSION && i < grant_words_count; i++)
-        cfg_suggest_try(&s, grant_words[i].word);
+    const char *near = row->type == CFG_T_PERMISSION ? perm_nearest(text, word) : NULL;
+    if (near)
+        s.best = near;
     if (best) {
         snprintf(word, cap, "%.*s", (int)strcspn(best, "|"), best);
         s.best = word;
@@ -195,7 +200,12 @@ static const char *got(const struct cfg_node *n, char *buf, size_t cap)
 
 static void wrong(struct walk *w, struct cfg_node *n, const struct cfg_row *row)
 {
-    char expects[128], quoted[48], word[48], hint[80] = "";
+    char expects[128], quoted[48], word[PERM_WORD_MAX], hint[80] = "", why[160];
+    if (row->type == CFG_T_PERMISSION && n->kind == CFG_SCALAR && perm_find(n->text, NULL)) {
+        perm_check(n->text, PERM_IN_ALLOW, why, sizeof why);
+        cfg_problem(w->problems, n, "%s", why);
+        return;
+    }
     if (cfg_problems_room(w->problems, n->line, n->column)) {
         cfg_row_expects(row, expects, sizeof expects);
         if (n->kind == CFG_SCALAR) {

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "minisign/minisign.h"
 
 #include <fcntl.h>
 #include <sodium.h>
@@ -30,16 +31,50 @@ static bool file_hash(int fd, uint8_t ret_hash[32])
     return n == 0;
 }
 
-/* The descriptor whose bytes the owner agreed to: it is what dlopen gets. */
-int slot_plugin(const char *directory, const struct grant_plugin *p, struct clan_error *e)
+static bool is_granted_file(int fd, const struct grant_plugin *p, struct clan_error *e)
 {
     uint8_t hash[32];
     char want[65], found[65];
-    if (sodium_is_zero(p->hash, 32)) {
-        err_set(e, CLAN_E_NOSYS, "the plugin %s is granted by its signer", p->id);
-        err_remedy(e, "grant the file itself; signers are not known to this Clan yet");
-        return -1;
+    if (!file_hash(fd, hash)) {
+        err_errno(e, CLAN_E_IO, "cannot read the plugin %s", p->file);
+        return false;
     }
+    if (sodium_memcmp(hash, p->hash, 32) == 0)
+        return true;
+    text_hex(p->hash, 32, want);
+    text_hex(hash, 32, found);
+    err_set(e, CLAN_E_GRANT, "the plugin %s is another file than the owner agreed to", p->id);
+    err_why(e, "granted %.8s, found %.8s", want, found);
+    err_remedy(e, "if you trust the new file, run as root: clan plugin grant %s", p->id);
+    return false;
+}
+
+static void is_signed(
+    int dir, int fd, const struct grant_plugin *p, bool require, struct clan_error *e)
+{
+    struct minisign s;
+    struct clan_error why = CLAN_ERROR_INIT;
+    uint8_t hash[64];
+    if (sodium_is_zero(p->signer, 32) && !require)
+        return;
+    if (sodium_is_zero(p->signer, 32)) {
+        err_set(e, CLAN_E_GRANT, "the plugin %s is not signed, which machine.yaml requires", p->id);
+        err_remedy(e, "put %s.minisig beside it, then run as root: clan machine apply", p->file);
+        return;
+    }
+    if (minisign_read(dir, p->file, &s, &why) == CLAN_OK &&
+        minisign_hash(fd, hash, &why) == CLAN_OK &&
+        minisign_verify(&s, hash, p->signer, &why) == CLAN_OK)
+        return;
+    err_set(e, CLAN_E_GRANT, "the plugin %s is not signed by whom the owner trusts", p->id);
+    err_why(e, "%s%s%s", why.what, why.why[0] ? ": " : "", why.why);
+    err_remedy(e, "install it with its signature, or run as root: clan plugin grant %s", p->id);
+}
+
+/* The descriptor whose bytes the owner agreed to: it is what dlopen gets. */
+int slot_plugin(
+    const char *directory, const struct grant_plugin *p, bool require, struct clan_error *e)
+{
     int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int fd = dir >= 0 ? openat(dir, p->file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
     if (fd < 0)
@@ -47,15 +82,11 @@ int slot_plugin(const char *directory, const struct grant_plugin *p, struct clan
     else if (!only_root_writes(dir) || !only_root_writes(fd)) {
         err_set(e, CLAN_E_PERM, "%s/%s may be written by others than root", directory, p->file);
         err_remedy(e, "chown root and chmod go-w, the directory and the file");
-    } else if (!file_hash(fd, hash))
-        err_errno(e, CLAN_E_IO, "cannot read the plugin %s", p->file);
-    else if (sodium_memcmp(hash, p->hash, 32) != 0) {
-        text_hex(p->hash, 32, want);
-        text_hex(hash, 32, found);
-        err_set(e, CLAN_E_GRANT, "the plugin %s is another file than the owner agreed to", p->id);
-        err_why(e, "granted %.8s, found %.8s", want, found);
-        err_remedy(e, "if you trust the new file, run as root: clan machine apply");
-    }
+    } else if (sodium_is_zero(p->hash, 32) && sodium_is_zero(p->signer, 32)) {
+        err_set(e, CLAN_E_GRANT, "the grant of %s names neither a file nor a signer", p->id);
+        err_remedy(e, "run as root: clan machine apply");
+    } else if (sodium_is_zero(p->hash, 32) || is_granted_file(fd, p, e))
+        is_signed(dir, fd, p, require, e);
     if (dir >= 0)
         close(dir);
     if (fd >= 0 && e->status != CLAN_OK) {

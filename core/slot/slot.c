@@ -116,6 +116,21 @@ int slot_dir(const struct slot *s, const char *parent, const char *name, uid_t u
     return -1;
 }
 
+int slot_volume(
+    const struct slot *s, const char *name, uid_t program, uid_t host, struct clan_error *e)
+{
+    int fd = slot_dir(s, "volumes", name, program, host, 02770, e);
+    if (fd >= 0 || e->status != CLAN_E_CONFLICT || program == host)
+        return fd;
+    *e = (struct clan_error)CLAN_ERROR_INIT; /* made before its program was granted */
+    fd = slot_dir(s, "volumes", name, host, host, 02770, e);
+    if (fd < 0 || fchown(fd, program, host) == 0)
+        return fd;
+    err_errno(e, CLAN_E_IO, "cannot hand the volume of %s to its program", name);
+    close(fd);
+    return -1;
+}
+
 bool slot_seed_there(const struct slot *s)
 {
     return faccessat(s->dir, "seed", F_OK, 0) == 0;

@@ -32,11 +32,17 @@ int slot_uid_index(char names[SLOT_UIDS][SLOT_UID_NAME], const char *key);
 /* Opens parent/name (parent may be empty) as a directory of uid, made on first use.  -1: error. */
 int slot_dir(const struct slot *s, const char *parent, const char *name, uid_t uid, gid_t gid,
     mode_t mode, struct clan_error *e);
+/* The volume of a service, of its program's user when it has one, else of the host's; the group is always the
+ * host's.  One that was the host's alone is handed over to the program. */
+int slot_volume(
+    const struct slot *s, const char *name, uid_t program, uid_t host, struct clan_error *e);
 bool slot_seed_there(const struct slot *s);
 clan_status slot_seed_store(const struct slot *s, const uint8_t seed[32], struct clan_error *e);
 int slot_seed(const struct slot *s); /* a sealed memfd with it, empty when there is none */
 
-/* plugin.c: the file whose bytes the owner agreed to; its descriptor is what dlopen gets. */
-int slot_plugin(const char *directory, const struct grant_plugin *p, struct clan_error *e);
+/* plugin.c: the file whose bytes, or whose signer, the owner agreed to; its descriptor is what dlopen
+ * gets.  require: not without a signature. */
+int slot_plugin(
+    const char *directory, const struct grant_plugin *p, bool require, struct clan_error *e);
 
 #endif

@@ -49,7 +49,9 @@ clan_status hosts_spawn(struct child *ch, struct clan_error *e)
     struct launch l = {0};
     char program[512], count[16];
     const struct grant_plugin *p = granted(w, ch->plugin, e);
-    int fd = p ? slot_plugin(w->opt.plugin_dir, p, e) : -1, state = w->null_fd, volume = w->null_fd;
+    bool signature = w->grants.require_signature;
+    int fd = p ? slot_plugin(w->opt.plugin_dir, p, signature, e) : -1;
+    int state = w->null_fd, volume = w->null_fd;
     if (fd < 0)
         return e->status;
     launch_fd(&l, fd, CHILD_FD_PLUGIN, true);

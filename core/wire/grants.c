@@ -7,31 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-const struct grant_word grant_words[] = {
-    {GRANT_FS_STATE, "fs.state", "keep files in a directory of its own"},
-    {GRANT_NET_SERVICE, "net.service", "answer on the address of its own service in the clan"},
-    {GRANT_NET_LISTEN, "net.listen", "accept connections on the addresses that you list"},
-    {GRANT_NET_CONNECT_LAN, "net.connect:lan", "connect to computers in your local network"},
-    {GRANT_NET_CONNECT_INTERNET, "net.connect:internet", "connect to computers on the internet"},
-    {GRANT_NET_CONNECT_OVERLAY, "net.connect:overlay", "connect to other machines of the clan"},
-    {GRANT_API_READ, "api.read", "see what the clan's machines and services are"},
-    {GRANT_KVM, "kvm", "run virtual machines with the processor's help"},
-    {GRANT_JIT, "jit", "make program code while it runs"},
-};
-const unsigned grant_words_count = sizeof grant_words / sizeof grant_words[0];
-
-uint32_t grant_word_bit(const char *word)
-{
-    for (unsigned i = 0; i < grant_words_count; i++)
-        if (strcmp(grant_words[i].word, word) == 0)
-            return grant_words[i].bit;
-    return 0;
-}
 
 static bool ends(const char *text, size_t cap)
 {
@@ -41,6 +21,8 @@ static bool ends(const char *text, size_t cap)
 static bool plugin_valid(const struct grant_plugin *p)
 {
     if (!ends(p->id, sizeof p->id) || !ends(p->file, sizeof p->file) || strchr(p->file, '/'))
+        return false;
+    if (p->permissions & ~perm_bits()) /* what nobody enforces is not granted */
         return false;
     if (p->exec_count > GRANTS_EXEC_MAX || p->listen_count > GRANTS_LISTEN_MAX)
         return false;
@@ -125,4 +107,22 @@ bool grants_exec(const struct grant_plugin *p, const char *profile)
         if (strcmp(p->exec[i], profile) == 0)
             return true;
     return false;
+}
+
+bool grants_has(const struct grant_plugin *p, const char *word)
+{
+    if (strncmp(word, "exec:", 5) == 0)
+        return grants_exec(p, word + 5);
+    return (p->permissions & perm_bit(word)) != 0;
+}
+
+unsigned grants_words(const struct grant_plugin *p, char ret[GRANTS_WORDS_MAX][PERM_WORD_MAX])
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < perm_word_count && n < GRANTS_WORDS_MAX; i++)
+        if (p->permissions & perm_words[i].bit)
+            snprintf(ret[n++], PERM_WORD_MAX, "%s", perm_words[i].word);
+    for (unsigned i = 0; i < p->exec_count && n < GRANTS_WORDS_MAX; i++)
+        snprintf(ret[n++], PERM_WORD_MAX, "exec:%.31s", p->exec[i]);
+    return n;
 }

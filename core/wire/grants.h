@@ -6,6 +6,8 @@
 #ifndef WIRE_GRANTS_H
 #define WIRE_GRANTS_H
 
+#include "permission/permission.h"
+
 #include <clan/status.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,27 +20,7 @@
 #define GRANTS_LISTEN_MAX  8
 #define GRANTS_USERS_MAX   8
 
-/* Permission bits: the closed vocabulary of DESIGN 9, as far as it is enforced today. */
-#define GRANT_FS_STATE             (1u << 0)
-#define GRANT_NET_SERVICE          (1u << 1) /* listen on the address of its own service */
-#define GRANT_NET_LISTEN           (1u << 2) /* the addresses of `listen:` */
-#define GRANT_NET_CONNECT_LAN      (1u << 3)
-#define GRANT_NET_CONNECT_INTERNET (1u << 4)
-#define GRANT_NET_CONNECT_OVERLAY  (1u << 5)
-#define GRANT_API_READ             (1u << 6)
-#define GRANT_KVM                  (1u << 7)
-#define GRANT_JIT                  (1u << 8)
-
-/* One table for the YAML spelling, the ELF note, the words and the bit. */
-struct grant_word {
-    uint32_t bit;
-    const char *word;  /* as in machine.yaml and in a plugin's note: "net.connect:lan" */
-    const char *means; /* as a person reads it, after "It may ..." */
-};
-extern const struct grant_word grant_words[];
-extern const unsigned grant_words_count;
-/* bit of a word, 0 when unknown ("exec:NAME" is not here: it is a list) */
-uint32_t grant_word_bit(const char *word);
+#define GRANT_KIND_TRANSPORT 1 /* CLAN_KIND_TRANSPORT */
 
 struct grant_listen {
     uint8_t addr[16]; /* IPv4 as ::ffff:a.b.c.d */
@@ -48,14 +30,16 @@ struct grant_listen {
 };
 
 struct grant_plugin {
-    char id[32];      /* "tcp-noise" */
-    char file[64];    /* base name in the plugins directory */
-    uint8_t hash[32]; /* BLAKE2b-256 of the file; all zero: bound to signer */
-    uint8_t signer[32];
-    uint32_t permissions;      /* GRANT_ bits */
+    char id[32];          /* "tcp-noise" */
+    char file[64];        /* base name in the plugins directory */
+    uint8_t hash[32];     /* BLAKE2b-256 of the file; all zero: any file that `signer` signed */
+    uint8_t signer[32];   /* its minisign key (Ed25519); all zero: no signature is needed */
+    uint32_t permissions; /* GRANT_ bits */
     uint32_t memory_mib, pids; /* 0: the default of the profile */
     uint32_t disk_mib;
-    uint8_t exec_count, listen_count, zero[6];
+    uint8_t exec_count, listen_count;
+    uint8_t kind; /* CLAN_KIND_ of its note, 1: a transport */
+    uint8_t zero[5];
     char exec[GRANTS_EXEC_MAX][32]; /* profile names */
     struct grant_listen listen[GRANTS_LISTEN_MAX];
 };
@@ -75,7 +59,8 @@ struct grants {
         weaker; /* sandbox mechanisms the owner allows to be missing, by SANDBOX_WEAKER_ bits */
     uint32_t user_count;
     uint32_t users[GRANTS_USERS_MAX]; /* local_users besides the owner */
-    uint8_t reserved[64];
+    uint8_t require_signature;        /* 1: no plugin runs without one */
+    uint8_t reserved[63];
     struct grant_plugin plugins[GRANTS_PLUGINS_MAX];
 };
 
@@ -86,5 +71,10 @@ clan_status grants_load(
 clan_status grants_store(const char *path, const struct grants *g, struct clan_error *reterr);
 const struct grant_plugin *grants_find(const struct grants *g, const char *plugin_id);
 bool grants_exec(const struct grant_plugin *p, const char *profile);
+/* Whether a word of a note or of `allow:` is granted. */
+bool grants_has(const struct grant_plugin *p, const char *word);
+/* All words that are, as they are spelled in machine.yaml; returns their number. */
+#define GRANTS_WORDS_MAX 16
+unsigned grants_words(const struct grant_plugin *p, char ret[GRANTS_WORDS_MAX][PERM_WORD_MAX]);
 
 #endif

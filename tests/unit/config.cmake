@@ -11,5 +11,6 @@ target_link_libraries(config_test_plugin PRIVATE clan_sdk)
 target_link_options(config_test_plugin PRIVATE -Wl,-z,relro,-z,now,-z,noexecstack
   -Wl,--version-script=${PROJECT_SOURCE_DIR}/sdk/cmake/plugin.ver)
 add_dependencies(unit_config-machine config_test_plugin)
+target_include_directories(unit_config-machine PRIVATE ${PROJECT_SOURCE_DIR}/tests)
 target_compile_definitions(unit_config-machine PRIVATE
   CONFIG_TEST_PLUGIN="$<TARGET_FILE:config_test_plugin>" CONFIG_EXAMPLES="${PROJECT_SOURCE_DIR}/config")

@@ -2,6 +2,7 @@
  * meant. */
 #include "base/error.h"
 #include "config/config.h"
+#include "unit/minisign_make.h"
 #include "wire/grants.h"
 
 #include <dirent.h>
@@ -90,7 +91,7 @@ static void test_grants(void **state)
     struct result *r =
         compile("version: 1\nmanage: services\noffer: {hosting: yes}\nplugins:\n"
                 "  files: {allow: [fs.state, 'exec:lighttpd', net.listen], memory: 512M, "
-                "pids: 64, disk: 20G}\n"
+                "pids: 64}\n"
                 "listen: {files: ['[::1]:80', '127.0.0.1:81']}\ndns: hosts\nstale: closed\n"
                 "owner: 1234\nlocal_users: [1234, 5, root, 5000000]\n"
                 "sandbox: {weaker: [notify]}\n");
@@ -116,7 +117,6 @@ static void test_grants(void **state)
     assert_int_equal(p->permissions, GRANT_FS_STATE | GRANT_NET_LISTEN);
     assert_int_equal(p->memory_mib, 512);
     assert_int_equal(p->pids, 64);
-    assert_int_equal(p->disk_mib, 20480);
     assert_true(grants_exec(p, "lighttpd"));
     assert_int_equal(p->listen_count, 2);
     assert_int_equal(p->listen[0].family, 6);
@@ -213,6 +213,15 @@ static const struct {
     {"version: 1\nplugins: {files: {allow: [net.connect:lan]}}\n", 2, 27,
         "files never asks for this; it asks for fs.state, net.service, exec:lighttpd, net.listen"},
     {"version: 1\nplugins: {files: {allow: [exec:tor]}}\n", 2, 27, "never asks"},
+    {"version: 1\nplugins: {files: {allow: [kvm]}}\n", 2, 27,
+        "kvm is not available in this version of Clan"},
+    {"version: 1\nplugins: {files: {allow: [memory]}}\n", 2, 27,
+        "memory is a limit: write \"memory: SIZE\" beside"},
+    {"version: 1\nplugins: {files: {allow: [], disk: 20G}}\n", 2, 36, "disk is not available"},
+    {"version: 1\nplugins: {files: {allow: [], signer: ana}}\nsignatures: {keys: {anna: "
+     "RWRap4KN6M5/Q6bI/AGHAZ8wJiLmyU6ghCGigzZviHFBQsMgvDZ/CFZx}}\n",
+        2, 38, "names no ana (did you mean \"anna\"?)"},
+    {"version: 1\nsignatures: {keys: {anna: RWRap}}\n", 2, 27, "expected a public key of minisign"},
     {"version: 1\nplugins: {files: {allow: [fs.stat]}}\n", 2, 27, "did you mean \"fs.state\"?"},
     {"version: 1\nplugins: {files: {allow: [\"exec:/bin/sh\"]}}\n", 2, 27, "expected a permission"},
     {"version: 1\nplugins: {files: {}}\n", 2, 11, "\"allow:\" is missing"},
@@ -261,6 +270,159 @@ static void test_refusals(void **state)
     }
 }
 
+static const char *with_key(const char *fmt, const struct made_key *k)
+{
+    static char text[512];
+    const char *at = strchr(fmt, '@');
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - fmt), fmt, k->text, at + 1);
+    return text;
+}
+
+/* Bound to the signer, or to the file and the signer, or not granted at all. */
+static void test_signed(void **state)
+{
+    (void)state;
+    static const uint8_t none[32];
+    static const char required[] = "version: 1\nplugins: {files: {allow: [fs.state]}}\n"
+                                   "signatures: {require: yes, keys: {anna: @}}\n";
+    static const char bound[] = "version: 1\nplugins: {files: {allow: [fs.state], signer: anna}}\n"
+                                "signatures: {keys: {anna: @}}\n";
+    struct made_key anna, eve;
+    char path[128];
+    make_key(&anna, 3);
+    make_key(&eve, 4);
+    copy_plugin("files.so");
+    snprintf(path, sizeof path, "%s/files.so", directory);
+    for (unsigned i = 0; i < 4; i++) { /* nobody signed it, then somebody else */
+        struct result *r = compile(with_key(i & 1 ? bound : required, &anna));
+        assert_int_equal(r->status, CLAN_OK);
+        assert_int_equal(r->grants.plugin_count, 0);
+        assert_int_equal(r->grants.require_signature, !(i & 1));
+        assert_says(r->summary, "files cannot be used, nothing is granted");
+        assert_says(r->summary, i < 2 ? "no signature" : "whose key is not known here");
+        result_free(r);
+        if (i == 1)
+            assert_int_equal(make_signature(&eve, path, "from eve"), 0);
+    }
+    assert_int_equal(make_signature(&anna, path, "files 1.2"), 0);
+    struct result *r = compile(with_key(required, &anna));
+    assert_int_equal(r->grants.plugin_count, 1);
+    assert_memory_equal(r->grants.plugins[0].signer, anna.public, 32);
+    assert_memory_not_equal(r->grants.plugins[0].hash, none, 32);
+    assert_says(r->summary, "  Signed by anna.\n");
+    assert_says(r->summary, "Plugins run only if one of your keys signed them.");
+    result_free(r);
+    r = compile(with_key(bound, &anna));
+    assert_int_equal(r->grants.plugin_count, 1);
+    assert_memory_equal(r->grants.plugins[0].signer, anna.public, 32);
+    assert_memory_equal(r->grants.plugins[0].hash, none, 32);
+    assert_says(
+        r->summary, "  Signed by anna; so may be its later versions, without a question.\n");
+    result_free(r);
+}
+
+/* ---- edits ---- */
+
+struct edit_row {
+    const char *text, *words, *signer, *want; /* words: divided by blanks */
+    clan_status status;
+};
+
+static unsigned split(char *text, const char *words[16])
+{
+    unsigned n = 0;
+    for (char *save, *w = strtok_r(text, " ", &save); w; w = strtok_r(NULL, " ", &save))
+        words[n++] = w;
+    return n;
+}
+
+static void edits(const struct edit_row *rows, size_t count, bool grant)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct edit_row *row = &rows[i];
+        const char *words[16];
+        char copy[256], *text = NULL;
+        size_t size = 0;
+        struct clan_error e = CLAN_ERROR_INIT;
+        snprintf(copy, sizeof copy, "%s", row->words);
+        unsigned n = split(copy, words);
+        clan_status st = grant ? config_edit_grant(row->text, strlen(row->text), "files", words, n,
+                                     row->signer, &text, &size, &e)
+                               : config_edit_revoke(row->text, strlen(row->text), "files", words, n,
+                                     &text, &size, &e);
+        if (st != row->status || (row->want && (!text || strcmp(text, row->want) != 0)))
+            fail_msg("%zu: %s, %s %s\n%s", i, clan_status_name(st), e.what, e.why,
+                text ? text : "(no text)");
+        assert_true(st == CLAN_OK || (e.what[0] && !text));
+        free(text);
+    }
+}
+
+static void test_edit_grant(void **state)
+{
+    (void)state;
+    static const struct edit_row rows[] = {
+        {"version: 1\n", "fs.state exec:lighttpd", NULL,
+            "version: 1\nplugins:\n  files: {allow: [fs.state, \"exec:lighttpd\"]}\n", CLAN_OK},
+        {"version: 1\nplugins: {}\n# end\n", "fs.state", NULL,
+            "version: 1\nplugins:\n  files: {allow: [fs.state]}\n# end\n", CLAN_OK},
+        {"version: 1\nplugins:\n  # mine\n  tor: {allow: []} # no\n\ndns: off\n", "fs.state", NULL,
+            "version: 1\nplugins:\n  # mine\n  tor: {allow: []} # no\n  files: {allow: "
+            "[fs.state]}\n\ndns: off\n",
+            CLAN_OK},
+        {"version: 1\nplugins: {tor: {allow: []}}\n", "fs.state", "anna",
+            "version: 1\nplugins: {tor: {allow: []}, files: {allow: [fs.state], signer: "
+            "\"anna\"}}\n",
+            CLAN_OK},
+        {"version: 1\nplugins: {files: {allow: [fs.state]}}\n", "fs.state net.service", NULL,
+            "version: 1\nplugins: {files: {allow: [fs.state, net.service]}}\n", CLAN_OK},
+        {"version: 1\nplugins: {files: {allow: [ ]}}\n", "fs.state", NULL,
+            "version: 1\nplugins: {files: {allow: [fs.state ]}}\n", CLAN_OK},
+        {"version: 1\nplugins:\n  files:\n    allow:\n      - fs.state # keep\n      # why\n      "
+         "- "
+         "\"exec:lighttpd\"\n    pids: 5\n",
+            "net.service net.listen", NULL,
+            "version: 1\nplugins:\n  files:\n    allow:\n      - net.service\n      - net.listen\n "
+            "    "
+            " - fs.state # keep\n      # why\n      - \"exec:lighttpd\"\n    pids: 5\n",
+            CLAN_OK},
+        {"version: 1\nplugins:\n  files:\n    allow: [fs.state]\n    pids: 5\n", "fs.state", "anna",
+            "version: 1\nplugins:\n  files:\n    allow: [fs.state]\n    pids: 5\n    signer: "
+            "\"anna\"\n",
+            CLAN_OK},
+        {"version: 1\nplugins: {files: {allow: [], signer: bob}}\n", "", "anna",
+            "version: 1\nplugins: {files: {allow: [], signer: \"anna\"}}\n", CLAN_OK},
+        {"version: 1\n", "kvm", NULL, NULL, CLAN_E_STATE},
+        {"version: 2\n", "fs.state", NULL, NULL, CLAN_E_INVAL},
+        {"version: 1\nplugins: [files]\n", "fs.state", NULL, NULL, CLAN_E_INVAL},
+    };
+    edits(rows, sizeof rows / sizeof rows[0], true);
+}
+
+static void test_edit_revoke(void **state)
+{
+    (void)state;
+    static const struct edit_row rows[] = {
+        {"version: 1\nplugins:\n  files: {allow: [fs.state]}\n  tor: {allow: []} # on\n", "", NULL,
+            "version: 1\nplugins:\n  tor: {allow: []} # on\n", CLAN_OK},
+        {"version: 1\nplugins: {files: {allow: [net.listen]}}\nlisten: {files: ['[::]:1']}\n", "",
+            NULL, "version: 1\nplugins: {}\nlisten: {}\n", CLAN_OK},
+        {"version: 1\nplugins: {files: {allow: [net.listen, fs.state]}}\nlisten: {files: "
+         "['[::]:1']}\n",
+            "net.listen", NULL, "version: 1\nplugins: {files: {allow: [fs.state]}}\nlisten: {}\n",
+            CLAN_OK},
+        {"version: 1\nplugins: {files: {allow: [net.listen, fs.state]}}\nlisten: {files: "
+         "['[::]:1']}\n",
+            "fs.state", NULL,
+            "version: 1\nplugins: {files: {allow: [net.listen]}}\nlisten: {files: ['[::]:1']}\n",
+            CLAN_OK},
+        {"version: 1\nplugins: {files: {allow: [net.listen]}}\n", "fs.state", NULL, NULL,
+            CLAN_E_NOENT},
+        {"version: 1\nplugins: {}\n", "", NULL, NULL, CLAN_E_NOENT},
+    };
+    edits(rows, sizeof rows / sizeof rows[0], false);
+}
+
 /* What root applies comes from files that only root can change. */
 static void test_owner(void **state)
 {
@@ -291,6 +453,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_not_usable, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_owner, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_signed, setup, teardown),
+        cmocka_unit_test(test_edit_grant),
+        cmocka_unit_test(test_edit_revoke),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -370,8 +370,8 @@ static void grants_round_trip(void **state)
     assert_null(grants_find(&got, "file"));
     assert_true(grants_exec(p, "lighttpd"));
     assert_false(grants_exec(p, "light"));
-    assert_int_equal(grant_word_bit("net.connect:lan"), GRANT_NET_CONNECT_LAN);
-    assert_int_equal(grant_word_bit("net.connect"), 0);
+    assert_int_equal(perm_bit("net.connect:lan"), GRANT_NET_CONNECT_LAN);
+    assert_int_equal(perm_bit("net.connect"), 0);
 }
 
 static void bad_magic(struct grants *g)
