@@ -97,6 +97,7 @@ cli_run_fn cmd_enable, cmd_disable;                          /* enable.c */
 cli_run_fn cmd_config_check, cmd_config_show, cmd_config_apply, cmd_config_diff, cmd_config_log,
     cmd_config_schema, cmd_config_example;                           /* config.c */
 cli_run_fn cmd_machine_apply, cmd_machine_show, cmd_machine_plugins; /* machine.c */
+cli_run_fn cmd_plugin_new;                                           /* plugin_new.c */
 cli_run_fn cmd_remove, cmd_rename;                                   /* remove.c */
 cli_run_fn cmd_ping;                                                 /* ping.c */
 cli_run_fn cmd_logs;                                                 /* logs.c */

@@ -50,6 +50,13 @@ static const struct cli_option apply_options[] = {
     {"plugin-dir", "DIR", "where the plugins lie", 0, false}, DRY_OPTION, END};
 static const struct cli_option plugins_options[] = {
     {"plugin-dir", "DIR", "where the plugins lie", 0, false}, END};
+static const struct cli_option new_options[] = {
+    {"kind", "KIND", "service (runs something for the clan) or transport (connects machines)", 0,
+        false},
+    {"lang", "LANGUAGE", "c or c++ (c)", 0, false},
+    {"dir", "DIR", "the folder to make (the name)", 0, false},
+    {"template-dir", "DIR", "where the templates lie", 0, false},
+    {"dry-run", NULL, "only show what would be made", 'n', false}, END};
 static const struct cli_option remove_options[] = {KEY_OPTION, FORGET_OPTION, END};
 static const struct cli_option ping_options[] = {{"count", "N", "how many times (4)", 'c', false},
     {"interval", "MS", "milliseconds between two (1000)", 'i', false},
@@ -130,6 +137,12 @@ const struct cli_command cli_commands[] = {
         cmd_machine_show, NULL},
     {"machine plugins", "", "the plugins of this machine, what they ask for and have",
         plugins_options, "clan machine plugins\n", 0, 0, cmd_machine_plugins, NULL},
+    {"plugin new", "NAME", "make a folder with a plugin of your own, to build on", new_options,
+        "clan plugin new hello --kind service\n"
+        "clan plugin new pigeon --kind transport --lang c++ --dir ~/src/pigeon\n",
+        1, 1, cmd_plugin_new,
+        "It builds, tests itself and installs with CMake or a plain Makefile; the SDK comes with "
+        "Clan. Nothing is overwritten."},
     {"ping", "MACHINE", "is a machine reachable, by which path, how fast", ping_options,
         "clan ping nas\nclan ping nas -c 1\n", 1, 1, cmd_ping, NULL},
     {"logs", "", "what the processes of Clan said", logs_options,
