@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const char base32_digits[] = "abcdefghijklmnopqrstuvwxyz234567";
 
@@ -184,4 +185,12 @@ void text_add(struct text *t, const char *fmt, ...)
         memcpy(t->data + t->len, more, (size_t)n + 1);
     t->len += t->failed ? 0 : (size_t)n;
     free(n >= 0 ? more : NULL);
+}
+
+void text_utc(int64_t wall_s, char ret_text[TEXT_UTC_MAX])
+{
+    struct tm tm;
+    time_t t = (time_t)wall_s;
+    if (!gmtime_r(&t, &tm) || !strftime(ret_text, TEXT_UTC_MAX, "%Y-%m-%d %H:%M UTC", &tm))
+        snprintf(ret_text, TEXT_UTC_MAX, "at a time of no calendar");
 }

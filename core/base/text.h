@@ -17,6 +17,10 @@ bool text_base32_decode(const char *text, size_t len, void *ret_data, size_t siz
 void text_hex(const void *data, size_t size, char *ret_text); /* 2 * size + 1 */
 bool text_hex_decode(const char *text, size_t len, void *ret_data, size_t size);
 
+/* "2026-11-22 22:33 UTC", for people. */
+#define TEXT_UTC_MAX 32
+void text_utc(int64_t wall_s, char ret_text[TEXT_UTC_MAX]);
+
 /* [a-z0-9-]{1,32}, no hyphen at either end (a DNS label) */
 bool text_name_ok(const char *name);
 /* Replaces control characters and invalid UTF-8 by '?': for printing text from outside */

@@ -185,6 +185,7 @@ static const struct {
     {clan_api_Request_plugins_tag, ANYBODY, BOUND},
     {clan_api_Request_start_tag, OWNER, UNBOUND},
     {clan_api_Request_alarms_tag, ANYBODY, BOUND},
+    {clan_api_Request_dismiss_alarms_tag, OWNER, BOUND},
 };
 
 static bool is_owner(const struct brain *b, uid_t uid)
@@ -302,6 +303,9 @@ static void handle(struct client *c, clan_api_Request *r)
         break;
     case clan_api_Request_start_tag:
         api_start(b, c, r->m.start.petname);
+        break;
+    case clan_api_Request_dismiss_alarms_tag:
+        api_dismiss(b, c);
         break;
     default:
         api_status(b, c); /* alarms: health lines are part of it */

@@ -226,6 +226,19 @@ void api_ping_tick(struct brain *b)
 
 /* ---- the clan on this machine ---- */
 
+void api_dismiss(struct brain *b, struct client *c)
+{
+    alarms_dismiss(b);
+    if (b->alarms_dirty) { /* they would be back after a restart */
+        struct clan_error e = CLAN_ERROR_INIT;
+        err_set(&e, CLAN_E_IO, "it could not be noted that the alarms were read");
+        err_remedy(&e, "see: clan logs --process core");
+        api_error(c, &e);
+        return;
+    }
+    api_ok(c);
+}
+
 static void on_ended(struct brain *b, void *arg, const struct ward_answer *answer, int fd)
 {
     (void)fd;

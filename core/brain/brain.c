@@ -60,6 +60,7 @@ static void reconcile(uv_timer_t *t)
     onedoor_reconcile(b);
     transports_reconcile(b);
     doors_reconcile(b);
+    alarms_reconcile(b);
     peers_reconcile(b);
     services_reconcile(b);
     names_reconcile(b);
@@ -92,6 +93,7 @@ static void on_tick(uv_timer_t *t)
     if (b->bound) {
         catchup_tick(b);
         doors_tick(b);
+        alarms_tick(b);
     }
     brain_soon(b);
 }
@@ -148,6 +150,7 @@ static bool start_bound(struct brain *b)
         return false;
     }
     onedoor_load(b);
+    alarms_load(b);
     brain_bound(b);
     api_listen(b, CHILD_FD_API);
     ward_simple(b, WARD_REQ_READY, on_ready, NULL);

@@ -26,6 +26,19 @@
 #define BRAIN_SOFT_MAX      256 /* services that other machines told of */
 #define BRAIN_STALE_MS      30000
 #define BRAIN_VERSION_PROTO 1
+#define BRAIN_ALARMS_MAX    64
+
+/* A link that somebody used again (SECURITY A7), kept over restarts. */
+struct alarm {
+    uint8_t kind;        /* enum member_alarm_kind; ALARM_TRIED: this door refused somebody */
+    uint8_t subject[32]; /* as in struct member_alarm */
+    bool dismissed, has_other;
+    int64_t first, last;
+    uint32_t count;
+    uint8_t other[32];  /* who was refused, when it showed its identity */
+    uint8_t remote[16]; /* and from where */
+};
+#define ALARM_TRIED 0
 
 /* ---- sessions: what link runs for us ---- */
 struct session {
@@ -164,12 +177,10 @@ struct brain {
     bool one_door;
     uint64_t one_door_version; /* height of the chain that the door showed */
 
-    /* invitations that somebody used again, newest last (SECURITY A7) */
-    struct {
-        uint8_t invite[16];
-        unsigned count;
-    } tried[16];
-    unsigned tried_count;
+    struct alarm alarms[BRAIN_ALARMS_MAX];
+    unsigned alarm_count;
+    bool alarms_dirty;
+    uint64_t alarms_written_ms;
 
     /* children */
     struct chan *ward, *link, *resolver, *keeper;
@@ -387,6 +398,16 @@ void onedoor_load(struct brain *b);
 void onedoor_end(struct brain *b, const char *why);
 void onedoor_reconcile(struct brain *b);
 
+/* alarms.c */
+void alarms_load(struct brain *b);
+void alarms_tried(struct brain *b, const uint8_t invite[16], const uint8_t *identity,
+    const uint8_t remote[16]); /* identity: 32 bytes, NULL when it was not shown */
+void alarms_reconcile(struct brain *b); /* notes when the set's were first seen */
+void alarms_tick(struct brain *b);
+bool alarms_shown(const struct brain *b, uint8_t kind, const uint8_t subject[32]);
+void alarms_text(const struct brain *b, const struct alarm *a, char *ret, size_t cap);
+void alarms_dismiss(struct brain *b);
+
 /* health.c: calls emit for each line, worst first */
 typedef void health_fn(
     void *arg, unsigned severity, const char *code, const char *what, const char *remedy);
@@ -417,6 +438,7 @@ void api_invitations(struct brain *b, struct client *c);
 void api_plugins(struct brain *b, struct client *c);
 void api_submit(struct brain *b, struct client *c, const clan_api_Submit *m);
 void api_ping(struct brain *b, struct client *c, const char *machine);
+void api_dismiss(struct brain *b, struct client *c);
 void api_pong(struct brain *b, struct session *s, const clan_peer_Pong *m);
 void api_leave(struct brain *b, struct client *c);
 void api_down(struct brain *b, struct client *c);

@@ -85,20 +85,14 @@ bool doors_serve(const struct brain *b, struct clan_error *e)
 }
 
 /* Somebody came with a link that was used up: both sides are told (SECURITY A7). */
-static void note_tried(struct brain *b, const uint8_t invite[16])
+static void note_tried(struct brain *b, const struct session *s, const clan_link_DoorHello *m)
 {
-    unsigned i = 0, cap = sizeof b->tried / sizeof b->tried[0];
-    while (i < b->tried_count && memcmp(b->tried[i].invite, invite, 16) != 0)
-        i++;
-    if (i == cap) { /* the oldest gives way */
-        memmove(b->tried, b->tried + 1, (cap - 1) * sizeof b->tried[0]);
-        i = --b->tried_count;
-    }
-    if (i == b->tried_count) {
-        memset(&b->tried[b->tried_count++], 0, sizeof b->tried[0]);
-        memcpy(b->tried[i].invite, invite, 16);
-    }
-    b->tried[i].count++;
+    struct stmt st;
+    struct stmt_record r;
+    bool shown = m->mode == JOIN_MODE_JOIN &&
+                 stmt_parse(m->record.bytes, m->record.size, &st, NULL) == CLAN_OK &&
+                 stmt_get_record(&st, &r) == CLAN_OK;
+    alarms_tried(b, m->invite_id, shown ? r.identity : NULL, s->remote);
 }
 
 void doors_hello(struct brain *b, struct session *s, const clan_link_DoorHello *m)
@@ -123,7 +117,7 @@ void doors_hello(struct brain *b, struct session *s, const clan_link_DoorHello *
     e.status = st;
     answer(b, s, &e);
     if (st == CLAN_E_USED)
-        note_tried(b, m->invite_id);
+        note_tried(b, s, m);
     if (st != CLAN_OK) {
         log_info("a caller was refused: %s", e.what);
         session_close(b, s, true);

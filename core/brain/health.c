@@ -8,7 +8,7 @@
 
 struct line {
     unsigned severity;
-    char code[40], what[320], remedy[240];
+    char code[40], what[512], remedy[240];
 };
 #define HEALTH_MAX 64
 
@@ -65,22 +65,16 @@ static void first_door(struct brain *b, struct lines *l, const struct member_mac
 /* Links that somebody tried although they were used up (SECURITY A7). */
 static void tried_again(struct brain *b, struct lines *l)
 {
-    char name[33], what[320];
-    for (unsigned i = 0; i < b->tried_count; i++) {
-        for (size_t k = 0; k < member_count(b->set); k++) {
-            const struct member_machine *m = member_at(b->set, k);
-            if (m->founder || memcmp(m->invite_id, b->tried[i].invite, 16) != 0 ||
-                m->standing == MEMBER_REVOKED)
-                continue;
-            brain_name(b, m->id, name);
-            snprintf(what, sizeof what,
-                "the invitation that %s used was tried again %u time%s: somebody else may have the "
-                "link",
-                name, b->tried[i].count, b->tried[i].count == 1 ? "" : "s");
+    char what[sizeof l->line[0].what];
+    for (unsigned i = 0; i < b->alarm_count; i++) {
+        const struct alarm *a = &b->alarms[i];
+        if (a->kind != ALARM_TRIED || !alarms_shown(b, a->kind, a->subject))
+            continue;
+        alarms_text(b, a, what, sizeof what);
+        if (what[0])
             add(l, 2, "used-again", what,
-                "is it the machine that you invited?  if not: clan machines --words, clan remove");
-            break;
-        }
+                "is it the machine that you invited?  if not: clan machines --words, clan remove; "
+                "if it is: clan status --dismiss");
     }
 }
 
@@ -99,12 +93,15 @@ static void membership(struct brain *b, struct lines *l)
     first_door(b, l, self);
     for (size_t i = 0; i < member_alarm_count(b->set); i++) {
         const struct member_alarm *a = member_alarm_at(b->set, i);
+        if (!alarms_shown(b, (uint8_t)a->kind, a->subject))
+            continue;
         add(l, a->kind == MEMBER_ALARM_OLD_RIVAL || a->kind == MEMBER_ALARM_QUOTA ? 1 : 2,
             a->kind < sizeof alarm_code / sizeof alarm_code[0] ? alarm_code[a->kind] : "alarm",
             a->text,
-            a->kind == MEMBER_ALARM_SHARED_LINK
-                ? "ask who used the link; confirm the right one, or remove the other: clan machines"
-                : "");
+            a->kind == MEMBER_ALARM_SHARED_LINK ? "ask who used the link; confirm the right one, "
+                                                  "or remove the other: clan machines; "
+                                                  "when it is settled: clan status --dismiss"
+                                                : "");
     }
 }
 

@@ -58,6 +58,8 @@ static const struct cli_option new_options[] = {
     {"template-dir", "DIR", "where the templates lie", 0, false},
     {"dry-run", NULL, "only show what would be made", 'n', false}, END};
 static const struct cli_option remove_options[] = {KEY_OPTION, FORGET_OPTION, END};
+static const struct cli_option status_options[] = {
+    {"dismiss", NULL, "the alarms about invitations were read: show them no more", 0, false}, END};
 static const struct cli_option ping_options[] = {{"count", "N", "how many times (4)", 'c', false},
     {"interval", "MS", "milliseconds between two (1000)", 'i', false},
     {"control", NULL, "over the control channel only", 0, false}, END};
@@ -88,8 +90,10 @@ const struct cli_command cli_commands[] = {
         0, 0, cmd_invite_list, NULL},
     {"invite withdraw", "ID", "close an invitation before it is used up", key_options,
         "clan invite withdraw q5kd7mza\n", 1, 1, cmd_invite_withdraw, NULL},
-    {"status", "", "what needs attention, this machine, all machines", NULL,
-        "clan status\nclan status --json\n", 0, 0, cmd_status, NULL},
+    {"status", "", "what needs attention, this machine, all machines", status_options,
+        "clan status\nclan status --json\n", 0, 0, cmd_status,
+        "Alarms about invitations that were used again stay for 30 days, or until they are "
+        "dismissed."},
     {"machines", "", "the machines of the clan", machines_options,
         "clan machines\nclan machines --words\n", 0, 0, cmd_machines, NULL},
     {"machines remove", "NAME", "remove a machine for good", remove_options,

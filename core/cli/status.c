@@ -172,6 +172,8 @@ clan_status cmd_status(struct cli *c)
     struct status x = {.c = c};
     struct session_machines m = {0};
     clan_status st = session_open(c, &api);
+    if (st == CLAN_OK && cli_opt(c, "dismiss"))
+        st = session_ask(c, api, clan_api_Request_dismiss_alarms_tag, NULL, NULL);
     if (st == CLAN_OK)
         st = session_ask(c, api, clan_api_Request_status_tag, take_status, &x);
     if (st == CLAN_OK && !x.got)

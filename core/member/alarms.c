@@ -1,6 +1,7 @@
 /* Alarms of a set: each said once, bounded. */
 #include "base/text.h"
 #include "member/set.h"
+#include "noise/keys.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,30 @@ void machine_label(const struct member_set *m, const uint8_t id[32], char ret[33
     char text[TEXT_ID_CHARS + 1];
     text_base32(id, 32, text);
     snprintf(ret, 33, "m-%.8s", text);
+}
+
+/* The time is that of the door's clock. */
+static int64_t admitted_at(const struct machine *x, const struct invite *in)
+{
+    struct stmt s;
+    struct stmt_admission a;
+    for (unsigned i = 0; i < x->admission_count; i++)
+        if (x->admissions[i].invite == in &&
+            stmt_parse(x->admissions[i].item->raw, x->admissions[i].item->size, &s, NULL) ==
+                CLAN_OK &&
+            stmt_get_admission(&s, &a) == CLAN_OK)
+            return a.time;
+    return 0;
+}
+
+void machine_card(const struct member_set *m, const struct machine *x, const struct invite *in,
+    char ret[MACHINE_CARD_MAX])
+{
+    char name[33], words[KEYS_WORDS_MAX], when[TEXT_UTC_MAX];
+    machine_label(m, x->pub.id, name);
+    keys_words("machine", m->clan, x->first.identity, words);
+    text_utc(admitted_at(x, in), when);
+    snprintf(ret, MACHINE_CARD_MAX, "%s (%s, %s)", name, words, when);
 }
 
 void alarm_raise(struct member_set *m, enum member_alarm_kind kind, const uint8_t *subject,

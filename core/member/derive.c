@@ -157,10 +157,10 @@ static void derive_slots(struct member_set *m, struct invite *in, struct machine
     for (size_t i = 1; i < n; i++) {
         if (by_slot(&of[i - 1], &of[i]))
             continue;
-        char a[33], b[33];
+        char a[MACHINE_CARD_MAX], b[MACHINE_CARD_MAX];
         of[i - 1]->pub.conflict = of[i]->pub.conflict = true;
-        machine_label(m, of[i - 1]->pub.id, a);
-        machine_label(m, of[i]->pub.id, b);
+        machine_card(m, of[i - 1], in, a);
+        machine_card(m, of[i], in, b);
         alarm_raise(m, MEMBER_ALARM_TWO_RECEIPTS, in->pub.id, 16,
             "%s and %s were both given place %u of one invitation: both wait until an admin says "
             "which.",
@@ -173,12 +173,12 @@ static void derive_invite(
 {
     in->pub.admitted = (uint32_t)count;
     if (count > in->pub.body.uses) {
-        char a[33], b[33];
-        machine_label(m, of[0]->pub.id, a);
-        machine_label(m, of[1]->pub.id, b);
+        char a[MACHINE_CARD_MAX], b[MACHINE_CARD_MAX];
+        machine_card(m, of[0], in, a);
+        machine_card(m, of[1], in, b);
         alarm_raise(m, MEMBER_ALARM_SHARED_LINK, in->pub.id, 16,
-            "An invitation for %u was used by %zu machines (%s, %s%s): the link was shared. %s",
-            in->pub.body.uses, count, a, b, count > 2 ? ", ..." : "",
+            "An invitation for %u was used by %zu machines, %s and %s%s: the link was shared. %s",
+            in->pub.body.uses, count, a, b, count > 2 ? " and others" : "",
             in->pub.body.uses == 1 ? "All of them wait until an admin says which."
                                    : "Those over the number wait.");
         for (size_t i = 0; in->pub.body.uses == 1 && i < count; i++)

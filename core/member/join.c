@@ -180,10 +180,10 @@ static clan_status invite_open(const struct member_set *m, const struct member_i
         return CLAN_E_WITHDRAWN;
     }
     if (in->admitted >= in->body.uses) {
-        char name[33] = "somebody";
+        char name[MACHINE_CARD_MAX] = "somebody";
         const struct member_machine *x = user_of(m, in);
         if (x)
-            member_name(m, NULL, x->id, name);
+            machine_card(m, machine_get(m, x->id), invite_get(m, in->id), name);
         err_set(e, CLAN_E_USED, "this invitation was already used");
         err_why(e, "by %s%s; if that was not you, somebody else had the link", name,
             in->admitted > 1 ? " and others" : "");

@@ -52,6 +52,7 @@ struct member_invite {
     uint32_t confirmed;
 };
 
+#define MEMBER_ALARM_TEXT_MAX 480
 enum member_alarm_kind {
     MEMBER_ALARM_SHARED_LINK = 1, /* more admissions than uses */
     MEMBER_ALARM_TWO_RECEIPTS,
@@ -63,7 +64,7 @@ enum member_alarm_kind {
 struct member_alarm {
     enum member_alarm_kind kind;
     uint8_t subject[32]; /* machine ID, id_i + zeros, or envelope ID */
-    char text[240];
+    char text[MEMBER_ALARM_TEXT_MAX];
 };
 
 /* What an applied statement changed, as bits. */

@@ -249,6 +249,11 @@ void derive(struct member_set *m);
 void alarm_raise(struct member_set *m, enum member_alarm_kind kind, const uint8_t *subject,
     size_t subject_size, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 void machine_label(const struct member_set *m, const uint8_t id[32], char ret[33]);
+/* "laptop (amber-...-fox, 2026-11-22 22:33 UTC)": its fingerprint, and when it came by an
+ * invitation */
+#define MACHINE_CARD_MAX 140
+void machine_card(const struct member_set *m, const struct machine *x, const struct invite *in,
+    char ret[MACHINE_CARD_MAX]);
 
 /* waits.c */
 void wait_put(struct member_set *m, struct plan *p);

@@ -1,3 +1,5 @@
-clan_unit_test(brain
-  SOURCES ${CMAKE_CURRENT_LIST_DIR}/brain.c ${CMAKE_CURRENT_LIST_DIR}/member_fixture.c
-  LIBS clan_brain)
+foreach(part brain brain_alarms)
+  clan_unit_test(${part}
+    SOURCES ${CMAKE_CURRENT_LIST_DIR}/${part}.c ${CMAKE_CURRENT_LIST_DIR}/member_fixture.c
+    LIBS clan_brain)
+endforeach()
