@@ -22,6 +22,21 @@ bool hostsfile_name_ok(const char *name)
            name[0] != '-';
 }
 
+clan_status hostsfile_add(struct hostsfile_rows *all, const char name[72],
+    const uint8_t address[16], struct clan_error *e)
+{
+    if (!memchr(name, 0, sizeof all->rows->name) || !hostsfile_name_ok(name))
+        return err_set(e, CLAN_E_INVAL, "not a name for the hosts file");
+    if (!all->rows)
+        all->rows = calloc(HOSTSFILE_ROWS_MAX, sizeof *all->rows);
+    if (!all->rows || all->count == HOSTSFILE_ROWS_MAX)
+        return err_set(e, CLAN_E_LIMIT, "more than %d names", HOSTSFILE_ROWS_MAX);
+    struct hostsfile_row *row = &all->rows[all->count++];
+    memcpy(row->name, name, sizeof row->name);
+    memcpy(row->address, address, sizeof row->address);
+    return CLAN_OK;
+}
+
 /* Start of the line that is exactly `line`, NULL when there is none. */
 static const char *find_line(const char *text, const char *line)
 {

@@ -21,6 +21,14 @@
 #define ROUTE_METRIC      1024
 #define ROUTE_BELOW_ALL   0x7ffffffe
 
+void netconf_identity(struct netconf *n, const uint8_t clan_id[32])
+{
+    n->prefix[0] = n->resolver[0] = 0xfd; /* fd and 40 bits of the clan id: a /48 */
+    memcpy(n->prefix + 1, clan_id, 5);
+    memcpy(n->resolver + 1, clan_id, 5);
+    n->resolver[15] = 0x53;
+}
+
 void *netconf_request(struct netconf_request *r, uint16_t type, uint16_t flags, size_t extra)
 {
     memset(r, 0, sizeof *r);

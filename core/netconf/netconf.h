@@ -17,6 +17,7 @@ struct netconf {
     uint8_t address[16], resolver[16];
 };
 
+void netconf_identity(struct netconf *n, const uint8_t clan_id[32]); /* its prefix, its resolver */
 clan_status netconf_tun(struct netconf *n, struct clan_error *e); /* opens it, without addresses */
 clan_status netconf_up(
     const struct netconf *n, struct clan_error *e); /* sizes, addresses, routes */

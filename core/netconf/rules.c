@@ -85,6 +85,19 @@ static void speakers(struct text *t, const struct rules_table *f)
         text_add(t, "%s%u", i ? ", " : "", f->speakers[i]);
 }
 
+struct rules_table rules_table_of(const struct netconf *n)
+{
+    struct rules_table f = {.speaker_count = 1}; /* root */
+    const uint8_t *p = n->prefix;
+    char prefix[INET6_ADDRSTRLEN];
+    snprintf(f.name, sizeof f.name, "clan_%02x%02x%02x%02x%02x", p[1], p[2], p[3], p[4], p[5]);
+    snprintf(f.ifname, sizeof f.ifname, "%s", n->ifname);
+    inet_ntop(AF_INET6, p, prefix, sizeof prefix);
+    snprintf(f.prefix, sizeof f.prefix, "%s/48", prefix);
+    inet_ntop(AF_INET6, n->resolver, f.resolver, sizeof f.resolver);
+    return f;
+}
+
 void rules_table(struct text *t, const struct rules_table *f)
 {
     const char *values['z' - 'a' + 1] = {0};
@@ -106,6 +119,11 @@ void rules_speakers(struct text *t, const struct rules_table *f)
     text_add(t, "flush set inet %s speakers\nadd element inet %s speakers { ", f->name, f->name);
     speakers(t, f);
     text_add(t, " }\n");
+}
+
+void rules_remove(struct text *t, const struct rules_table *f)
+{
+    text_add(t, "add table inet %s\ndelete table inet %s\n", f->name, f->name); /* or it fails */
 }
 
 clan_status rules_want(
@@ -162,6 +180,12 @@ void rules_changes(struct text *t, const char *table, struct rules_set *set)
             set->elements[kept++] = set->elements[i];
     }
     set->count = kept;
+}
+
+void rules_clear(struct rules_set *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        set->elements[i].want = false;
 }
 
 void rules_forget(struct rules_set *set)

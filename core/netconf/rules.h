@@ -3,6 +3,7 @@
 #define NETCONF_RULES_H
 
 #include "base/text.h"
+#include "netconf/netconf.h"
 #include "wire/warden_requests.h"
 
 #include <sys/types.h>
@@ -16,8 +17,11 @@ struct rules_table {
     uid_t speakers[RULES_SPEAKERS_MAX];
     unsigned speaker_count;
 };
+/* Name, interface and addresses of that network; root alone may speak. */
+struct rules_table rules_table_of(const struct netconf *n);
 void rules_table(struct text *t, const struct rules_table *f);
 void rules_speakers(struct text *t, const struct rules_table *f); /* of the table that is there */
+void rules_remove(struct text *t, const struct rules_table *f);
 
 struct rules_element { /* a member has protocol 0 and no destination */
     uint8_t peer[16], dest[16];
@@ -34,6 +38,7 @@ clan_status rules_want(
     struct rules_set *set, const struct rules_element *want, struct clan_error *e);
 /* What differs; tools run in order, so what was told counts as there for the next text. */
 void rules_changes(struct text *t, const char *table, struct rules_set *set);
+void rules_clear(struct rules_set *set);  /* nothing is wanted */
 void rules_forget(struct rules_set *set); /* the table has no elements: say them all again */
 void rules_flush(struct text *t, const char *table, struct rules_set *set); /* the same, by text */
 

@@ -6,7 +6,9 @@
 #include "wire/channel.h"
 #include "wire/warden_requests.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 void launch_own(struct launch *l, int fd)
@@ -28,6 +30,61 @@ void launch_bind(struct launch *l, int fd, const char *target, bool writable)
     clan_assert(l->spec.bind_count < sizeof l->binds / sizeof l->binds[0]);
     l->binds[l->spec.bind_count++] =
         (struct sandbox_bind){.source_fd = fd, .target = target, .writable = writable};
+}
+
+void launch_null(struct launch *l, int to)
+{
+    launch_fd(l, open("/dev/null", O_RDWR | O_CLOEXEC), to, true);
+}
+
+void launch_dir(struct launch *l, int dir, int to, const char *target, bool writable)
+{
+    if (dir >= 0)
+        launch_bind(l, dir, target, writable);
+    if (dir >= 0 && to >= 0)
+        launch_fd(l, dir, to, true);
+    else if (dir >= 0)
+        launch_own(l, dir);
+    else if (to >= 0)
+        launch_null(l, to);
+}
+
+void launch_path(struct launch *l, const char *path, const char *target)
+{
+    int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir >= 0)
+        launch_dir(l, dir, -1, target, false);
+}
+
+static const char *argument(const char *from, char *ret_text, size_t cap)
+{
+    static const char *const places[][2] = {{"{state}", "/state"}, {"{volume}", "/volume"}};
+    for (unsigned i = 0; i < 2; i++) {
+        const char *at = strstr(from, places[i][0]);
+        if (at) {
+            snprintf(ret_text, cap, "%.*s%s%s", (int)(at - from), from, places[i][1],
+                at + strlen(places[i][0]));
+            return ret_text;
+        }
+    }
+    return from;
+}
+
+void launch_program(struct launch *l, const struct profile_program *row)
+{
+    const unsigned args = sizeof l->argv / sizeof l->argv[0] - 1, /* the last one ends the list */
+        envs = sizeof l->envp / sizeof l->envp[0] - 2;            /* and one is added here */
+    unsigned n = 0;
+    for (; row->argv[n] && n < args; n++)
+        l->argv[n] = argument(row->argv[n], l->text[n], sizeof l->text[n]);
+    clan_assert(!row->argv[n]);
+    for (n = 0; row->envp && row->envp[n] && n < envs; n++)
+        l->envp[n] = row->envp[n];
+    clan_assert(!row->envp || !row->envp[n]);
+    l->envp[n] =
+        "LISTEN_FDS=1"; /* LISTEN_PID=1 is in the row: the first process of its namespace */
+    l->spec.profile = row->sandbox;
+    l->spec.program = row->program;
 }
 
 void launch_close(struct launch *l)

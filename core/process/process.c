@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <unistd.h>
@@ -165,6 +166,17 @@ void proc_end(struct proc *p, unsigned grace_ms)
         proc_due_in(p, grace_ms);
     else
         proc_kill(p);
+}
+
+void proc_end_text(const struct proc *p, int wait_status, int again_ms, char *ret_text, size_t cap)
+{
+    char how[160], then[64] = "";
+    const char *words = p->log.last_words;
+    sandbox_exit_text(wait_status, how, sizeof how);
+    if (again_ms >= 0)
+        snprintf(then, sizeof then, "; starts again in %d ms", again_ms);
+    snprintf(ret_text, cap, "[%d] %s%s%s%s%s", p->sandbox.pid, how,
+        words[0] ? "; last words: \"" : "", words, words[0] ? "\"" : "", then);
 }
 
 bool proc_reap(struct procs *all, pid_t pid, int wait_status)

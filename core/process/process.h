@@ -4,6 +4,7 @@
 
 #include "base/loop.h"
 #include "logring/logring.h"
+#include "profiles/profiles.h"
 #include "sandbox/sandbox.h"
 
 struct proc;
@@ -36,12 +37,20 @@ struct launch {
     struct sandbox_fd fds[SANDBOX_FDS_MAX];
     struct sandbox_bind binds[4];
     const char *argv[8], *envp[8];
+    char text[8][128]; /* arguments that were made from a template */
     int close[SANDBOX_FDS_MAX];
     unsigned close_count;
 };
 void launch_fd(struct launch *l, int from, int to, bool own); /* own: closed after the start */
 void launch_bind(struct launch *l, int fd, const char *target, bool writable);
 void launch_own(struct launch *l, int fd);
+void launch_null(struct launch *l, int to); /* /dev/null */
+/* A directory at a path inside and, unless `to` is -1, at a descriptor (dir -1: /dev/null there). */
+void launch_dir(struct launch *l, int dir, int to, const char *target, bool writable);
+void launch_path(
+    struct launch *l, const char *path, const char *target); /* if it is there, to read */
+/* Program, profile, arguments and environment of a row; {state} and {volume} as it sees them. */
+void launch_program(struct launch *l, const struct profile_program *row);
 void launch_close(struct launch *l);
 /* Adds channel, log and cgroup, and starts it; log.plain: no channel, its log is standard error.
  * name: of its cgroup, the number is added. */
@@ -54,7 +63,9 @@ void proc_watch(struct proc *p); /* for launch.c */
 void proc_kill(struct proc *p);
 void proc_end(struct proc *p, unsigned grace_ms); /* TERM, then kill; 0: kill at once */
 void proc_gone(struct proc *p);                   /* closes all that was the dead one's */
-void proc_log_rest(struct proc *p);               /* reads what it said before it died */
+/* "[12] killed by signal 9 (killed); last words: \"...\"; starts again in 100 ms"; again_ms -1: it does not */
+void proc_end_text(const struct proc *p, int wait_status, int again_ms, char *ret_text, size_t cap);
+void proc_log_rest(struct proc *p); /* reads what it said before it died */
 bool proc_reap(struct procs *all, pid_t pid, int wait_status); /* false: not one of these */
 /* The wait before the next start; a life of a minute is a good one. */
 unsigned proc_backoff(unsigned last_ms, uint64_t life_ms, unsigned *ret_next);

@@ -1,7 +1,6 @@
 /* Children: start, death, starting anew with back-off, and what the core hears about them. */
 #include "warden/warden.h"
 
-#include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -13,14 +12,29 @@
 static const char *const kind_names[] = {
     "", "core", "link", "resolver", "keeper", "host", "program"};
 
+struct child *children_next(struct clan *c, struct child *ch)
+{
+    for (ch = ch ? ch + 1 : c->children; ch < c->children + WARD_CHILDREN_MAX; ch++)
+        if (ch->clan)
+            return ch;
+    return NULL;
+}
+
 struct child *children_find(struct clan *c, uint32_t kind, uint32_t id)
 {
-    for (unsigned i = 0; i < WARD_CHILDREN_MAX; i++) {
-        struct child *ch = &c->children[i];
-        if (ch->clan && (!kind || ch->kind == kind) && (!id || ch->proc.id == id))
-            return ch;
-    }
-    return NULL;
+    struct child *ch = NULL;
+    while ((ch = children_next(c, ch)))
+        if ((!kind || ch->kind == kind) && (!id || ch->proc.id == id))
+            break;
+    return ch;
+}
+
+bool children_taken(struct clan *c, uint32_t kind, uint32_t host, const char *name)
+{
+    for (struct child *ch = NULL; (ch = children_next(c, ch));)
+        if (ch->kind == kind && ch->host == host && strcmp(ch->name, name) == 0)
+            return true;
+    return false;
 }
 
 struct child *children_new(
@@ -56,69 +70,58 @@ void children_free(struct child *ch)
     ch->clan = NULL;
 }
 
-/* Adds what every child has to what its kind needs, and starts it. */
+static const char *title(const struct child *ch)
+{
+    static char text[64];
+    snprintf(text, sizeof text, "%s%s%s", kind_names[ch->kind], ch->name[0] ? " " : "", ch->name);
+    return text;
+}
+
+/* Adds what every child has to what its kind needs, and starts it, unless e says that some of it is missing. */
 clan_status children_launch(struct child *ch, struct launch *l, struct clan_error *e)
 {
     struct clan *c = ch->clan;
     char name[32];
     snprintf(name, sizeof name, "%u-%s", c->slot, kind_names[ch->kind]);
     l->spec.uid = l->spec.gid = ch->uid;
-    l->spec.weaker = c->warden->have_grants ? c->warden->grants.weaker : 0;
-    clan_status s = proc_launch(&ch->proc, l, name, e);
-    if (s != CLAN_OK)
-        return s;
+    l->spec.weaker = c->warden->grants.weaker;
+    if (e->status != CLAN_OK)
+        launch_close(l);
+    if (e->status != CLAN_OK || proc_launch(&ch->proc, l, name, e) != CLAN_OK)
+        return e->status;
     if (ch->kind == WARD_KIND_CORE) {
         c->core_fd = ch->proc.channel;
         c->state = c->bound ? WARD_BOUND : WARD_UNBOUND;
         memset(c->rate, 0, sizeof c->rate);
         loop_fd_add(c->warden->loop, c->core_fd, EPOLLIN, monitor_readable, c);
     }
+    logs_say(clans_name(c), LOG_LEVEL_INFO, "%s[%d] runs", title(ch), ch->proc.sandbox.pid);
     if (sandbox_readback(&ch->proc.sandbox, l->spec.profile, e) != CLAN_OK) {
         proc_kill(&ch->proc); /* reaped and reported like any death */
-        logs_error(c, "sandbox", e);
+        logs_error(clans_name(c), "sandbox", e);
     }
     return CLAN_OK;
 }
 
-/* What the owner granted: core reads it to ask good questions, this process enforces it. */
-static void bind_grants(struct clan *c, struct launch *l)
-{
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s", c->warden->opt.grants);
-    int dir = open(dirname(path), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0)
-        return;
-    launch_bind(l, dir, "/etc/clan", false);
-    launch_own(l, dir);
-}
-
 /* Which descriptors and directories a kind has; wire/warden_requests.h says why. */
-static clan_status inherit(struct child *ch, struct launch *l, struct clan_error *e)
+static void inherit(struct child *ch, struct launch *l, struct clan_error *e)
 {
     struct clan *c = ch->clan;
-    if (ch->kind == WARD_KIND_CORE || ch->kind == WARD_KIND_KEEPER) {
-        int dir = slot_dir(&c->disk, "", ch->kind == WARD_KIND_CORE ? "state" : "keeper", ch->uid,
-            ch->uid, 0700, e);
-        if (dir < 0)
-            return e->status;
-        launch_fd(l, dir, CHILD_FD_STATE, true);
-        launch_bind(l, dir, "/state", true);
-    }
-    if (ch->kind == WARD_KIND_CORE) {
-        bind_grants(c, l);
+    bool core = ch->kind == WARD_KIND_CORE;
+    char grants[PATH_MAX];
+    if (core || ch->kind == WARD_KIND_KEEPER)
+        launch_dir(l, slot_dir(&c->disk, "", core ? "state" : "keeper", ch->uid, ch->uid, 0700, e),
+            CHILD_FD_STATE, "/state", true);
+    if (core) { /* it reads what the owner granted to ask good questions; we enforce it */
+        snprintf(grants, sizeof grants, "%s", c->warden->opt.grants);
+        launch_path(l, dirname(grants), "/etc/clan");
         launch_fd(l, slot_seed(&c->disk), CHILD_FD_SEED, true);
         launch_fd(l, c->bound ? c->listener : c->connection, CHILD_FD_API, false);
     }
     if (ch->kind == WARD_KIND_RESOLVER) {
-        int udp = netconf_socket(SOCK_DGRAM, c->net.resolver, 53, 1, e),
-            tcp = netconf_socket(SOCK_STREAM, c->net.resolver, 53, 1, e);
-        if (udp >= 0)
-            launch_fd(l, udp, CHILD_FD_SEED, true);
-        if (tcp >= 0)
-            launch_fd(l, tcp, CHILD_FD_STATE, true);
-        return udp >= 0 && tcp >= 0 ? CLAN_OK : e->status;
+        launch_fd(l, netconf_socket(SOCK_DGRAM, c->net.resolver, 53, 1, e), CHILD_FD_SEED, true);
+        launch_fd(l, netconf_socket(SOCK_STREAM, c->net.resolver, 53, 1, e), CHILD_FD_STATE, true);
     }
-    return CLAN_OK;
 }
 
 clan_status children_spawn(struct child *ch, struct clan_error *e)
@@ -134,11 +137,8 @@ clan_status children_spawn(struct child *ch, struct clan_error *e)
     l.spec.program = program;
     l.argv[0] = name;
     l.argv[1] = ch->clan->bound ? ch->clan->petname : "-";
-    clan_status s = inherit(ch, &l, e);
-    if (s == CLAN_OK)
-        return children_launch(ch, &l, e);
-    launch_close(&l);
-    return s;
+    inherit(ch, &l, e);
+    return children_launch(ch, &l, e);
 }
 
 void children_announce(struct child *ch, bool adopted)
@@ -159,19 +159,16 @@ static void start(struct child *ch)
     struct clan_error e = CLAN_ERROR_INIT;
     struct clan *c = ch->clan;
     if (children_spawn(ch, &e) != CLAN_OK) {
-        logs_error(c, kind_names[ch->kind], &e);
+        logs_error(clans_name(c), title(ch), &e);
         proc_due_in(&ch->proc, proc_backoff_failed(&ch->proc));
         return;
     }
-    logs_say(c, LOG_LEVEL_INFO, "%s%s%s[%d] runs", kind_names[ch->kind], ch->name[0] ? " " : "",
-        ch->name, ch->proc.sandbox.pid);
     if (ch->kind != WARD_KIND_CORE)
         children_announce(ch, false);
-    for (unsigned i = 0; ch->kind == WARD_KIND_CORE && i < WARD_CHILDREN_MAX; i++) {
-        struct child *old = &c->children[i]; /* a new core finds what lived on */
-        if (old->clan && old->proc.runs && !old->proc.ending && old != ch)
-            children_announce(old, true);
-    }
+    else /* a new core finds what lived on */
+        for (struct child *old = NULL; (old = children_next(c, old));)
+            if (old->proc.runs && !old->proc.ending && old != ch)
+                children_announce(old, true);
 }
 
 void children_due(struct proc *p)
@@ -188,7 +185,7 @@ void children_start(struct clan *c, uint32_t kind)
     if (ch)
         start(ch);
     else
-        logs_error(c, kind_names[kind], &e);
+        logs_error(clans_name(c), kind_names[kind], &e);
 }
 
 void children_end(struct child *ch, unsigned grace_ms)
@@ -208,14 +205,10 @@ static void report(struct child *ch, int wait_status, bool again, unsigned wait)
         .restarting = again,
         .wait_status = wait_status,
         .host = ch->host};
-    char how[160], then[64] = "";
-    sandbox_exit_text(wait_status, how, sizeof how);
-    if (again)
-        snprintf(then, sizeof then, "; starts again in %u ms", wait);
-    logs_say(ch->clan, ch->proc.ending ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "%s%s%s[%d] %s%s%s%s%s",
-        kind_names[ch->kind], ch->name[0] ? " " : "", ch->name, ch->proc.sandbox.pid, how,
-        ch->proc.log.last_words[0] ? "; last words: \"" : "", ch->proc.log.last_words,
-        ch->proc.log.last_words[0] ? "\"" : "", then);
+    char how[512];
+    proc_end_text(&ch->proc, wait_status, again ? (int)wait : -1, how, sizeof how);
+    logs_say(clans_name(ch->clan), ch->proc.ending ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "%s%s",
+        title(ch), how);
     memcpy(event.name, ch->name, sizeof event.name);
     memcpy(event.last_words, ch->proc.log.last_words, sizeof event.last_words);
     if (ch->kind != WARD_KIND_CORE)
@@ -230,10 +223,9 @@ void children_died(struct proc *p, int wait_status)
     bool again = !p->ending && !unbound_core && ch->kind != WARD_KIND_PROGRAM && !c->leaving;
     unsigned wait = again ? proc_backoff_after(p) : 0;
     report(ch, wait_status, again, wait);
-    for (unsigned i = 0; ch->kind == WARD_KIND_HOST && i < WARD_CHILDREN_MAX; i++)
-        if (c->children[i].clan && c->children[i].kind == WARD_KIND_PROGRAM &&
-            c->children[i].host == ch->proc.id)
-            children_end(&c->children[i], 0);
+    for (struct child *its = NULL; (its = children_next(c, its));)
+        if (its->kind == WARD_KIND_PROGRAM && its->host == ch->proc.id)
+            children_end(its, 0);
     if (ch->kind == WARD_KIND_CORE)
         c->core_fd = -1;
     proc_gone(p);

@@ -1,35 +1,38 @@
 /* Slots: what is on disk of each clan, its sockets, and how a clan begins and ends. */
 #include "warden/warden.h"
 
-#include "base/clock.h"
 #include "base/text.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+struct clan *clans_next(struct warden *w, struct clan *c)
+{
+    for (c = c ? c + 1 : w->clans; c < w->clans + WARD_SLOTS; c++)
+        if (c->used)
+            return c;
+    return NULL;
+}
 
 const char *clans_name(const struct clan *c)
 {
     static char name[16];
-    if (c->bound)
-        return c->petname;
+    if (!c || c->bound)
+        return c ? c->petname : "";
     snprintf(name, sizeof name, "new%u", c->slot);
     return name;
 }
 
-static void slot_init(struct warden *w, struct clan *c, unsigned slot)
+static void slot_init(struct warden *w, struct clan *c)
 {
     free(c->fw.elements);
-    free(c->names);
-    memset(c, 0, sizeof *c);
-    *c = (struct clan){.warden = w, .used = true, .slot = slot, .state = WARD_UNBOUND};
+    free(c->names.rows);
+    *c = (struct clan){
+        .warden = w, .used = true, .slot = (unsigned)(c - w->clans), .state = WARD_UNBOUND};
     c->generation = ++w->next_generation;
     c->disk.dir = c->core_fd = c->listener = c->connection = c->net.tun = -1;
 }
@@ -38,80 +41,37 @@ static void bind_to(struct clan *c, const uint8_t id[32], const char *petname)
 {
     memcpy(c->id, id, sizeof c->id);
     snprintf(c->petname, sizeof c->petname, "%s", petname);
-    c->net.prefix[0] = c->net.resolver[0] = 0xfd; /* fd and 40 bits of the clan id: a /48 */
-    memcpy(c->net.prefix + 1, id, 5);
-    memcpy(c->net.resolver + 1, id, 5);
-    c->net.resolver[15] = 0x53;
+    netconf_identity(&c->net, id);
     c->bound = true;
 }
 
-static void discarded(void *arg, const struct clan_error *e)
+static void found(void *warden, unsigned slot)
 {
-    (void)arg;
-    if (e)
-        logs_error(NULL, "/bin/rm", e);
-}
-
-/* Out of the way at once, deleted by rm in its own time (a volume may be large). */
-static void slot_discard(struct warden *w, const char *name)
-{
-    char gone[64], path[4096];
-    snprintf(gone, sizeof gone, "gone-%s-%llu", name, (unsigned long long)clock_mono_ns());
-    if (strncmp(name, "gone-", 5) == 0)
-        snprintf(gone, sizeof gone, "%s", name);
-    else if (renameat(w->clans_fd, name, w->clans_fd, gone) != 0)
-        return;
-    snprintf(path, sizeof path, "%s/clans/%s", w->opt.state_dir, gone);
-    tool_run(TOOL_REMOVE, (const char *const[]){"/bin/rm", "-rf", "--", path, NULL}, NULL,
-        discarded, NULL);
-}
-
-static bool slot_bound_load(struct clan *c, struct clan_error *e)
-{
+    struct warden *w = warden;
+    struct clan *c = &w->clans[slot];
+    struct clan_error e = CLAN_ERROR_INIT;
     struct slot_bound b;
-    if (slot_open(&c->disk, c->warden->clans_fd, c->slot, e) != CLAN_OK ||
-        slot_load(&c->disk, &b, e) != CLAN_OK)
-        return false;
-    bind_to(c, b.clan_id, b.petname);
-    c->state = WARD_BOUND;
-    c->down = b.down;
-    return true;
+    slot_init(w, c);
+    if (slot_open(&c->disk, w->slots.dir, slot, &e) == CLAN_OK &&
+        slot_load(&c->disk, &b, &e) == CLAN_OK) {
+        bind_to(c, b.clan_id, b.petname);
+        c->state = WARD_BOUND;
+        c->down = b.down;
+    } else {
+        logs_error("", "a clan is not started", &e);
+        c->down = true; /* the slot stays taken */
+    }
 }
 
-/* A bound slot is kept, even a damaged one; those whose clan was never finished go. */
 void clans_load(struct warden *w)
 {
-    int fd = openat(w->clans_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-    struct dirent *entry;
-    while (d && (entry = readdir(d))) {
-        struct clan_error e = CLAN_ERROR_INIT;
-        char *end = NULL, path[300];
-        unsigned long slot = strtoul(entry->d_name, &end, 10);
-        snprintf(path, sizeof path, "%s/bound", entry->d_name);
-        if (strncmp(entry->d_name, "gone-", 5) == 0)
-            slot_discard(w, entry->d_name);
-        if (end == entry->d_name || *end || slot >= WARD_SLOTS)
-            continue;
-        if (faccessat(w->clans_fd, path, F_OK, 0) != 0 && errno == ENOENT) {
-            slot_discard(w, entry->d_name);
-            continue;
-        }
-        slot_init(w, &w->clans[slot], (unsigned)slot);
-        if (!slot_bound_load(&w->clans[slot], &e)) {
-            logs_error(NULL, "a clan is not started", &e);
-            w->clans[slot].down = true; /* the slot stays taken */
-        }
-    }
-    if (d)
-        closedir(d);
+    slots_scan(&w->slots, WARD_SLOTS, found, w);
 }
 
 struct clan *clans_new(struct warden *w, struct clan_error *e)
 {
     struct clan *c = NULL;
     unsigned unbound = 0;
-    char name[16];
     for (unsigned i = WARD_SLOTS; i-- > 0;) {
         unbound += w->clans[i].used && !w->clans[i].bound;
         c = w->clans[i].used ? c : &w->clans[i];
@@ -120,16 +80,9 @@ struct clan *clans_new(struct warden *w, struct clan_error *e)
         err_set(e, CLAN_E_LIMIT, "%d clans are being made already", WARD_UNBOUND_MAX);
         return NULL;
     }
-    slot_init(w, c, (unsigned)(c - w->clans));
-    snprintf(name, sizeof name, "%u", c->slot);
-    slot_discard(w, name);
-    if (mkdirat(w->clans_fd, name, 0700) != 0 ||
-        slot_open(&c->disk, w->clans_fd, c->slot, e) != CLAN_OK) {
-        err_errno(e, CLAN_E_IO, "cannot make a directory in %s/clans", w->opt.state_dir);
-        c->used = false;
-        return NULL;
-    }
-    return c;
+    slot_init(w, c);
+    c->used = slots_make(&w->slots, c->slot, &c->disk, e) == CLAN_OK;
+    return c->used ? c : NULL;
 }
 
 clan_status clans_store(struct clan *c, struct clan_error *e)
@@ -151,7 +104,7 @@ uid_t clans_uid(
 int clans_socket(struct warden *w, const char *name, struct clan_error *e)
 {
     char path[4096];
-    uid_t owner = w->clan_gid ? 0 : w->have_grants ? w->grants.owner_uid : 0;
+    uid_t owner = w->clan_gid ? 0 : w->grants.owner_uid;
     snprintf(path, sizeof path, "%s/%s.sock", w->opt.run_dir, name);
     return netconf_unix(path, owner, w->clan_gid, w->clan_gid ? 0660 : 0600, e);
 }
@@ -168,7 +121,7 @@ void clans_start(struct clan *c)
     if (c->bound)
         clans_listen(c, &e);
     if (e.status != CLAN_OK)
-        logs_error(c, "start", &e);
+        logs_error(clans_name(c), "start", &e);
     children_start(c, WARD_KIND_CORE);
     children_start(c, WARD_KIND_LINK);
 }
@@ -192,20 +145,19 @@ void clans_end(struct clan *c, unsigned grace_ms)
                                 c->petname) < (int)sizeof path)
         unlink(path);
     forget(&c->listener);
-    for (unsigned i = 0; i < WARD_CHILDREN_MAX; i++)
-        if (c->children[i].clan && (c->children[i].kind != WARD_KIND_CORE || grace_ms == 0))
-            children_end(&c->children[i], grace_ms);
+    for (struct child *ch = NULL; (ch = children_next(c, ch));)
+        if (ch->kind != WARD_KIND_CORE || grace_ms == 0)
+            children_end(ch, grace_ms);
     clans_settle(c);
 }
 
 void clans_settle(struct clan *c)
 {
-    char name[16];
     struct child *core = children_find(c, WARD_KIND_CORE, 0);
     if (!c->leaving)
         return;
-    for (unsigned i = 0; i < WARD_CHILDREN_MAX; i++)
-        if (c->children[i].clan && &c->children[i] != core)
+    for (struct child *ch = NULL; (ch = children_next(c, ch));)
+        if (ch != core)
             return;
     if (core && !core->proc.ending) /* the last one, so that it can say how it went */
         children_end(core, CLAN_GRACE_MS);
@@ -218,13 +170,12 @@ void clans_settle(struct clan *c)
         names_remove(c);
         net_down(c);
         firewall_down(c);
-        logs_say(c, LOG_LEVEL_INFO, c->down ? "down" : "left");
+        logs_say(clans_name(c), LOG_LEVEL_INFO, c->down ? "down" : "left");
     }
     if (c->bound && c->down)
         return;
     forget(&c->disk.dir);
-    snprintf(name, sizeof name, "%u", c->slot);
-    slot_discard(c->warden, name);
+    slots_discard(&c->warden->slots, c->slot);
     c->used = false;
 }
 
@@ -243,9 +194,8 @@ static void bind_check(struct clan *c, const struct ward_bind *r, struct clan_er
         err_remedy(e, "use up to 32 of a-z, 0-9 and '-'");
     } else if (!slot_seed_there(&c->disk))
         err_set(e, CLAN_E_STATE, "the clan has no identity yet");
-    for (unsigned i = 0; i < WARD_SLOTS; i++) {
-        const struct clan *other = &c->warden->clans[i];
-        if (!other->used || !other->bound)
+    for (struct clan *other = NULL; (other = clans_next(c->warden, other));) {
+        if (!other->bound)
             continue;
         bound++;
         if (strcmp(other->petname, r->petname) == 0 ||
@@ -276,13 +226,11 @@ void clans_bind(struct clan *c, const void *request, struct ward_reply *a)
     a->fd = c->listener;
     loop_fd_del(c->warden->loop, c->connection);
     forget(&c->connection);
-    for (unsigned i = 0; i < WARD_CHILDREN_MAX; i++)
-        if (c->children[i].clan) { /* its log goes on under the clan's name */
-            logring_close(&c->children[i].proc.log);
-            snprintf(c->children[i].proc.log.clan, sizeof c->children[i].proc.log.clan, "%s",
-                c->petname);
-        }
-    logs_say(c, LOG_LEVEL_INFO, "bound to slot %u", c->slot);
+    for (struct child *ch = NULL; (ch = children_next(c, ch));) {
+        logring_close(&ch->proc.log); /* it goes on under the clan's name */
+        snprintf(ch->proc.log.clan, sizeof ch->proc.log.clan, "%s", c->petname);
+    }
+    logs_say(clans_name(c), LOG_LEVEL_INFO, "bound to slot %u", c->slot);
 }
 
 void clans_down(struct clan *c, const void *request, struct ward_reply *a)
@@ -304,23 +252,20 @@ void clans_leave(struct clan *c, const void *request, struct ward_reply *a)
 void clans_start_named(struct clan *c, const void *request, struct ward_reply *a)
 {
     const struct ward_petname *r = request;
-    struct clan *found = NULL;
-    for (unsigned i = 0; i < WARD_SLOTS; i++) {
-        struct clan *other = &c->warden->clans[i];
-        if (other->used && other->bound &&
-            strncmp(other->petname, r->petname, sizeof r->petname) == 0)
-            found = other;
-    }
-    if (!found)
+    struct clan *named = NULL;
+    while ((named = clans_next(c->warden, named)))
+        if (named->bound && strncmp(named->petname, r->petname, sizeof r->petname) == 0)
+            break;
+    if (!named)
         err_set(&a->error, CLAN_E_NOENT, "this machine is in no clan of that name");
-    else if (found->leaving)
-        err_set(&a->error, CLAN_E_AGAIN, "clan %s is still going down", found->petname);
-    else if (found->down) {
-        found->down = false;
-        if (clans_store(found, &a->error) == CLAN_OK) {
-            found->state = WARD_BOUND;
-            clans_start(found);
+    else if (named->leaving)
+        err_set(&a->error, CLAN_E_AGAIN, "clan %s is still going down", named->petname);
+    else if (named->down) {
+        named->down = false;
+        if (clans_store(named, &a->error) == CLAN_OK) {
+            named->state = WARD_BOUND;
+            clans_start(named);
         } else
-            found->down = true;
+            named->down = true;
     }
 }

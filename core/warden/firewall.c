@@ -1,10 +1,7 @@
 /* What nft is told and when.  Tables outlive us: closed when we die. */
 #include "warden/warden.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char *const nft[] = {"/usr/sbin/nft", "-f", "-", NULL};
@@ -12,27 +9,19 @@ static const char *const nft[] = {"/usr/sbin/nft", "-f", "-", NULL};
 _Static_assert(GRANTS_USERS_MAX + 2 + WARD_CHILDREN_MAX <= RULES_SPEAKERS_MAX, "all may speak");
 
 /* May use the overlay: root, the owner, who was named, and the plugins with that permission. */
-static struct rules_table table_of(const struct clan *c)
+static struct rules_table table_of(struct clan *c)
 {
     const struct grants *g = &c->warden->grants;
-    struct rules_table f = {.speaker_count = 1}; /* root */
-    const uint8_t *p = c->net.prefix;
-    char prefix[INET6_ADDRSTRLEN];
-    snprintf(f.name, sizeof f.name, "clan_%02x%02x%02x%02x%02x", p[1], p[2], p[3], p[4], p[5]);
-    snprintf(f.ifname, sizeof f.ifname, "%s", c->net.ifname);
-    inet_ntop(AF_INET6, p, prefix, sizeof prefix);
-    snprintf(f.prefix, sizeof f.prefix, "%s/48", prefix);
-    inet_ntop(AF_INET6, c->net.resolver, f.resolver, sizeof f.resolver);
-    if (c->warden->have_grants && g->owner_uid)
+    struct rules_table f = rules_table_of(&c->net);
+    if (g->owner_uid)
         f.speakers[f.speaker_count++] = g->owner_uid;
-    for (unsigned i = 0; c->warden->have_grants && i < g->user_count; i++)
+    for (unsigned i = 0; i < g->user_count; i++)
         if (g->users[i] && g->users[i] != g->owner_uid)
             f.speakers[f.speaker_count++] = g->users[i];
-    for (unsigned i = 0; i < WARD_CHILDREN_MAX; i++) {
-        const struct child *ch = &c->children[i];
-        const struct grant_plugin *granted =
-            ch->clan && ch->kind == WARD_KIND_HOST ? grants_find(g, ch->plugin) : NULL;
-        if (granted && (granted->permissions & GRANT_NET_CONNECT_OVERLAY))
+    for (struct child *ch = NULL; (ch = children_next(c, ch));) {
+        const struct grant_plugin *p =
+            ch->kind == WARD_KIND_HOST ? grants_find(g, ch->plugin) : NULL;
+        if (p && (p->permissions & GRANT_NET_CONNECT_OVERLAY))
             f.speakers[f.speaker_count++] = ch->uid;
     }
     return f;
@@ -69,16 +58,9 @@ void firewall_down(struct clan *c)
 {
     struct text t = {0};
     struct rules_table f = table_of(c);
-    text_add(&t, "add table inet %s\ndelete table inet %s\n", f.name, f.name);
+    rules_remove(&t, &f);
     monitor_tool(c, "firewall", nft, &t, NULL, NULL);
     c->fw.count = 0;
-}
-
-static void lans_done(void *arg, const struct clan_error *e)
-{
-    (void)arg;
-    if (e)
-        logs_error(NULL, nft[0], e);
 }
 
 void firewall_lans(struct warden *w)
@@ -89,7 +71,7 @@ void firewall_lans(struct warden *w)
         return;
     net_local(w, &local);
     rules_lans(&t, &local);
-    tool_run(TOOL_RULES, nft, &t, lans_done, NULL);
+    tool_run(TOOL_RULES, nft, &t, logs_failed, (void *)(uintptr_t)nft[0]);
 }
 
 static void hosts_table_done(void *arg, const struct clan_error *e)
@@ -97,7 +79,7 @@ static void hosts_table_done(void *arg, const struct clan_error *e)
     struct warden *w = arg;
     w->hosts_table = !e;
     if (e)
-        logs_error(NULL, "no plugin gets the machine's network", e);
+        logs_error("", "no plugin gets the machine's network", e);
     firewall_lans(w);
 }
 
@@ -141,8 +123,7 @@ void firewall_allow(struct clan *c, const void *request, struct ward_reply *a)
 void firewall_clear(struct clan *c, const void *request, struct ward_reply *a)
 {
     (void)request, (void)a;
-    for (size_t i = 0; i < c->fw.count; i++)
-        c->fw.elements[i].want = false;
+    rules_clear(&c->fw);
 }
 
 static void committed(struct clan *c, const void *request, struct ward_reply *a)

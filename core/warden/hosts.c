@@ -17,7 +17,7 @@
 static const struct grant_plugin *granted(
     struct warden *w, const char *plugin, struct clan_error *e)
 {
-    const struct grant_plugin *p = w->have_grants ? grants_find(&w->grants, plugin) : NULL;
+    const struct grant_plugin *p = grants_find(&w->grants, plugin);
     if (!p) {
         err_set(e, CLAN_E_GRANT, "the plugin %s is not granted on this machine", plugin);
         err_why(e, "%s does not name it", w->opt.grants);
@@ -31,16 +31,7 @@ static int volume_open(struct child *ch, const struct grant_plugin *p, struct cl
 {
     struct clan *c = ch->clan;
     uid_t uid = p->exec_count ? clans_uid(c, WARD_KIND_PROGRAM, p->exec[0], ch->name, e) : ch->uid;
-    int fd = uid ? slot_dir(&c->disk, "volumes", ch->name, uid, ch->uid, 02770, e) : -1;
-    if (fd >= 0 || e->status != CLAN_E_CONFLICT || uid == ch->uid)
-        return fd;
-    *e = (struct clan_error)CLAN_ERROR_INIT; /* made before its program was granted */
-    fd = slot_dir(&c->disk, "volumes", ch->name, ch->uid, ch->uid, 02770, e);
-    if (fd < 0 || fchown(fd, uid, ch->uid) == 0)
-        return fd;
-    err_errno(e, CLAN_E_IO, "cannot hand the volume of %s to its program", ch->name);
-    close(fd);
-    return -1;
+    return uid ? slot_volume(&c->disk, ch->name, uid, ch->uid, e) : -1;
 }
 
 clan_status hosts_spawn(struct child *ch, struct clan_error *e)
@@ -48,23 +39,18 @@ clan_status hosts_spawn(struct child *ch, struct clan_error *e)
     struct warden *w = ch->clan->warden;
     struct launch l = {0};
     char program[512], count[16];
+    int state = -1, volume = -1;
     const struct grant_plugin *p = granted(w, ch->plugin, e);
-    bool signature = w->grants.require_signature;
-    int fd = p ? slot_plugin(w->opt.plugin_dir, p, signature, e) : -1;
-    int state = w->null_fd, volume = w->null_fd;
+    int fd = p ? slot_plugin(w->opt.plugin_dir, p, w->grants.require_signature, e) : -1;
     if (fd < 0)
         return e->status;
     launch_fd(&l, fd, CHILD_FD_PLUGIN, true);
     if (p->permissions & GRANT_FS_STATE)
         state = slot_dir(&ch->clan->disk, "hosts", ch->name, ch->uid, ch->uid, 02750, e);
-    if (ch->how.service && state >= 0)
+    if (ch->how.service && e->status == CLAN_OK)
         volume = volume_open(ch, p, e);
-    launch_fd(&l, state, CHILD_FD_STATE, state != w->null_fd && state >= 0);
-    launch_fd(&l, volume, CHILD_FD_VOLUME, volume != w->null_fd && volume >= 0);
-    if (state >= 0 && state != w->null_fd)
-        launch_bind(&l, state, "/state", true);
-    if (volume >= 0 && volume != w->null_fd)
-        launch_bind(&l, volume, "/volume", true);
+    launch_dir(&l, state, CHILD_FD_STATE, "/state", true);
+    launch_dir(&l, volume, CHILD_FD_VOLUME, "/volume", true);
     for (unsigned i = 0; i < ch->listen_count; i++)
         launch_fd(&l, ch->listen[i], (int)(CHILD_FD_LISTEN + i), false);
     snprintf(program, sizeof program, "%s/clan-host", w->opt.libexec_dir);
@@ -77,10 +63,7 @@ clan_status hosts_spawn(struct child *ch, struct clan_error *e)
     l.argv[1] = ch->plugin;
     l.argv[2] = ch->name;
     l.argv[3] = count;
-    if (state >= 0 && volume >= 0)
-        return children_launch(ch, &l, e);
-    launch_close(&l);
-    return e->status;
+    return children_launch(ch, &l, e);
 }
 
 static void host_listen(struct child *ch, const struct grant_plugin *p, struct clan_error *e)
@@ -93,7 +76,7 @@ static void host_listen(struct child *ch, const struct grant_plugin *p, struct c
         if (fd >= 0)
             ch->listen[ch->listen_count++] = fd;
         else
-            logs_error(ch->clan, ch->name, &one); /* the others may do */
+            logs_error(clans_name(ch->clan), ch->name, &one); /* the others may do */
     }
     int fd =
         r->service ? netconf_socket(SOCK_STREAM, r->service_address, r->service_port, 1, e) : -1;
@@ -108,10 +91,8 @@ static void host_start(struct clan *c, const void *request, struct ward_reply *a
     struct clan_error *e = &a->error;
     const struct grant_plugin *p = e->status == CLAN_OK ? granted(c->warden, r->plugin, e) : NULL;
     struct child *ch = NULL;
-    for (unsigned i = 0; i < WARD_CHILDREN_MAX; i++)
-        if (c->children[i].clan && c->children[i].kind == WARD_KIND_HOST &&
-            strcmp(c->children[i].name, r->instance) == 0)
-            err_set(e, CLAN_E_EXIST, "%s runs already", r->instance);
+    if (children_taken(c, WARD_KIND_HOST, 0, r->instance))
+        err_set(e, CLAN_E_EXIST, "%s runs already", r->instance);
     if (c->leaving || c->down)
         err_set(e, CLAN_E_STATE, "the clan is going down");
     if (e->status == CLAN_OK)
@@ -124,8 +105,6 @@ static void host_start(struct clan *c, const void *request, struct ward_reply *a
         children_free(ch);
         return;
     }
-    logs_say(c, LOG_LEVEL_INFO, "host %s[%d] runs, plugin %s", ch->name, ch->proc.sandbox.pid,
-        ch->plugin);
     if (p->permissions & GRANT_NET_CONNECT_OVERLAY)
         firewall_speakers(c);
     a->child = ch;
@@ -161,57 +140,26 @@ void hosts_start(struct clan *c, const void *request, struct ward_reply *a)
         host_start(c, r, a);
 }
 
-/* "{state}" and "{volume}" of a template, as the program sees them. */
-static const char *argument(const char *from, char *ret_text, size_t cap)
-{
-    static const char *const places[][2] = {{"{state}", "/state"}, {"{volume}", "/volume"}};
-    for (unsigned i = 0; i < 2; i++) {
-        const char *at = strstr(from, places[i][0]);
-        if (at) {
-            snprintf(ret_text, cap, "%.*s%s%s", (int)(at - from), from, places[i][1],
-                at + strlen(places[i][0]));
-            return ret_text;
-        }
-    }
-    return from;
-}
-
+/* It sees the state of its host, has the volume, and the service's socket as the first one of LISTEN_FDS. */
 static clan_status program_spawn(struct child *ch, const struct child *host,
     const struct profile_program *row, const struct grant_plugin *p, struct clan_error *e)
 {
-    struct clan *c = ch->clan;
+    const struct slot *disk = &ch->clan->disk;
     struct launch l = {0};
-    char text[8][128];
-    int state = slot_dir(&c->disk, "hosts", host->name, host->uid, host->uid, 02750, e);
-    int volume = state >= 0 && host->how.service
-                     ? slot_dir(&c->disk, "volumes", host->name, ch->uid, host->uid, 02770, e)
-                     : -1;
-    unsigned n = 0;
-    if (state >= 0 && e->status == CLAN_OK) {
-        launch_fd(&l, host->how.service ? host->listen[host->listen_count - 1] : c->warden->null_fd,
-            3, false);
-        launch_bind(&l, state, "/state", false);
-        if (volume >= 0)
-            launch_bind(&l, volume, "/volume", true);
-        for (; row->argv[n] && n < 7; n++)
-            l.argv[n] = argument(row->argv[n], text[n], sizeof text[n]);
-        clan_assert(!row->argv[n]);
-        for (n = 0; row->envp && row->envp[n] && n < 6; n++)
-            l.envp[n] = row->envp[n];
-        l.envp[n] =
-            "LISTEN_FDS=1"; /* LISTEN_PID=1 is in the row: the first process of its namespace */
-        l.spec.profile = row->sandbox;
-        l.spec.program = row->program;
-        l.spec.memory_mib = p->memory_mib;
-        l.spec.pids = p->pids;
-        l.spec.extra_gid = host->uid;
-        children_launch(ch, &l, e);
-    }
-    if (state >= 0)
-        close(state);
-    if (volume >= 0)
-        close(volume);
-    return e->status;
+    int state = slot_dir(disk, "hosts", host->name, host->uid, host->uid, 02750, e), volume = -1;
+    if (host->how.service && e->status == CLAN_OK)
+        volume = slot_dir(disk, "volumes", host->name, ch->uid, host->uid, 02770, e);
+    launch_dir(&l, state, -1, "/state", false);
+    launch_dir(&l, volume, -1, "/volume", true);
+    if (host->how.service)
+        launch_fd(&l, host->listen[host->listen_count - 1], 3, false);
+    else
+        launch_null(&l, 3);
+    launch_program(&l, row);
+    l.spec.memory_mib = p->memory_mib;
+    l.spec.pids = p->pids;
+    l.spec.extra_gid = host->uid;
+    return children_launch(ch, &l, e);
 }
 
 void hosts_run(struct clan *c, const void *request, struct ward_reply *a)
@@ -233,10 +181,8 @@ void hosts_run(struct clan *c, const void *request, struct ward_reply *a)
         err_set(e, CLAN_E_NOENT, "the program %s is not there", r->profile);
         err_remedy(e, "apt install %s", row ? row->package : r->profile);
     }
-    for (unsigned i = 0; e->status == CLAN_OK && i < WARD_CHILDREN_MAX; i++)
-        if (c->children[i].clan && c->children[i].kind == WARD_KIND_PROGRAM &&
-            c->children[i].host == r->host && strcmp(c->children[i].name, r->profile) == 0)
-            err_set(e, CLAN_E_EXIST, "%s of %s runs already", r->profile, host->name);
+    if (e->status == CLAN_OK && children_taken(c, WARD_KIND_PROGRAM, r->host, r->profile))
+        err_set(e, CLAN_E_EXIST, "%s of %s runs already", r->profile, host->name);
     if (e->status != CLAN_OK)
         return;
     struct child *ch = children_new(c, WARD_KIND_PROGRAM, r->profile, host->name, e);
@@ -258,23 +204,18 @@ void hosts_grants(struct clan *c, const void *request, struct ward_reply *a)
     struct grants *g = calloc(1, sizeof *g);
     (void)request;
     clan_assert(g);
-    bool loaded = grants_load(w->opt.grants, true, g, &a->error) == CLAN_OK;
-    for (unsigned i = 0; loaded && i < WARD_SLOTS; i++)
-        for (unsigned k = 0; w->clans[i].used && k < WARD_CHILDREN_MAX; k++) {
-            struct child *ch = &w->clans[i].children[k];
-            if (!ch->clan || ch->kind < WARD_KIND_HOST)
-                continue;
-            const struct grant_plugin *now = grants_find(g, ch->plugin);
-            const struct grant_plugin *before = grants_find(&w->grants, ch->plugin);
-            if (!now || !before || memcmp(now, before, sizeof *now) != 0)
-                children_end(ch, 2000);
-        }
-    if (loaded) {
+    if (grants_load(w->opt.grants, true, g, &a->error) == CLAN_OK) {
+        for (struct clan *of = NULL; (of = clans_next(w, of));)
+            for (struct child *ch = NULL; (ch = children_next(of, ch));) {
+                const struct grant_plugin *now = grants_find(g, ch->plugin);
+                const struct grant_plugin *before = grants_find(&w->grants, ch->plugin);
+                if (ch->kind >= WARD_KIND_HOST &&
+                    (!now || !before || memcmp(now, before, sizeof *now) != 0))
+                    children_end(ch, 2000);
+            }
         w->grants = *g;
-        w->have_grants = true;
+        for (struct clan *of = NULL; (of = clans_next(w, of));)
+            firewall_speakers(of);
     }
-    for (unsigned i = 0; loaded && i < WARD_SLOTS; i++)
-        if (w->clans[i].used)
-            firewall_speakers(&w->clans[i]);
     free(g);
 }

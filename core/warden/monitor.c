@@ -14,7 +14,7 @@ static void local_ready(struct clan *c, const void *request, struct ward_reply *
 {
     (void)request, (void)a;
     c->ready = true;
-    logs_say(c, LOG_LEVEL_INFO, "started");
+    logs_say(clans_name(c), LOG_LEVEL_INFO, "started");
     warden_ready(c->warden);
 }
 
@@ -31,8 +31,8 @@ const struct ward_rule ward_rules[WARD_REQ_COUNT] = {
     [WARD_REQ_NET_UP]       = {WARD_REQ_NET_UP,       CLAN, sizeof(struct ward_net_up),     4,    net_up},
     [WARD_REQ_TUN]          = {WARD_REQ_TUN,          UP,   sizeof(struct ward_simple),     20,   net_tun},
     [WARD_REQ_LOCAL_ADDRS]  = {WARD_REQ_LOCAL_ADDRS,  ANY,  sizeof(struct ward_simple),     20,   net_local_addrs},
-    [WARD_REQ_ADDR_ADD]     = {WARD_REQ_ADDR_ADD,     UP,   sizeof(struct ward_addr),       200,  net_addr_add},
-    [WARD_REQ_ADDR_DEL]     = {WARD_REQ_ADDR_DEL,     UP,   sizeof(struct ward_addr),       200,  net_addr_del},
+    [WARD_REQ_ADDR_ADD]     = {WARD_REQ_ADDR_ADD,     UP,   sizeof(struct ward_addr),       200,  net_addr},
+    [WARD_REQ_ADDR_DEL]     = {WARD_REQ_ADDR_DEL,     UP,   sizeof(struct ward_addr),       200,  net_addr},
     [WARD_REQ_FW_MEMBER]    = {WARD_REQ_FW_MEMBER,    UP,   sizeof(struct ward_fw_member),  4096, firewall_member},
     [WARD_REQ_FW_ALLOW]     = {WARD_REQ_FW_ALLOW,     UP,   sizeof(struct ward_fw_allow),   8192, firewall_allow},
     [WARD_REQ_FW_COMMIT]    = {WARD_REQ_FW_COMMIT,    UP,   sizeof(struct ward_simple),     50,   firewall_commit},
@@ -86,7 +86,7 @@ static void kill_core(struct clan *c)
 void monitor_kill(struct clan *c, const char *why)
 {
     const struct child *core = children_find(c, WARD_KIND_CORE, 0);
-    logs_say(c, LOG_LEVEL_ERROR, "core[%d] sent %s and is killed",
+    logs_say(clans_name(c), LOG_LEVEL_ERROR, "core[%d] sent %s and is killed",
         core ? core->proc.sandbox.pid : 0, why);
     kill_core(c);
 }
@@ -168,7 +168,7 @@ static void job_done(void *arg, const struct clan_error *e)
     struct clan *c = &j->warden->clans[j->slot];
     bool same = c->used && c->generation == j->generation;
     if (e)
-        logs_error(same ? c : NULL, j->doing, e);
+        logs_error(clans_name(same ? c : NULL), j->doing, e);
     if (j->then && same)
         monitor_run(c, j->then, j->request, e);
     free(j);

@@ -34,24 +34,16 @@ static bool by_resolved(const struct warden *w)
 void names_begin(struct clan *c, const void *request, struct ward_reply *a)
 {
     (void)request, (void)a;
-    c->name_count = 0;
+    c->names.count = 0;
 }
 
 void names_add(struct clan *c, const void *request, struct ward_reply *a)
 {
     const struct ward_name *r = request;
-    if (!c->names)
-        c->names = calloc(WARD_NAMES_MAX, sizeof *c->names);
-    if (!memchr(r->name, 0, sizeof r->name) || !hostsfile_name_ok(r->name) ||
-        !net_in_prefix(c, r->address))
-        err_set(&a->error, CLAN_E_INVAL, "not a name and address of this clan");
-    else if (!c->names || c->name_count == WARD_NAMES_MAX)
-        err_set(&a->error, CLAN_E_LIMIT, "more than %d names", WARD_NAMES_MAX);
-    else {
-        struct hostsfile_row *row = &c->names[c->name_count++];
-        memcpy(row->name, r->name, sizeof row->name);
-        memcpy(row->address, r->address, 16);
-    }
+    if (!net_in_prefix(c, r->address))
+        err_set(&a->error, CLAN_E_INVAL, "an address outside of the clan");
+    else
+        hostsfile_add(&c->names, r->name, r->address, &a->error);
 }
 
 void names_commit(struct clan *c, const void *request, struct ward_reply *a)
@@ -60,7 +52,7 @@ void names_commit(struct clan *c, const void *request, struct ward_reply *a)
     if (a->later)
         resolved_set(c, request);
     else if (c->warden->grants.dns != GRANT_DNS_OFF)
-        hostsfile_write(c->petname, c->names, c->name_count, &a->error);
+        hostsfile_write(c->petname, c->names.rows, c->names.count, &a->error);
 }
 
 /* resolved forgets with the interface; the block of the hosts file goes here. */
@@ -68,5 +60,5 @@ void names_remove(struct clan *c)
 {
     struct clan_error e = CLAN_ERROR_INIT;
     if (c->bound && hostsfile_write(c->petname, NULL, 0, &e) != CLAN_OK && e.status != CLAN_E_NOENT)
-        logs_error(c, "names", &e);
+        logs_error(clans_name(c), "names", &e);
 }

@@ -17,7 +17,7 @@ static void up_closed(struct clan *c, const void *request, struct ward_reply *a)
     if (a->error.status == CLAN_OK && netconf_up(&c->net, &a->error) == CLAN_OK) {
         c->net_up = true;
         c->state = WARD_UP;
-        logs_say(c, LOG_LEVEL_INFO, "%s is up", c->net.ifname);
+        logs_say(clans_name(c), LOG_LEVEL_INFO, "%s is up", c->net.ifname);
         children_start(c, WARD_KIND_RESOLVER);
     } else
         netconf_tun_close(&c->net);
@@ -50,22 +50,13 @@ void net_tun(struct clan *c, const void *request, struct ward_reply *a)
     a->fd = c->net.tun;
 }
 
-static void addr_change(struct clan *c, const struct ward_addr *r, bool add, struct clan_error *e)
+void net_addr(struct clan *c, const void *request, struct ward_reply *a)
 {
+    const struct ward_addr *r = request;
     if (!net_in_prefix(c, r->address) || memcmp(c->net.address, r->address, 16) == 0)
-        err_set(e, CLAN_E_INVAL, "not a service address of this clan");
+        err_set(&a->error, CLAN_E_INVAL, "not a service address of this clan");
     else
-        netconf_address(&c->net, r->address, add, e);
-}
-
-void net_addr_add(struct clan *c, const void *request, struct ward_reply *a)
-{
-    addr_change(c, request, true, &a->error);
-}
-
-void net_addr_del(struct clan *c, const void *request, struct ward_reply *a)
-{
-    addr_change(c, request, false, &a->error);
+        netconf_address(&c->net, r->address, r->head.id == WARD_REQ_ADDR_ADD, &a->error);
 }
 
 void net_down(struct clan *c)
@@ -73,7 +64,7 @@ void net_down(struct clan *c)
     struct clan_error e = CLAN_ERROR_INIT;
     c->net_up = false;
     if (netconf_down(&c->net, &e) != CLAN_OK)
-        logs_error(c, "down", &e);
+        logs_error(clans_name(c), "down", &e);
 }
 
 static bool is_ours(const void *warden, unsigned ifindex)
@@ -89,7 +80,7 @@ void net_local(struct warden *w, struct ward_local_addrs *ret)
 {
     struct clan_error e = CLAN_ERROR_INIT;
     if (netconf_local(is_ours, w, ret, &e) != CLAN_OK)
-        logs_error(NULL, "addresses", &e);
+        logs_error("", "addresses", &e);
 }
 
 void net_local_addrs(struct clan *c, const void *request, struct ward_reply *a)
@@ -106,9 +97,8 @@ static void addrs_changed(void *arg)
     struct warden *w = arg;
     struct ward_simple event = {{WARD_EV_ADDRS_CHANGED, 0}};
     firewall_lans(w);
-    for (unsigned i = 0; i < WARD_SLOTS; i++)
-        if (w->clans[i].used)
-            monitor_event(&w->clans[i], &event, sizeof event, -1);
+    for (struct clan *c = NULL; (c = clans_next(w, c));)
+        monitor_event(c, &event, sizeof event, -1);
 }
 
 clan_status net_watch(struct warden *w)

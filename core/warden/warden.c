@@ -3,18 +3,14 @@
 
 #include "base/clock.h"
 #include "cgroup/cgroup.h"
+#include "daemon/daemon.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
-#include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -30,14 +26,14 @@
 static void tell_supervisor(const struct warden *w, char word)
 {
     if (w->opt.supervisor_fd >= 0 && write(w->opt.supervisor_fd, &word, 1) < 0)
-        logs_say(NULL, LOG_LEVEL_WARN, "the supervisor does not listen");
+        logs_say("", LOG_LEVEL_WARN, "the supervisor does not listen");
 }
 
 /* Ready: new.sock listens and every clan that is to run has a core that works. */
 void warden_ready(struct warden *w)
 {
-    for (unsigned i = 0; i < WARD_SLOTS; i++)
-        if (w->clans[i].used && w->clans[i].bound && !w->clans[i].down && !w->clans[i].ready)
+    for (struct clan *c = NULL; (c = clans_next(w, c));)
+        if (c->bound && !c->down && !c->ready)
             return;
     if (!w->ready)
         tell_supervisor(w, 'R');
@@ -57,9 +53,9 @@ static void check(void *arg)
     struct warden *w = arg;
     struct ward_simple event = {{WARD_EV_RESUMED, 0}};
     int64_t asleep = (int64_t)clock_boot_ms() - (int64_t)clock_mono_ms();
-    for (unsigned i = 0; asleep - w->sleep_ms > SLEPT_MS && i < WARD_SLOTS; i++)
-        if (w->clans[i].used)
-            monitor_event(&w->clans[i], &event, sizeof event, -1);
+    if (asleep - w->sleep_ms > SLEPT_MS)
+        for (struct clan *c = NULL; (c = clans_next(w, c));)
+            monitor_event(c, &event, sizeof event, -1);
     w->sleep_ms = asleep;
     tell_supervisor(w, 'W');
     loop_timer_in(w->loop, CHECK_MS, check, w);
@@ -72,8 +68,8 @@ static void stop_now(void *arg)
 
 static void stop_if_done(struct warden *w)
 {
-    for (unsigned i = 0; i < WARD_SLOTS; i++)
-        if (w->clans[i].used && children_find(&w->clans[i], 0, 0))
+    for (struct clan *c = NULL; (c = clans_next(w, c));)
+        if (children_next(c, NULL))
             return;
     loop_stop(w->loop, 0);
 }
@@ -81,10 +77,9 @@ static void stop_if_done(struct warden *w)
 static void stop(struct warden *w)
 {
     w->stopping = true;
-    logs_say(NULL, LOG_LEVEL_INFO, "stops");
-    for (unsigned i = 0; i < WARD_SLOTS; i++)
-        if (w->clans[i].used)
-            clans_end(&w->clans[i], STOP_GRACE_MS);
+    logs_say("", LOG_LEVEL_INFO, "stops");
+    for (struct clan *c = NULL; (c = clans_next(w, c));)
+        clans_end(c, STOP_GRACE_MS);
     loop_timer_in(w->loop, STOP_MS, stop_now, w);
     stop_if_done(w);
 }
@@ -125,7 +120,7 @@ static void on_connection(void *arg, int fd, uint32_t events)
         return;
     struct clan *c = w->stopping ? NULL : clans_new(w, &e);
     if (!c) {
-        logs_error(NULL, "new", &e);
+        logs_error("", "new", &e);
         close(connection);
         return;
     }
@@ -134,55 +129,28 @@ static void on_connection(void *arg, int fd, uint32_t events)
     clans_start(c);
 }
 
-static clan_status mounts(struct clan_error *e)
-{
-    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0 ||
-        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0)
-        return err_errno(e, CLAN_E_PERM, "cannot mount /proc for the warden");
-    return CLAN_OK;
-}
-
-/* Without the name services' modules, which would stay loaded in this process. */
-static gid_t local_group(const char *name)
-{
-    gid_t gid = 0;
-    FILE *f = fopen("/etc/group", "re");
-    for (struct group *g; f && (g = fgetgrent(f));)
-        if (strcmp(g->gr_name, name) == 0)
-            gid = g->gr_gid;
-    if (f)
-        fclose(f);
-    return gid;
-}
-
 static clan_status directories(struct warden *w, struct clan_error *e)
 {
-    char path[4096];
-    w->clan_gid = local_group("clan");
-    snprintf(path, sizeof path, "%s/clans", w->opt.state_dir);
-    mkdir(w->opt.run_dir, 0755);
+    snprintf(w->slots.path, sizeof w->slots.path, "%s/clans", w->opt.state_dir);
+    w->slots.removed = logs_failed;
+    w->slots.arg = (void *)(uintptr_t) "/bin/rm";
     mkdir(w->opt.state_dir, 0755);
-    mkdir(path, 0700);
-    w->clans_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    w->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (w->clans_fd < 0 || w->null_fd < 0 || chown(w->opt.run_dir, 0, 0) != 0 ||
-        chmod(w->opt.run_dir, 0755) != 0)
-        return err_errno(e, CLAN_E_IO, "cannot open %s or %s", path, w->opt.run_dir);
-    if (flock(w->clans_fd, LOCK_EX | LOCK_NB) != 0) {
-        err_set(e, CLAN_E_CONFLICT, "another cland works in %s", w->opt.state_dir);
-        err_remedy(e, "end that one first: systemctl stop cland");
-        return CLAN_E_CONFLICT;
-    }
-    return logs_open(w, e);
+    int run = daemon_directory(w->opt.run_dir, 0755, e);
+    w->slots.dir = run >= 0 ? daemon_directory(w->slots.path, 0700, e) : -1;
+    if (w->slots.dir < 0 || daemon_lock(w->slots.dir, w->opt.state_dir, e) != CLAN_OK)
+        return e->status;
+    close(run);
+    w->clan_gid = daemon_group("clan");
+    w->logs = (struct logring){.gid = w->clan_gid, .echo = w->opt.verbose};
+    return logs_open(&w->logs, w->slots.dir, "../log", "cland", e);
 }
 
 static void consent(struct warden *w)
 {
     struct clan_error e = CLAN_ERROR_INIT;
-    w->have_grants = grants_load(w->opt.grants, true, &w->grants, &e) == CLAN_OK;
-    if (!w->have_grants) {
+    if (grants_load(w->opt.grants, true, &w->grants, &e) != CLAN_OK) {
         memset(&w->grants, 0, sizeof w->grants);
-        logs_error(NULL, "no plugin will run", &e);
+        logs_error("", "no plugin will run", &e);
     }
 }
 
@@ -191,13 +159,13 @@ static clan_status cgroups(struct warden *w, struct clan_error *e)
     bool limits = true;
     clan_status s = cgroup_begin(w->opt.cgroup, &w->procs.cgroup_fd, &limits, e);
     if (!limits)
-        logs_say(NULL, LOG_LEVEL_DEBUG, "no memory controller here: limits by rlimit");
-    return w->have_grants && (w->grants.weaker & SANDBOX_WEAKER_CGROUP) ? CLAN_OK : s;
+        logs_say("", LOG_LEVEL_DEBUG, "no memory controller here: limits by rlimit");
+    return w->grants.weaker & SANDBOX_WEAKER_CGROUP ? CLAN_OK : s;
 }
 
 static clan_status prepare(struct warden *w, struct clan_error *e)
 {
-    clan_status s = mounts(e);
+    clan_status s = daemon_mounts(e);
     if (s == CLAN_OK)
         s = directories(w, e);
     if (s != CLAN_OK)
@@ -212,22 +180,6 @@ static clan_status prepare(struct warden *w, struct clan_error *e)
     return s;
 }
 
-static clan_status signals(struct warden *w, struct clan_error *e)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGCHLD);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGINT, SIG_IGN); /* the supervisor turns it into SIGTERM */
-    sigprocmask(SIG_SETMASK, &set, NULL);
-    w->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (w->signal_fd < 0 || loop_fd_add(w->loop, w->signal_fd, EPOLLIN, on_signal, w) != CLAN_OK)
-        return err_errno(e, CLAN_E_IO, "cannot take signals");
-    return CLAN_OK;
-}
-
 int warden_main(const struct warden_options *opt)
 {
     struct clan_error e = CLAN_ERROR_INIT;
@@ -238,22 +190,21 @@ int warden_main(const struct warden_options *opt)
     w->procs = (struct procs){w->loop, -1, children_due, children_died, NULL, 0, 0};
     clan_assert(w->loop);
     umask(022);
-    clan_status s = signals(w, &e);
-    if (s == CLAN_OK)
-        s = prepare(w, &e);
-    if (s != CLAN_OK) {
-        logs_error(NULL, "cannot start", &e);
+    int signals = daemon_signals(&e);
+    if (signals < 0 || prepare(w, &e) != CLAN_OK) {
+        logs_error("", "cannot start", &e);
         fprintf(stderr, "cland: %s: %s (%s)\n", e.what, e.why, e.remedy);
         return 3;
     }
     w->sleep_ms = (int64_t)clock_boot_ms() - (int64_t)clock_mono_ms();
     firewall_begin(w);
     clans_load(w);
+    loop_fd_add(w->loop, signals, EPOLLIN, on_signal, w);
     loop_fd_add(w->loop, w->new_sock, EPOLLIN, on_connection, w);
-    logs_say(NULL, LOG_LEVEL_INFO, "listens at %s/new.sock", w->opt.run_dir);
-    for (unsigned i = 0; i < WARD_SLOTS; i++)
-        if (w->clans[i].used && w->clans[i].bound && !w->clans[i].down)
-            clans_start(&w->clans[i]);
+    logs_say("", LOG_LEVEL_INFO, "listens at %s/new.sock", w->opt.run_dir);
+    for (struct clan *c = NULL; (c = clans_next(w, c));)
+        if (c->bound && !c->down)
+            clans_start(c);
     loop_timer_in(w->loop, READY_LATE_MS, ready_late, w);
     check(w);
     warden_ready(w);

@@ -6,19 +6,17 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "hostsfile/hostsfile.h"
-#include "logring/logring.h"
+#include "logring/logs.h"
 #include "netconf/netconf.h"
 #include "netconf/rules.h"
 #include "process/process.h"
-#include "slot/slot.h"
-#include "tool/tool.h"
+#include "slot/slots.h"
 #include "wire/grants.h"
 #include "wire/warden_requests.h"
 
 #define WARD_SLOTS       16 /* bound clans and those being made */
 #define WARD_UNBOUND_MAX 8
 #define WARD_UIDS        SLOT_UIDS /* per slot; the uid is base + 256 * slot + index */
-#define WARD_NAMES_MAX   2048
 #define CLAN_GRACE_MS    3000
 
 struct warden_options {
@@ -57,18 +55,18 @@ struct clan {
         unsigned count;
     } rate[WARD_REQ_COUNT];
     struct rules_set fw;
-    struct hostsfile_row *names;
-    size_t name_count;
+    struct hostsfile_rows names;
 };
 
 struct warden {
     struct warden_options opt;
     struct loop *loop;
-    struct grants grants;
-    bool have_grants, stopping, ready, hosts_table;
-    int new_sock, signal_fd, clans_fd, null_fd;
+    struct grants grants; /* all zero, so nothing is granted, until the owner's are read */
+    bool stopping, ready, hosts_table;
+    int new_sock;
     gid_t clan_gid; /* 0: there is no group "clan" */
     uint32_t next_generation;
+    struct slots slots;
     struct procs procs;
     struct netconf_watch watch;
     struct logring logs;
@@ -110,6 +108,7 @@ void monitor_event(struct clan *c, const void *event, size_t size, int fd);
 void monitor_kill(struct clan *c, const char *why);
 
 /* clans.c: slots, and how a clan begins and ends */
+struct clan *clans_next(struct warden *w, struct clan *before); /* NULL: the first one, or none */
 struct clan *clans_new(struct warden *w, struct clan_error *e);
 void clans_load(struct warden *w);
 void clans_start(struct clan *c);
@@ -120,7 +119,7 @@ uid_t clans_uid(
     struct clan *c, uint32_t kind, const char *name, const char *detail, struct clan_error *e);
 void clans_listen(struct clan *c, struct clan_error *e);
 int clans_socket(struct warden *w, const char *name, struct clan_error *e);
-const char *clans_name(const struct clan *c);
+const char *clans_name(const struct clan *c); /* for the log; NULL: "" */
 ward_handler clans_seed_store, clans_bind, clans_down, clans_leave, clans_start_named;
 
 /* children.c: life and death */
@@ -134,7 +133,10 @@ void children_end(struct child *ch, unsigned grace_ms);
 void children_due(struct proc *p);
 void children_died(struct proc *p, int wait_status);
 void children_free(struct child *ch);
+struct child *children_next(
+    struct clan *c, struct child *before); /* NULL: the first one, or none */
 struct child *children_find(struct clan *c, uint32_t kind, uint32_t id); /* kind or id 0: any */
+bool children_taken(struct clan *c, uint32_t kind, uint32_t host, const char *name);
 ward_handler children_keeper_start, children_child_end;
 
 /* hosts.c: plugins and their programs, within the grants */
@@ -142,7 +144,7 @@ clan_status hosts_spawn(struct child *ch, struct clan_error *e);
 ward_handler hosts_start, hosts_run, hosts_grants;
 
 /* net.c: the network of a clan, once its firewall is closed */
-ward_handler net_up, net_tun, net_addr_add, net_addr_del, net_local_addrs;
+ward_handler net_up, net_tun, net_addr, net_local_addrs;
 void net_down(struct clan *c);
 bool net_in_prefix(const struct clan *c, const uint8_t address[16]);
 clan_status net_watch(struct warden *w);
@@ -157,12 +159,6 @@ void firewall_lans(struct warden *w);
 void firewall_down(struct clan *c);
 void firewall_begin(struct warden *w);
 ward_handler firewall_member, firewall_allow, firewall_commit, firewall_clear;
-
-/* logs.c: what the warden says itself; c may be NULL */
-void logs_say(struct clan *c, enum log_level level, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-void logs_error(struct clan *c, const char *doing, const struct clan_error *e);
-clan_status logs_open(struct warden *w, struct clan_error *e);
 
 /* names.c: the hosts file or systemd-resolved */
 void names_remove(struct clan *c);
