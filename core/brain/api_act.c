@@ -163,7 +163,7 @@ static void ping_answer(struct brain *b, struct client *c, const struct member_m
     if (pong)
         snprintf(r->refusal, sizeof r->refusal, "%s", pong->refusal);
     if (p && (p->control || p->link))
-        snprintf(r->path, sizeof r->path, "tcp-noise %s", p->remote);
+        snprintf(r->path, sizeof r->path, "%s", p->path);
     api_answer(c, a, true);
 }
 

@@ -49,6 +49,7 @@ struct session {
     bool has_machine;
     uint8_t peer_static[32];
     uint8_t remote[16];
+    char path[96]; /* "tcp-noise 192.0.2.7:7117"; "": of before a restart of ours */
     uint64_t since_ms;
     struct joiner *joiner;      /* a door session that we dialed */
     uint8_t invite_id[16];      /* a door session that we answer */
@@ -74,7 +75,7 @@ struct peer {
     bool shown_catching_up;
     bool let_in;           /* the firewall knows this peer: packets may flow */
     uint64_t gone_version; /* heads of peers that left */
-    char remote[64];
+    char path[96];         /* of its newest session */
 };
 
 struct soft_service { /* a service as its holder told it */
@@ -108,15 +109,18 @@ struct host {
     uint32_t health_request;
     uint64_t health_asked_ms;
     char why[320], remedy[240];
-    uint64_t retry_ms; /* after a failure: not before */
+    uint64_t retry_ms;                                         /* after a failure: not before */
+    char endpoints[STMT_ENDPOINTS_MAX][STMT_ENDPOINT_MAX + 1]; /* transports: as it told them */
+    unsigned endpoint_count;
     unsigned failures;
     struct {
         uint32_t request, run; /* programs; run is the warden's child id, 0: free */
     } runs[8];
 };
 
-struct dialing {      /* a dial that a transport works on */
-    uint32_t request; /* 0: free */
+struct dialing {             /* a dial that a transport works on */
+    uint32_t request;        /* 0: free */
+    const struct host *host; /* whose answer counts */
     clan_link_Purpose purpose;
     uint8_t machine[32];
     struct joiner *joiner;
@@ -197,7 +201,9 @@ struct brain {
         ward_answer_fn *fn;
         void *arg;
     } waiting[BRAIN_HOSTS_MAX * 8 + 64]; /* each host may have eight programs asked for */
-    char endpoints[STMT_ENDPOINTS_MAX][STMT_ENDPOINT_MAX + 1];
+    struct {
+        char transport[33], text[STMT_ENDPOINT_MAX + 1];
+    } endpoints[STMT_ENDPOINTS_MAX];
     unsigned endpoint_count;
     struct ward_local_addrs local;
 
@@ -269,7 +275,8 @@ struct session *session_find(struct brain *b, uint32_t id);
 void session_close(struct brain *b, struct session *s, bool after_flush);
 bool session_send(struct brain *b, uint32_t id, const clan_peer_PeerMsg *m);
 /* A connected stream from a transport: accepted (dial NULL) or answering a dial. */
-void link_stream(struct brain *b, int fd, const char *remote, const struct dialing *dial);
+void link_stream(
+    struct brain *b, int fd, const char *transport, const char *remote, const struct dialing *dial);
 
 /* peers.c */
 struct peer *peer_find(struct brain *b, const uint8_t id[32]);
@@ -288,17 +295,22 @@ int64_t peers_median_clock(const struct brain *b);
 
 /* transports.c */
 void transports_reconcile(struct brain *b);
-/* Dials an endpoint; answers come as link_stream() or dial_failed().  false: no transport runs. */
-bool transports_dial(
-    struct brain *b, const struct dialing *what, const char *endpoint, uint32_t timeout_ms);
+/* Those that run, the preferred one first. */
+void transports_order(const struct brain *b, struct path_order *ret);
+/* Dials an endpoint; answers come as link_stream() or dial_failed().  false: it does not run. */
+bool transports_dial(struct brain *b, const struct dialing *what, const char *transport,
+    const char *endpoint, uint32_t timeout_ms);
 void transports_forget(struct brain *b, struct joiner *j);
-void transports_dial_result(
-    struct brain *b, uint32_t request, int fd, const char *remote, const struct clan_error *e);
-void transports_endpoints(struct brain *b, const clan_host_Endpoints *e);
+void transports_dial_result(struct brain *b, const struct host *h, uint32_t request, int fd,
+    const char *remote, const struct clan_error *e);
+void transports_endpoints(struct brain *b, struct host *h, const clan_host_Endpoints *e);
+void transports_gone(struct brain *b, const struct host *h); /* its dials have failed */
 void transports_local_addrs(struct brain *b);
 void transports_tick(struct brain *b);
 bool transports_up(const struct brain *b);
 bool transports_wanted(const struct brain *b, const char *name);
+/* The preferred one, for texts. */
+void transports_first(const struct brain *b, char ret_name[33]);
 
 /* hosts.c */
 struct host *host_want(struct brain *b, const char *plugin, const char *instance,

@@ -142,10 +142,16 @@ static void surroundings(struct brain *b, struct lines *l)
         add(l, 2, "no-grants",
             "the owner of this machine has granted nothing, so no transport and no service runs",
             "run as root: clan machine apply");
-    else if (!transports_up(b))
+    else if (!transports_up(b)) {
+        char name[33], remedy[96];
+        transports_first(b, name);
+        snprintf(remedy, sizeof remedy, "see: clan logs --process %s", name);
+        if (!grants_find(&b->grants, name))
+            snprintf(
+                remedy, sizeof remedy, "grant %s in machine.yaml, then: clan machine apply", name);
         add(l, 2, "no-transport",
-            "no transport runs: this machine reaches nobody and nobody reaches it",
-            "see: clan logs --process tcp-noise");
+            "no transport runs: this machine reaches nobody and nobody reaches it", remedy);
+    }
     if (!b->net_up && b->bind_trouble.status == CLAN_OK)
         add(l, 1, "network", "the network of the clan is being built", "");
     add_error(l, 2, "network", &b->bind_trouble);

@@ -344,19 +344,19 @@ static void on_host(void *arg, const uint8_t *data, size_t size, int *fds, size_
         if (h->state != HOST_STARTED || h->service)
             close(fds[0]);
         else if (m->m.stream.request == 0)
-            link_stream(b, fds[0], m->m.stream.remote, NULL);
+            link_stream(b, fds[0], h->plugin, m->m.stream.remote, NULL);
         else
-            transports_dial_result(b, m->m.stream.request, fds[0], m->m.stream.remote, NULL);
+            transports_dial_result(b, h, m->m.stream.request, fds[0], m->m.stream.remote, NULL);
         break;
     case clan_host_FromHost_dial_failed_tag:
         if (h->service)
             break; /* it dials for nobody */
         error_from_wire(&e, &m->m.dial_failed.error);
-        transports_dial_result(b, m->m.dial_failed.request, -1, "", &e);
+        transports_dial_result(b, h, m->m.dial_failed.request, -1, "", &e);
         break;
     case clan_host_FromHost_endpoints_tag:
         if (!h->service)
-            transports_endpoints(b, &m->m.endpoints);
+            transports_endpoints(b, h, &m->m.endpoints);
         break;
     case clan_host_FromHost_run_tag:
         on_run(h, &m->m.run);
@@ -451,6 +451,7 @@ void hosts_child_died(struct brain *b, const struct ward_child_died *d)
     h->chan = NULL;
     h->child = 0;
     memset(h->runs, 0, sizeof h->runs);
+    transports_gone(b, h);
     if (!h->wanted) {
         host_unwant(b, h);
     } else if (d->restarting && h->state != HOST_FAILED) {

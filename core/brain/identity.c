@@ -40,8 +40,9 @@ static void fill_endpoints(struct brain *b, struct stmt_record *r)
 {
     memset(r, 0, sizeof *r);
     for (unsigned i = 0; i < b->endpoint_count; i++) {
-        snprintf(r->endpoints[i].transport, sizeof r->endpoints[i].transport, "tcp-noise");
-        snprintf(r->endpoints[i].text, sizeof r->endpoints[i].text, "%s", b->endpoints[i]);
+        snprintf(r->endpoints[i].transport, sizeof r->endpoints[i].transport, "%s",
+            b->endpoints[i].transport);
+        snprintf(r->endpoints[i].text, sizeof r->endpoints[i].text, "%s", b->endpoints[i].text);
         r->endpoint_count++;
     }
 }
@@ -68,7 +69,8 @@ static bool same_endpoints(const struct stmt_record *a, const struct stmt_record
     if (a->endpoint_count != c->endpoint_count)
         return false;
     for (unsigned i = 0; i < a->endpoint_count; i++)
-        if (strcmp(a->endpoints[i].text, c->endpoints[i].text) != 0)
+        if (strcmp(a->endpoints[i].transport, c->endpoints[i].transport) != 0 ||
+            strcmp(a->endpoints[i].text, c->endpoints[i].text) != 0)
             return false;
     return true;
 }

@@ -33,7 +33,7 @@ struct joiner {
     uint8_t secret[64], public_key[32], id[16], psk[32];
     char petname[33];
     uint32_t wait_ms;
-    unsigned endpoint;
+    unsigned endpoint, transport; /* the next ones to try: a link does not say whose they are */
     uint32_t session;
     bool answered;
     uint64_t deadline_ms;
@@ -205,16 +205,22 @@ static bool endpoint_allowed(struct joiner *j, unsigned i, struct clan_error *e)
 static void dial_next(struct joiner *j)
 {
     struct brain *b = j->b;
+    struct path_order order;
+    transports_order(b, &order);
     while (j->endpoint < j->link.endpoint_count) {
         char text[64];
-        unsigned i = j->endpoint++;
+        unsigned i = j->endpoint, t = j->transport++;
         struct dialing what = {.purpose = clan_link_Purpose_PURPOSE_DOOR, .joiner = j};
+        if (j->transport >= order.count) {
+            j->transport = 0;
+            j->endpoint++;
+        }
         if (!endpoint_allowed(j, i, &j->last))
             continue;
         link_endpoint_text(&j->link, i, text);
-        if (j->client)
+        if (j->client && t == 0)
             api_progress(j->client, "dial", "asking %s", text);
-        if (transports_dial(b, &what, text, JOINER_DIAL_MS))
+        if (t < order.count && transports_dial(b, &what, order.names[t], text, JOINER_DIAL_MS))
             return;
         err_set(&j->last, CLAN_E_NOTRUNNING, "no transport runs on this computer");
         err_remedy(&j->last, "run as root: clan machine apply");
@@ -227,7 +233,7 @@ static void dial_next(struct joiner *j)
 static void begin_phase(struct joiner *j, enum phase phase)
 {
     j->phase = phase;
-    j->endpoint = 0;
+    j->endpoint = j->transport = 0;
     j->answered = false;
     j->last.status = CLAN_OK;
     j->deadline_ms = brain_now() + JOINER_PHASE_MS;
@@ -582,9 +588,12 @@ void joiner_tick(struct brain *b)
         return;
     if (j->phase == PHASE_START_FETCH) {
         err_set(&j->last, CLAN_E_NOTRUNNING, "no transport runs on this computer");
-        err_why(&j->last, "%s",
-            b->grants_ok ? "the plugin tcp-noise did not start (see: clan logs)"
-                         : "the owner of this computer has granted nothing yet");
+        char name[33];
+        transports_first(b, name);
+        if (b->grants_ok)
+            err_why(&j->last, "the plugin %s did not start (see: clan logs)", name);
+        else
+            err_why(&j->last, "the owner of this computer has granted nothing yet");
         err_remedy(&j->last, "run as root: clan machine apply");
     } else if (j->last.status == CLAN_OK) {
         err_set(&j->last, CLAN_E_TIMEOUT, "the machine that was asked did not finish in time");

@@ -347,7 +347,8 @@ static void stream_lost(struct brain *b, const struct dialing *d)
         peers_dial_failed(b, d);
 }
 
-void link_stream(struct brain *b, int fd, const char *remote, const struct dialing *d)
+void link_stream(
+    struct brain *b, int fd, const char *transport, const char *remote, const struct dialing *d)
 {
     struct session *s = b->link ? session_new(b) : NULL;
     if (!s) {
@@ -360,6 +361,7 @@ void link_stream(struct brain *b, int fd, const char *remote, const struct diali
     st->session = s->id;
     remote_address(remote, st->remote);
     memcpy(s->remote, st->remote, 16);
+    snprintf(s->path, sizeof s->path, "%.32s %.60s", transport, remote);
     bool ok = true;
     if (d) {
         ok = fill_dialed(b, st, s, d);
@@ -369,13 +371,7 @@ void link_stream(struct brain *b, int fd, const char *remote, const struct diali
     ok = ok && chan_send(b->link, clan_link_ToLink_fields, m, &fd, 1);
     sodium_memzero(m, LINK_SMALL);
     close(fd);
-    if (ok) {
-        if (s->has_machine) {
-            struct peer *p = peer_get(b, s->machine);
-            if (p)
-                snprintf(p->remote, sizeof p->remote, "%.63s", remote);
-        }
-    } else {
+    if (!ok) {
         s->id = 0;
         stream_lost(b, d);
     }

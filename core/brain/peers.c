@@ -285,26 +285,29 @@ static void firewall_reconcile(struct brain *b)
 
 /* ---- dialling ---- */
 
-static const char *transport_name(struct brain *b)
-{
-    return b->cfg && b->cfg->transport_count ? b->cfg->transports[0] : "tcp-noise";
-}
-
 static void try_dial(
     struct brain *b, struct peer *p, const struct member_machine *m, clan_link_Purpose purpose)
 {
     struct path_dial *d =
         purpose == clan_link_Purpose_PURPOSE_LINK ? &p->dial_link : &p->dial_control;
+    const char *transport, *endpoint;
+    struct path_order order;
     uint64_t at;
-    if (!b->link_ready || !transports_up(b) || m->clone)
-        return;
-    const char *endpoint = path_next(d, &m->record, transport_name(b), brain_now(), &at);
-    if (!endpoint)
+    transports_order(b, &order);
+    if (!b->link_ready || m->clone ||
+        !path_next(d, &m->record, &order, brain_now(), &at, &transport, &endpoint))
         return;
     struct dialing what = {.purpose = purpose};
     memcpy(what.machine, m->id, 32);
-    if (!transports_dial(b, &what, endpoint, PATH_DIAL_MS))
-        path_failed(d, &m->record, transport_name(b), brain_random(NULL, 1000), brain_now());
+    if (!transports_dial(b, &what, transport, endpoint, PATH_DIAL_MS))
+        path_failed(d, &m->record, &order, brain_random(NULL, 1000), brain_now());
+}
+
+static void dial_failed(struct brain *b, struct path_dial *d, const struct member_machine *m)
+{
+    struct path_order order;
+    transports_order(b, &order);
+    path_failed(d, &m->record, &order, brain_random(NULL, 1000), brain_now());
 }
 
 static bool data_allowed(struct brain *b, const struct member_machine *m)
@@ -321,7 +324,7 @@ void peers_dial_failed(struct brain *b, const struct dialing *what)
         return;
     struct path_dial *d =
         what->purpose == clan_link_Purpose_PURPOSE_LINK ? &p->dial_link : &p->dial_control;
-    path_failed(d, &m->record, transport_name(b), brain_random(NULL, 1000), brain_now());
+    dial_failed(b, d, m);
     brain_soon(b);
 }
 
@@ -429,6 +432,7 @@ void peers_session_up(struct brain *b, struct session *s)
         return;
     p->last_seen = clock_wall_s();
     s->since_ms = brain_now();
+    memcpy(p->path, s->path, sizeof p->path);
     if (s->purpose == clan_link_Purpose_PURPOSE_CONTROL) {
         control_up(b, p, s);
     } else if (s->purpose == clan_link_Purpose_PURPOSE_LINK) {
@@ -453,7 +457,7 @@ void peers_session_down(struct brain *b, struct session *s)
         p->last_seen = clock_wall_s();
     bool lived = s->up && brain_now() - s->since_ms >= PEERS_SHORT_LIFE_MS;
     if (s->dialed && m && !lived && !*current)
-        path_failed(d, &m->record, transport_name(b), brain_random(NULL, 1000), brain_now());
+        dial_failed(b, d, m);
     else
         d->busy = false;
 }

@@ -6,54 +6,117 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char default_transports[][33] = {"tcp-noise"};
+#define DEFAULT_TRANSPORT "tcp-noise"
 
-static unsigned wanted(const struct brain *b, const char (**ret_names)[33])
+/* Those of the signed configuration; before there is one, what the owner granted. */
+static void wanted(const struct brain *b, struct path_order *ret)
 {
-    if (b->cfg && b->cfg->transport_count) {
-        *ret_names = b->cfg->transports;
-        return b->cfg->transport_count;
+    memset(ret, 0, sizeof *ret);
+    for (unsigned i = 0; b->cfg && i < b->cfg->transport_count; i++)
+        memcpy(ret->names[ret->count++], b->cfg->transports[i], sizeof ret->names[0]);
+    if (ret->count)
+        return;
+    snprintf(ret->names[ret->count++], sizeof ret->names[0], "%s", DEFAULT_TRANSPORT);
+    for (unsigned i = 0; b->grants_ok && i < b->grants.plugin_count; i++) {
+        const struct grant_plugin *p = &b->grants.plugins[i];
+        if (p->kind == GRANT_KIND_TRANSPORT && strcmp(p->id, DEFAULT_TRANSPORT) != 0 &&
+            ret->count < CONFIG_TRANSPORTS_MAX)
+            snprintf(ret->names[ret->count++], sizeof ret->names[0], "%s", p->id);
     }
-    *ret_names = default_transports;
-    return sizeof default_transports / sizeof default_transports[0];
 }
 
-bool transports_wanted(const struct brain *b, const char *name)
+static bool lists(const struct path_order *order, const char *name)
 {
-    const char(*names)[33];
-    unsigned n = wanted(b, &names);
-    for (unsigned i = 0; i < n; i++)
-        if (strcmp(names[i], name) == 0)
+    for (unsigned i = 0; i < order->count; i++)
+        if (strcmp(order->names[i], name) == 0)
             return true;
     return false;
 }
 
-void transports_reconcile(struct brain *b)
+bool transports_wanted(const struct brain *b, const char *name)
 {
-    const char(*names)[33];
-    unsigned n = wanted(b, &names);
-    for (unsigned i = 0; i < n; i++)
-        if (b->grants_ok && grants_find(&b->grants, names[i]))
-            host_want(b, names[i], names[i], NULL);
+    struct path_order order;
+    wanted(b, &order);
+    return lists(&order, name);
+}
+
+void transports_first(const struct brain *b, char ret_name[33])
+{
+    struct path_order order;
+    wanted(b, &order);
+    const char *name = order.names[0];
+    for (unsigned i = order.count; b->grants_ok && i-- > 0;)
+        if (grants_find(&b->grants, order.names[i]))
+            name = order.names[i];
+    snprintf(ret_name, 33, "%s", name);
+}
+
+static struct host *running(struct brain *b, const char *transport)
+{
     for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
         struct host *h = &b->hosts[i];
-        if (h->used && !h->service && !transports_wanted(b, h->plugin))
+        if (h->used && !h->service && h->state == HOST_STARTED && strcmp(h->plugin, transport) == 0)
+            return h;
+    }
+    return NULL;
+}
+
+void transports_order(const struct brain *b, struct path_order *ret)
+{
+    struct path_order all;
+    wanted(b, &all);
+    ret->count = 0;
+    for (unsigned i = 0; i < all.count; i++)
+        if (running((struct brain *)(uintptr_t)b, all.names[i]))
+            memcpy(ret->names[ret->count++], all.names[i], sizeof ret->names[0]);
+}
+
+static const struct host *endpoints_of(struct brain *b, const char *transport)
+{
+    const struct host *h = host_find(b, transport);
+    return h && !h->service && h->endpoint_count ? h : NULL;
+}
+
+/* Each transport has its share of the places, so that the first one's do not hide the others. */
+static void merge(struct brain *b, const struct path_order *order)
+{
+    unsigned n = 0, before = b->endpoint_count, some = 0;
+    bool same = true;
+    for (unsigned t = 0; t < order->count; t++)
+        some += endpoints_of(b, order->names[t]) != NULL;
+    unsigned share = some ? STMT_ENDPOINTS_MAX / some : 0;
+    for (unsigned t = 0; t < order->count; t++) {
+        const struct host *h = endpoints_of(b, order->names[t]);
+        for (unsigned i = 0; h && i < h->endpoint_count && i < share; i++, n++) {
+            same = same && n < before && strcmp(b->endpoints[n].text, h->endpoints[i]) == 0 &&
+                   strcmp(b->endpoints[n].transport, h->plugin) == 0;
+            snprintf(b->endpoints[n].transport, sizeof b->endpoints[n].transport, "%s", h->plugin);
+            snprintf(b->endpoints[n].text, sizeof b->endpoints[n].text, "%s", h->endpoints[i]);
+        }
+    }
+    same = same && n == before;
+    b->endpoint_count = n;
+    if (!same && b->bound)
+        identity_publish_record(b);
+}
+
+void transports_reconcile(struct brain *b)
+{
+    struct path_order order;
+    wanted(b, &order);
+    for (unsigned i = 0; i < order.count; i++)
+        if (b->grants_ok && grants_find(&b->grants, order.names[i]))
+            host_want(b, order.names[i], order.names[i], NULL);
+    for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
+        struct host *h = &b->hosts[i];
+        if (h->used && !h->service && !lists(&order, h->plugin))
             host_unwant(b, h);
     }
+    merge(b, &order); /* the order may be another one */
     if (transports_up(b) && b->endpoint_count == 0 && b->local.count)
         hosts_ask_endpoints(b);
     else if (transports_up(b) && b->local.count == 0)
         ward_simple(b, WARD_REQ_LOCAL_ADDRS, NULL, NULL);
-}
-
-static struct host *running(struct brain *b)
-{
-    for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
-        struct host *h = &b->hosts[i];
-        if (h->used && !h->service && h->state == HOST_STARTED && transports_wanted(b, h->plugin))
-            return h;
-    }
-    return NULL;
 }
 
 bool transports_up(const struct brain *b)
@@ -66,15 +129,16 @@ bool transports_up(const struct brain *b)
     return false;
 }
 
-bool transports_dial(
-    struct brain *b, const struct dialing *what, const char *endpoint, uint32_t timeout_ms)
+bool transports_dial(struct brain *b, const struct dialing *what, const char *transport,
+    const char *endpoint, uint32_t timeout_ms)
 {
-    struct host *h = running(b);
+    struct host *h = running(b, transport);
     for (unsigned i = 0; h && i < BRAIN_DIALS_MAX; i++) {
         struct dialing *d = &b->dials[i];
         if (d->request)
             continue;
         *d = *what;
+        d->host = h;
         d->request = ++b->next_request;
         /* the plugin keeps the time; this bound is for one that never answers */
         d->deadline_ms = brain_now() + timeout_ms + 2000;
@@ -94,20 +158,20 @@ static void fail(struct brain *b, struct dialing *d, const struct clan_error *e)
         peers_dial_failed(b, &copy);
 }
 
-void transports_dial_result(
-    struct brain *b, uint32_t request, int fd, const char *remote, const struct clan_error *e)
+void transports_dial_result(struct brain *b, const struct host *h, uint32_t request, int fd,
+    const char *remote, const struct clan_error *e)
 {
     for (unsigned i = 0; request && i < BRAIN_DIALS_MAX; i++) {
         struct dialing *d = &b->dials[i];
-        if (d->request != request)
-            continue;
+        if (d->request != request || d->host != h)
+            continue; /* no plugin answers for another one */
         if (fd < 0) {
             fail(b, d, e);
             return;
         }
         struct dialing copy = *d;
         d->request = 0;
-        link_stream(b, fd, remote, &copy);
+        link_stream(b, fd, h->plugin, remote, &copy);
         return;
     }
     if (fd >= 0)
@@ -130,20 +194,25 @@ void transports_tick(struct brain *b)
             fail(b, &b->dials[i], &e);
 }
 
-void transports_endpoints(struct brain *b, const clan_host_Endpoints *e)
+void transports_gone(struct brain *b, const struct host *h)
 {
-    unsigned n = 0, before = b->endpoint_count;
-    bool same = true;
-    for (unsigned i = 0; i < e->endpoint_count && n < STMT_ENDPOINTS_MAX; i++) {
-        if (!stmt_endpoint_ok(e->endpoint[i]))
-            continue; /* a plugin's words do not spoil the record of this machine */
-        same = same && n < before && strcmp(b->endpoints[n], e->endpoint[i]) == 0;
-        snprintf(b->endpoints[n++], sizeof b->endpoints[0], "%s", e->endpoint[i]);
-    }
-    same = same && n == before;
-    b->endpoint_count = n;
-    if (!same && b->bound)
-        identity_publish_record(b);
+    struct clan_error e = CLAN_ERROR_INIT;
+    err_set(&e, CLAN_E_NOTRUNNING, "the transport %s has ended", h->plugin);
+    for (unsigned i = 0; i < BRAIN_DIALS_MAX; i++)
+        if (b->dials[i].request && b->dials[i].host == h)
+            fail(b, &b->dials[i], &e);
+}
+
+void transports_endpoints(struct brain *b, struct host *h, const clan_host_Endpoints *e)
+{
+    struct path_order order;
+    h->endpoint_count = 0;
+    for (unsigned i = 0; i < e->endpoint_count && h->endpoint_count < STMT_ENDPOINTS_MAX; i++)
+        if (stmt_endpoint_ok(e->endpoint[i])) /* a plugin's words do not spoil the record */
+            snprintf(
+                h->endpoints[h->endpoint_count++], sizeof h->endpoints[0], "%s", e->endpoint[i]);
+    wanted(b, &order);
+    merge(b, &order);
     joiner_tick(b);
     brain_soon(b);
 }

@@ -6,13 +6,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CONFIG_ADMINS_MAX   16
-#define CONFIG_KEEPERS_MAX  5
-#define CONFIG_TAGS_MAX     16
-#define CONFIG_MACHINES_MAX 4096
-#define CONFIG_SERVICES_MAX 64
-#define CONFIG_ALLOW_MAX    16
-#define CONFIG_SETTINGS_MAX 32
+#define CONFIG_ADMINS_MAX     16
+#define CONFIG_KEEPERS_MAX    5
+#define CONFIG_TAGS_MAX       16
+#define CONFIG_MACHINES_MAX   4096
+#define CONFIG_SERVICES_MAX   64
+#define CONFIG_ALLOW_MAX      16
+#define CONFIG_SETTINGS_MAX   32
+#define CONFIG_TRANSPORTS_MAX 8
 
 struct clan_config_admin {
     char name[33];
@@ -50,7 +51,7 @@ struct clan_config {
     unsigned keeper_count;
     char keepers[CONFIG_KEEPERS_MAX][33]; /* machine names */
     unsigned transport_count;
-    char transports[8][33]; /* preference order */
+    char transports[CONFIG_TRANSPORTS_MAX][33]; /* preference order */
     unsigned machine_count;
     struct clan_config_machine *machines;
     unsigned service_count;

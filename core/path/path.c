@@ -3,39 +3,41 @@
 
 #include <string.h>
 
-static const char *endpoint_at(const struct stmt_record *r, const char *transport, unsigned index)
+/* Where it stands in the record; -1: there are fewer. */
+static int endpoint_at(const struct stmt_record *r, const struct path_order *order, unsigned index)
 {
-    for (unsigned i = 0; i < r->endpoint_count; i++)
-        if (strcmp(r->endpoints[i].transport, transport) == 0 && index-- == 0)
-            return r->endpoints[i].text;
-    return NULL;
+    for (unsigned t = 0; t < order->count; t++)
+        for (unsigned i = 0; i < r->endpoint_count; i++)
+            if (strcmp(r->endpoints[i].transport, order->names[t]) == 0 && index-- == 0)
+                return (int)i;
+    return -1;
 }
 
-const char *path_next(struct path_dial *d, const struct stmt_record *r, const char *transport,
-    uint64_t now_ms, uint64_t *ret_at)
+bool path_next(struct path_dial *d, const struct stmt_record *r, const struct path_order *order,
+    uint64_t now_ms, uint64_t *ret_at, const char **ret_transport, const char **ret_endpoint)
 {
     *ret_at = UINT64_MAX;
-    if (d->busy || !endpoint_at(r, transport, 0))
-        return NULL;
+    if (d->busy || endpoint_at(r, order, 0) < 0)
+        return false;
     if (now_ms < d->not_before_ms) {
         *ret_at = d->not_before_ms;
-        return NULL;
+        return false;
     }
-    const char *text = endpoint_at(r, transport, d->endpoint);
-    if (!text) {
+    if (endpoint_at(r, order, d->endpoint) < 0)
         d->endpoint = 0;
-        text = endpoint_at(r, transport, 0);
-    }
+    int at = endpoint_at(r, order, d->endpoint);
+    *ret_transport = r->endpoints[at].transport;
+    *ret_endpoint = r->endpoints[at].text;
     d->busy = true;
-    return text;
+    return true;
 }
 
-void path_failed(struct path_dial *d, const struct stmt_record *r, const char *transport,
+void path_failed(struct path_dial *d, const struct stmt_record *r, const struct path_order *order,
     uint32_t jitter, uint64_t now_ms)
 {
     d->busy = false;
     d->endpoint++;
-    if (endpoint_at(r, transport, d->endpoint))
+    if (endpoint_at(r, order, d->endpoint) >= 0)
         return; /* the next endpoint of this round, at once */
     d->endpoint = 0;
     unsigned shift = d->failures < 7 ? d->failures : 7;

@@ -16,12 +16,18 @@ struct path_dial {
     bool busy;
 };
 
-/* The next endpoint to dial now, or NULL: busy, none known, or not yet (then *ret_at is the time).
- */
-const char *path_next(struct path_dial *d, const struct stmt_record *r, const char *transport,
-    uint64_t now_ms, uint64_t *ret_at);
+/* Transports that run here, the preferred one first. */
+struct path_order {
+    char names[CONFIG_TRANSPORTS_MAX][33];
+    unsigned count;
+};
+
+/* The next endpoint to dial now and whose it is; false: busy, none known, or not yet (then *ret_at is
+ * the time).  All endpoints of one transport come before those of the next. */
+bool path_next(struct path_dial *d, const struct stmt_record *r, const struct path_order *order,
+    uint64_t now_ms, uint64_t *ret_at, const char **ret_transport, const char **ret_endpoint);
 /* jitter: any random number; keeps machines that lost one peer from dialling it in step */
-void path_failed(struct path_dial *d, const struct stmt_record *r, const char *transport,
+void path_failed(struct path_dial *d, const struct stmt_record *r, const struct path_order *order,
     uint32_t jitter, uint64_t now_ms);
 void path_connected(struct path_dial *d);
 /* Networks changed, or the peer was heard of: try at once. */

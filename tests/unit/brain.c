@@ -313,7 +313,7 @@ static void a_stream_without_a_link(void **state)
     struct peer *p = peer_get(b, carl.id);
     p->dial_control.busy = true;
     b->soon_armed = true;
-    link_stream(b, fd, "10.0.0.1:7117", &d);
+    link_stream(b, fd, "tcp-noise", "10.0.0.1:7117", &d);
     b->soon_armed = false;
     assert_false(p->dial_control.busy);
     assert_int_equal(fcntl(fd, F_GETFD), -1);
@@ -480,12 +480,72 @@ static void endpoints_of_a_plugin(void **state)
     strcpy(e.endpoint[0], "");
     strcpy(e.endpoint[1], "10.0.0.1:7117");
     strcpy(e.endpoint[2], "\x1b[2J\n");
+    struct host *h = &b->hosts[0];
+    *h = (struct host){.used = true, .plugin = "tcp-noise", .instance = "tcp-noise"};
     b->soon_armed = true;
-    transports_endpoints(b, &e);
+    transports_endpoints(b, h, &e);
     b->soon_armed = false;
     assert_int_equal(b->endpoint_count, 1);
-    assert_string_equal(b->endpoints[0], "10.0.0.1:7117");
+    assert_string_equal(b->endpoints[0].text, "10.0.0.1:7117");
     identity_make_record(b, f.clan, raw, &size, id); /* ends the process where it does not fit */
+    h->used = false;
+}
+
+/* Two transports: each has its endpoints in the record, is dialled at its own, answers its own dials. */
+static void two_transports(void **state)
+{
+    (void)state;
+    static clan_host_Endpoints many = {.endpoint_count = 6}, one = {.endpoint_count = 1};
+    struct clan_config cfg = {.transports = {"websocket", "tcp-noise"}, .transport_count = 2};
+    struct clan_config *before = b->cfg;
+    struct path_order order;
+    for (unsigned i = 0; i < 6; i++)
+        snprintf(many.endpoint[i], sizeof many.endpoint[i], "10.0.0.%u:7180", i + 1);
+    strcpy(one.endpoint[0], "10.0.0.1:7117");
+    b->cfg = &cfg;
+    b->hosts[0] = (struct host){.used = true, .plugin = "tcp-noise", .instance = "tcp-noise"};
+    b->hosts[1] = (struct host){.used = true, .plugin = "websocket", .instance = "websocket"};
+    b->soon_armed = true;
+    transports_endpoints(b, &b->hosts[0], &one);
+    transports_endpoints(b, &b->hosts[1], &many);
+    b->soon_armed = false;
+    assert_int_equal(b->endpoint_count, 5); /* half of the places, and the other's one */
+    assert_string_equal(b->endpoints[0].transport, "websocket");
+    assert_string_equal(b->endpoints[4].transport, "tcp-noise");
+    assert_string_equal(b->endpoints[4].text, "10.0.0.1:7117");
+
+    transports_order(b, &order);
+    assert_int_equal(order.count, 0); /* neither is up */
+    b->hosts[0].state = b->hosts[1].state = HOST_STARTED;
+    transports_order(b, &order);
+    assert_int_equal(order.count, 2);
+    assert_string_equal(order.names[0], "websocket");
+
+    struct stmt_record r = {.endpoint_count = 2};
+    strcpy(r.endpoints[0].transport, "tcp-noise");
+    strcpy(r.endpoints[0].text, "10.0.0.9:7117");
+    strcpy(r.endpoints[1].transport, "websocket");
+    strcpy(r.endpoints[1].text, "10.0.0.9:7180");
+    struct path_dial d = {0};
+    const char *transport, *text;
+    uint64_t at;
+    assert_true(path_next(&d, &r, &order, 0, &at, &transport, &text));
+    assert_string_equal(transport, "websocket");
+    path_failed(&d, &r, &order, 0, 0);
+    assert_true(path_next(&d, &r, &order, 0, &at, &transport, &text));
+    assert_string_equal(transport, "tcp-noise");
+    assert_string_equal(text, "10.0.0.9:7117");
+    path_failed(&d, &r, &order, 0, 0);
+    assert_false(
+        path_next(&d, &r, &order, 0, &at, &transport, &text)); /* the pause after a round */
+
+    b->dials[0] = (struct dialing){.request = 9, .host = &b->hosts[0], .deadline_ms = UINT64_MAX};
+    transports_dial_result(b, &b->hosts[1], 9, -1, "", &(struct clan_error)CLAN_ERROR_INIT);
+    assert_int_equal(b->dials[0].request, 9); /* not its dial to answer */
+    transports_gone(b, &b->hosts[0]);
+    assert_int_equal(b->dials[0].request, 0);
+    b->hosts[0].used = b->hosts[1].used = false;
+    b->cfg = before;
 }
 
 static int host_end;
@@ -555,6 +615,7 @@ int main(void)
         T(who_ends_catching_up),
         T(the_log_is_rewritten),
         T(endpoints_of_a_plugin),
+        T(two_transports),
         T(hostile_host),
     };
     return sodium_init() < 0 || cmocka_run_group_tests(tests, NULL, NULL);
