@@ -78,16 +78,29 @@ static void expect_service_calls(struct child *c, bool well)
     assert_string_equal(got->m.health.text, well ? "" : "golden and well");
 }
 
+/* Two of them: the second is found by the host's stride. */
+static void create_with_settings(struct child *c)
+{
+    clan_host_ToHost *m = to(clan_host_ToHost_create_tag);
+    strcpy(m->m.create.instance, "one");
+    m->m.create.settings_count = 2;
+    strcpy(m->m.create.settings[0].key, "first");
+    strcpy(m->m.create.settings[0].value, "seen");
+    strcpy(m->m.create.settings[1].key, "second");
+    strcpy(m->m.create.settings[1].value, "heard");
+    send_to(c, m);
+}
+
 static void try_life(const char *host, const char *file, const char *id)
 {
     struct child *c = start_host(host, file, id);
     bool is_template = strcmp(id, "golden-template") == 0, is_stream = strstr(id, "stream");
     expect_state(c, clan_host_State_STATE_LOADED);
     assert_string_equal(hello(c, 1).plugin, id);
-    create(c, "word", "heard");
+    create_with_settings(c);
     expect_state(c, clan_host_State_STATE_CREATED);
     if (!is_template)
-        wait_log(c, "setting word=heard of one");
+        wait_log(c, "setting second=heard of one");
     send_to(c, to(clan_host_ToHost_start_tag));
     if (is_stream) /* it tells its endpoints inside of start() */
         assert_int_equal(next(c, NULL)->which_m, clan_host_FromHost_endpoints_tag);
