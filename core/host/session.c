@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "check/note.h"
 #include "wire/channel.h"
 
 #include <stddef.h>
@@ -64,27 +65,6 @@ static bool asks(const struct host *h, const char *word)
     return false;
 }
 
-/* A kind without its interface, or a table shorter than its first version, is not started. */
-static clan_status find_interfaces(struct host *h, struct clan_error *e)
-{
-    const struct clan_transport_stream *t =
-        h->plugin->get_interface(h->instance_data, CLAN_TRANSPORT_STREAM);
-    const struct clan_service *s = h->plugin->get_interface(h->instance_data, CLAN_SERVICE);
-    if (t && t->struct_size >= sizeof *t && t->start && t->stop && t->dial && t->cancel &&
-        t->endpoints)
-        h->transport = t;
-    if (s && s->struct_size >= sizeof *s && s->start && s->stop && s->health)
-        h->service = s;
-    if ((h->note.kind == CLAN_KIND_TRANSPORT && h->transport) ||
-        (h->note.kind == CLAN_KIND_SERVICE && h->service))
-        return CLAN_OK;
-    err_set(e, CLAN_E_ABI, "plugin %s offers nothing that this Clan can start", h->id);
-    err_why(e, "a transport needs a complete %s, a service a complete %s", CLAN_TRANSPORT_STREAM,
-        CLAN_SERVICE);
-    err_remedy(e, "rebuild it with this Clan's SDK");
-    return CLAN_E_ABI;
-}
-
 static void on_create(struct host *h, const clan_host_ToHost *msg)
 {
     const clan_host_Create *m = &msg->m.create;
@@ -108,7 +88,8 @@ static void on_create(struct host *h, const clan_host_ToHost *msg)
         memcpy(c.service_address, m->service_address.bytes, sizeof c.service_address);
     clan_status st = h->plugin->create(&h->table, &c, &h->instance_data, &err);
     if (st == CLAN_OK)
-        st = find_interfaces(h, &err);
+        st = check_interfaces(
+            &h->note, h->plugin, h->instance_data, &h->transport, &h->service, &err);
     if (st != CLAN_OK)
         host_state(h, clan_host_State_STATE_FAILED, &err);
     else

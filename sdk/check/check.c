@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/text.h"
 
+#include <clan/plugin.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,14 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+const char *check_kind_text(uint32_t kind)
+{
+    return kind == CLAN_KIND_TRANSPORT    ? "transport"
+           : kind == CLAN_KIND_HYPERVISOR ? "hypervisor"
+           : kind == CLAN_KIND_SERVICE    ? "service"
+                                          : "plugin";
+}
 
 static void set_file_name(struct check_result *r, const char *file_name)
 {

@@ -20,6 +20,9 @@ bool elf_offset_of(const struct elf_view *v, uint64_t addr, uint64_t size, uint6
 /* Header and program headers: a shared object for this machine. */
 clan_status elf_open(const struct note_source *src, const char *file, struct elf_view *ret_view,
     struct clan_error *reterr);
+/* Notes of ours with that type: how many, and offset and size of the last one's body. */
+clan_status elf_find_note(const struct elf_view *v, uint32_t type, unsigned *ret_found,
+    uint64_t *ret_at, uint32_t *ret_size, struct clan_error *reterr);
 /* "plugin file X cannot be used" and two more sentences. */
 clan_status elf_refuse(struct clan_error *e, const char *file, const char *remedy,
     const char *why_fmt, ...) __attribute__((format(printf, 4, 5)));

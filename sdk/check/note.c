@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "check/elf.h"
+#include "permission/permission.h"
 
 #include <clan/plugin.h>
 #include <stdio.h>
@@ -13,8 +14,8 @@
 #define NOTE_ALIGN(n) (((uint64_t)(n) + 3) & ~(uint64_t)3)
 
 /* A note of ours in one PT_NOTE segment; *ret_at is the offset of its body. */
-static clan_status scan_segment(const struct elf_view *v, const Elf64_Phdr *p, unsigned *found,
-    uint64_t *ret_at, uint32_t *ret_size, struct clan_error *e)
+static clan_status scan_segment(const struct elf_view *v, const Elf64_Phdr *p, uint32_t type,
+    unsigned *found, uint64_t *ret_at, uint32_t *ret_size, struct clan_error *e)
 {
     if (p->p_filesz > CHECK_NOTE_SIZE_MAX)
         return elf_refuse(e, v->file, ELF_REMEDY_REBUILD, "its notes are larger than %u KiB",
@@ -27,7 +28,7 @@ static clan_status scan_segment(const struct elf_view *v, const Elf64_Phdr *p, u
         uint64_t body = at + sizeof n + NOTE_ALIGN(n.n_namesz);
         if (body > p->p_filesz || n.n_descsz > p->p_filesz - body)
             return elf_refuse(e, v->file, ELF_REMEDY_REBUILD, "a note is longer than its segment");
-        if (n.n_namesz == sizeof CLAN_NOTE_NAME && n.n_type == CLAN_NOTE_TYPE &&
+        if (n.n_namesz == sizeof CLAN_NOTE_NAME && n.n_type == type &&
             elf_read(v->src, p->p_offset + at + sizeof n, name, sizeof CLAN_NOTE_NAME) &&
             memcmp(name, CLAN_NOTE_NAME, sizeof CLAN_NOTE_NAME) == 0) {
             *ret_at = p->p_offset + body;
@@ -39,17 +40,27 @@ static clan_status scan_segment(const struct elf_view *v, const Elf64_Phdr *p, u
     return CLAN_OK;
 }
 
-static clan_status find_note(
-    const struct elf_view *v, uint64_t *ret_at, uint32_t *ret_size, struct clan_error *e)
+clan_status elf_find_note(const struct elf_view *v, uint32_t type, unsigned *ret_found,
+    uint64_t *ret_at, uint32_t *ret_size, struct clan_error *reterr)
 {
-    unsigned found = 0;
+    *ret_found = 0;
     for (unsigned i = 0; i < v->phdr_count; i++) {
         if (v->phdr[i].p_type != PT_NOTE)
             continue;
-        clan_status st = scan_segment(v, &v->phdr[i], &found, ret_at, ret_size, e);
+        clan_status st = scan_segment(v, &v->phdr[i], type, ret_found, ret_at, ret_size, reterr);
         if (st != CLAN_OK)
             return st;
     }
+    return CLAN_OK;
+}
+
+static clan_status find_note(
+    const struct elf_view *v, uint64_t *ret_at, uint32_t *ret_size, struct clan_error *e)
+{
+    unsigned found;
+    clan_status st = elf_find_note(v, CLAN_NOTE_TYPE, &found, ret_at, ret_size, e);
+    if (st != CLAN_OK)
+        return st;
     if (found == 0)
         return elf_refuse(e, v->file, "only plugins belong into this directory",
             "it has no note " CLAN_NOTE_SECTION ": it is not a plugin of Clan");
@@ -104,6 +115,12 @@ static clan_status check_strings(
             bad = "asks (a permission in each)";
     if (bad)
         return elf_refuse(e, file, ELF_REMEDY_REBUILD, "its note breaks the rule for %s", bad);
+    for (unsigned i = 0; i < n->asks_count; i++) {
+        char why[160];
+        if (!perm_check(n->asks[i], PERM_IN_NOTE, why, sizeof why))
+            return elf_refuse(e, file, "correct the note's .asks, or use a newer Clan",
+                "its note asks for what cannot be: %s", why);
+    }
     return CLAN_OK;
 }
 

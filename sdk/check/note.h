@@ -38,6 +38,9 @@ struct check_result {
     struct clan_error error;
 };
 
+/* "transport", "hypervisor", "service"; "plugin" for what is none.  (library clan_check) */
+const char *check_kind_text(uint32_t kind);
+
 /* fd must be a regular file; ret_source borrows it. */
 clan_status note_source_fd(
     int fd, const char *file_name, struct note_source *ret_source, struct clan_error *reterr);
@@ -45,10 +48,41 @@ clan_status note_source_fd(
  * later failures *ret_note holds what was read; it is zeroed first.  (library clan_note) */
 clan_status note_read(const struct note_source *src, const char *file_name,
     struct clan_note_body *ret_note, struct clan_error *reterr);
-/* The static rules for a plugin: one exported function, relro, now, no executable stack, no text
- * relocations, no RPATH.  (library clan_note) */
+/* The static rules for a plugin.  (library clan_note) */
+enum check_rule {
+    CHECK_RULE_HARDENING, /* relro, now, no executable stack, no text relocations, W^X */
+    CHECK_RULE_PATHS,     /* no RPATH, no RUNPATH */
+    CHECK_RULE_LIBRARIES, /* needs only what check_system_libraries and CLAN_PLUGIN_LIBRARIES name */
+    CHECK_RULE_SYMBOLS,   /* one exported function */
+    CHECK_RULES
+};
+clan_status note_check_rule(const struct note_source *src, const char *file_name,
+    enum check_rule rule, struct clan_error *reterr);
+/* All of them. */
 clan_status note_check_elf(
     const struct note_source *src, const char *file_name, struct clan_error *reterr);
+/* Libraries that every plugin may need, with spaces between. */
+extern const char check_system_libraries[];
+
+/* Names of the needed libraries and of the strong symbols that they have to define. */
+typedef void check_name_fn(void *user, const char *name);
+clan_status note_each_library(const struct note_source *src, const char *file_name,
+    check_name_fn *found, void *user, struct clan_error *reterr);
+clan_status note_each_undefined(const struct note_source *src, const char *file_name,
+    check_name_fn *found, void *user, struct clan_error *reterr);
+
+struct clan_plugin;
+/* What clan_plugin_query() answered, held against the note.  (library clan_note) */
+clan_status check_descriptor(
+    const struct clan_note_body *note, const struct clan_plugin *plugin, struct clan_error *reterr);
+clan_status check_no_query(const struct clan_note_body *note, struct clan_error *reterr);
+/* An instance must offer the complete table of its kind.  Either pointer is NULL when that is not
+ * offered. */
+struct clan_transport_stream;
+struct clan_service;
+clan_status check_interfaces(const struct clan_note_body *note, const struct clan_plugin *plugin,
+    void *instance, const struct clan_transport_stream **ret_transport,
+    const struct clan_service **ret_service, struct clan_error *reterr);
 
 /* All of it for one open file, and its hash over the very bytes that were checked.  *ret is always
  * filled; its error equals *reterr.  (library clan_check) */

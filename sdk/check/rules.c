@@ -7,10 +7,21 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RULES_DYN_MAX 512
+#define RULES_DYN_MAX      512
+#define RULES_LIBS_MAX     64
+#define RULES_DECLARED_MAX 512 /* bytes of CLAN_PLUGIN_LIBRARIES */
+
+const char check_system_libraries[] =
+    "libc.so.6 libm.so.6 libgcc_s.so.1 libstdc++.so.6 libatomic.so.1 libpthread.so.0 libdl.so.2 "
+    "librt.so.1 ld-linux-x86-64.so.2 ld-linux-aarch64.so.1"
+#ifdef CLAN_SANITIZE
+    " libasan.so.8 libubsan.so.1"
+#endif
+    ;
 
 struct rules_dyn {
     uint64_t symtab, strtab, strsz, syment, hash, gnu_hash;
+    uint32_t libs[RULES_LIBS_MAX], lib_count; /* DT_NEEDED: places in strtab */
     bool now, textrel, rpath;
 };
 
@@ -30,6 +41,11 @@ static bool read_dynamic(const struct elf_view *v, struct rules_dyn *d)
         switch (e.d_tag) {
         case DT_NULL:
             return true;
+        case DT_NEEDED:
+            if (d->lib_count == RULES_LIBS_MAX || value > UINT32_MAX)
+                return false;
+            d->libs[d->lib_count++] = (uint32_t)value;
+            break;
         case DT_SYMTAB:
             d->symtab = value;
             break;
@@ -141,38 +157,59 @@ static bool is_exported(const Elf64_Sym *s)
            vis != STV_INTERNAL;
 }
 
-static clan_status check_symbols(
-    const struct elf_view *v, const struct rules_dyn *d, struct clan_error *e)
+/* Calls fn with each symbol of the dynamic table until it answers other than CLAN_OK. */
+typedef clan_status symbol_fn(void *arg, const struct elf_view *v, const Elf64_Sym *s,
+    const char *name, struct clan_error *e);
+
+static clan_status each_symbol(const struct elf_view *v, const struct rules_dyn *d, symbol_fn *fn,
+    void *arg, struct clan_error *e)
 {
     uint32_t count;
     uint64_t at;
-    bool query = false;
-    const char *only = "build it with -fvisibility=hidden and the SDK's version script";
     if (!count_symbols(v, d, &count) ||
         !elf_offset_of(v, d->symtab, count * sizeof(Elf64_Sym), &at))
         return elf_refuse(e, v->file, ELF_REMEDY_REBUILD, "its symbol table is damaged");
     for (uint32_t i = 1; i < count; i++) {
         Elf64_Sym s;
-        char name[64];
+        char name[256];
         if (!elf_read(v->src, at + i * sizeof s, &s, sizeof s))
             return elf_refuse(e, v->file, ELF_REMEDY_REBUILD, "its symbol table is damaged");
-        if (!is_exported(&s))
+        if (ELF64_ST_BIND(s.st_info) == STB_LOCAL)
             continue;
         if (!symbol_name(v, d, s.st_name, name, sizeof name))
             return elf_refuse(e, v->file, ELF_REMEDY_REBUILD, "its symbol names are damaged");
-        if (strcmp(name, CLAN_PLUGIN_QUERY_NAME) != 0)
-            return elf_refuse(e, v->file, only,
-                "it exports %s; a plugin exports " CLAN_PLUGIN_QUERY_NAME " and nothing else",
-                name);
-        if (ELF64_ST_TYPE(s.st_info) != STT_FUNC)
-            return elf_refuse(
-                e, v->file, ELF_REMEDY_REBUILD, "its " CLAN_PLUGIN_QUERY_NAME " is not a function");
-        query = true;
+        clan_status st = fn(arg, v, &s, name, e);
+        if (st != CLAN_OK)
+            return st;
     }
-    if (!query)
+    return CLAN_OK;
+}
+
+static clan_status check_exported(
+    void *arg, const struct elf_view *v, const Elf64_Sym *s, const char *name, struct clan_error *e)
+{
+    if (!is_exported(s))
+        return CLAN_OK;
+    if (strcmp(name, CLAN_PLUGIN_QUERY_NAME) != 0)
+        return elf_refuse(e, v->file,
+            "build it with -fvisibility=hidden and the SDK's version script",
+            "it exports %.63s; a plugin exports " CLAN_PLUGIN_QUERY_NAME " and nothing else", name);
+    if (ELF64_ST_TYPE(s->st_info) != STT_FUNC)
+        return elf_refuse(
+            e, v->file, ELF_REMEDY_REBUILD, "its " CLAN_PLUGIN_QUERY_NAME " is not a function");
+    *(bool *)arg = true;
+    return CLAN_OK;
+}
+
+static clan_status check_symbols(
+    const struct elf_view *v, const struct rules_dyn *d, struct clan_error *e)
+{
+    bool query = false;
+    clan_status st = each_symbol(v, d, check_exported, &query, e);
+    if (st == CLAN_OK && !query)
         return elf_refuse(e, v->file, "mark that function with CLAN_PLUGIN_EXPORT",
             "it does not export " CLAN_PLUGIN_QUERY_NAME);
-    return CLAN_OK;
+    return st;
 }
 
 static const char *segment_fault(const struct elf_view *v)
@@ -197,24 +234,133 @@ static const char *segment_fault(const struct elf_view *v)
     return NULL;
 }
 
+static bool listed(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *at = list; len && (at = strstr(at, name)); at += len)
+        if ((at == list || at[-1] == ' ') && (at[len] == ' ' || !at[len]))
+            return true;
+    return false;
+}
+
+/* CLAN_PLUGIN_LIBRARIES, which need not be there. */
+static clan_status read_declared(
+    const struct elf_view *v, char ret_text[RULES_DECLARED_MAX], struct clan_error *e)
+{
+    unsigned found;
+    uint64_t at;
+    uint32_t size;
+    ret_text[0] = 0;
+    clan_status st = elf_find_note(v, CLAN_NOTE_LIBRARIES, &found, &at, &size, e);
+    if (st != CLAN_OK || !found)
+        return st;
+    if (found > 1 || size > RULES_DECLARED_MAX || !elf_read(v->src, at, ret_text, size) ||
+        !memchr(ret_text, 0, size))
+        return elf_refuse(e, v->file, "use CLAN_PLUGIN_LIBRARIES once, with less than 512 bytes",
+            "its list of libraries is damaged");
+    return CLAN_OK;
+}
+
+static clan_status check_libraries(
+    const struct elf_view *v, const struct rules_dyn *d, struct clan_error *e)
+{
+    char declared[RULES_DECLARED_MAX], name[128];
+    clan_status st = read_declared(v, declared, e);
+    for (uint32_t i = 0; st == CLAN_OK && i < d->lib_count; i++) {
+        if (!symbol_name(v, d, d->libs[i], name, sizeof name))
+            return elf_refuse(e, v->file, ELF_REMEDY_REBUILD, "its symbol names are damaged");
+        if (!listed(check_system_libraries, name) && !listed(declared, name))
+            st = elf_refuse(e, v->file,
+                "do without it, link it statically, or declare it: "
+                "CLAN_PLUGIN_LIBRARIES(\"NAME.so.N ...\")",
+                "it needs the library %s, which it does not declare", name);
+    }
+    return st;
+}
+
+static const char *dynamic_fault(const struct rules_dyn *d, enum check_rule rule)
+{
+    if (rule == CHECK_RULE_PATHS)
+        return d->rpath ? "it names a place of its own for libraries (RPATH or RUNPATH)" : NULL;
+    if (rule != CHECK_RULE_HARDENING)
+        return NULL;
+    if (d->textrel)
+        return "it has text relocations (compile with -fPIC)";
+    return d->now ? NULL : "its symbols are not bound when it is loaded (link with -Wl,-z,now)";
+}
+
+static clan_status open_dynamic(const struct note_source *src, const char *file,
+    struct elf_view *ret_view, struct rules_dyn *ret_dyn, struct clan_error *e)
+{
+    *ret_dyn = (struct rules_dyn){0};
+    clan_status st = elf_open(src, file, ret_view, e);
+    if (st == CLAN_OK && !read_dynamic(ret_view, ret_dyn))
+        st = elf_refuse(e, file, ELF_REMEDY_REBUILD, "its dynamic section is missing or damaged");
+    return st;
+}
+
+clan_status note_check_rule(const struct note_source *src, const char *file_name,
+    enum check_rule rule, struct clan_error *reterr)
+{
+    struct elf_view v;
+    struct rules_dyn d;
+    clan_status st = elf_open(src, file_name, &v, reterr);
+    const char *fault = st == CLAN_OK && rule == CHECK_RULE_HARDENING ? segment_fault(&v) : NULL;
+    if (st == CLAN_OK && !fault)
+        st = open_dynamic(src, file_name, &v, &d, reterr);
+    if (st == CLAN_OK && !fault)
+        fault = dynamic_fault(&d, rule);
+    if (fault)
+        return elf_refuse(reterr, file_name, ELF_REMEDY_REBUILD, "%s", fault);
+    if (st == CLAN_OK && rule == CHECK_RULE_LIBRARIES)
+        return check_libraries(&v, &d, reterr);
+    return st == CLAN_OK && rule == CHECK_RULE_SYMBOLS ? check_symbols(&v, &d, reterr) : st;
+}
+
 clan_status note_check_elf(
     const struct note_source *src, const char *file_name, struct clan_error *reterr)
 {
+    clan_status st = CLAN_OK;
+    for (int rule = 0; st == CLAN_OK && rule < CHECK_RULES; rule++)
+        st = note_check_rule(src, file_name, (enum check_rule)rule, reterr);
+    return st;
+}
+
+clan_status note_each_library(const struct note_source *src, const char *file_name,
+    check_name_fn *found, void *user, struct clan_error *reterr)
+{
     struct elf_view v;
-    struct rules_dyn d = {0};
-    clan_status st = elf_open(src, file_name, &v, reterr);
-    if (st != CLAN_OK)
-        return st;
-    const char *fault = segment_fault(&v);
-    if (!fault && !read_dynamic(&v, &d))
-        fault = "its dynamic section is missing or damaged";
-    if (!fault && d.textrel)
-        fault = "it has text relocations (compile with -fPIC)";
-    if (!fault && d.rpath)
-        fault = "it names a place of its own for libraries (RPATH or RUNPATH)";
-    if (!fault && !d.now)
-        fault = "its symbols are not bound when it is loaded (link with -Wl,-z,now)";
-    if (fault)
-        return elf_refuse(reterr, file_name, ELF_REMEDY_REBUILD, "%s", fault);
-    return check_symbols(&v, &d, reterr);
+    struct rules_dyn d;
+    clan_status st = open_dynamic(src, file_name, &v, &d, reterr);
+    for (uint32_t i = 0; st == CLAN_OK && i < d.lib_count; i++) {
+        char name[128];
+        if (symbol_name(&v, &d, d.libs[i], name, sizeof name))
+            found(user, name);
+    }
+    return st;
+}
+
+struct names {
+    check_name_fn *found;
+    void *user;
+};
+
+static clan_status tell_undefined(
+    void *arg, const struct elf_view *v, const Elf64_Sym *s, const char *name, struct clan_error *e)
+{
+    const struct names *n = arg;
+    (void)v, (void)e;
+    if (s->st_shndx == SHN_UNDEF && ELF64_ST_BIND(s->st_info) == STB_GLOBAL)
+        n->found(n->user, name);
+    return CLAN_OK;
+}
+
+clan_status note_each_undefined(const struct note_source *src, const char *file_name,
+    check_name_fn *found, void *user, struct clan_error *reterr)
+{
+    struct elf_view v;
+    struct rules_dyn d;
+    struct names n = {found, user};
+    clan_status st = open_dynamic(src, file_name, &v, &d, reterr);
+    return st == CLAN_OK ? each_symbol(&v, &d, tell_undefined, &n, reterr) : st;
 }

@@ -73,4 +73,19 @@ struct clan_note {
             __VA_ARGS__}}
 #endif
 
+/*
+ * Shared libraries that the plugin needs besides those of C and C++, each by its soname:
+ *     CLAN_PLUGIN_LIBRARIES("libssl.so.3 libcrypto.so.3");
+ * A plugin that needs a library which it does not declare is not loaded.  Once, at most 511 bytes.
+ * since 0.1
+ */
+#define CLAN_NOTE_LIBRARIES 0x434c4142u /* its type */
+#define CLAN_PLUGIN_LIBRARIES(text)                                                                \
+    __attribute__((section(CLAN_NOTE_SECTION), used, aligned(4))) static const struct {            \
+        uint32_t namesz, descsz, type;                                                             \
+        char name[8];                                                                              \
+        char names[(sizeof(text) + 3) & ~3u];                                                      \
+    } clan_plugin_libraries = {                                                                    \
+        5, (sizeof(text) + 3) & ~3u, CLAN_NOTE_LIBRARIES, CLAN_NOTE_NAME, text}
+
 #endif
