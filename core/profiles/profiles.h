@@ -15,7 +15,8 @@ enum {
     PROFILE_PIDNS = 1u << 1,  /* a PID namespace of its own */
     PROFILE_NOTIFY = 1u << 2, /* calls that are not listed go to the warden by name */
     PROFILE_PLUGIN = 1u << 3, /* descriptor 5 may be mapped executable */
-    PROFILE_CLOSES = 1u << 4  /* loads one more filter itself */
+    PROFILE_CLOSES = 1u << 4, /* loads one more filter itself */
+    PROFILE_ALONE = 1u << 5   /* set by the filter: nobody answers notifications */
 };
 struct profile {
     const char *name;
@@ -28,6 +29,7 @@ const struct profile *profile_find(const char *name); /* NULL when there is none
 
 /* Without notifications the fatal ones kill; libraries try the refused ones and can do without. */
 extern const char profile_fatal[], profile_refused[];
+extern const char profile_unnamed[];   /* allowed to hosts whose notifications nobody answers */
 extern const char profile_link_last[]; /* sandbox_close_link() */
 
 bool profile_word(const char **list, char ret_word[32]); /* the next one; false at the end */

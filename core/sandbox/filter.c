@@ -69,11 +69,12 @@ static int load(scmp_filter_ctx ctx, int r)
 static int load_profile(const struct profile *p, uint32_t flags, int program_fd, int *ret_notify_fd)
 {
     bool notify = flags & PROFILE_NOTIFY;
+    flags |= notify ? 0 : PROFILE_ALONE;
     const struct {
         const char *list;
         uint32_t action;
     } quiet[] = {{profile_fatal, KILL}, {profile_refused, REFUSE},
-        {p->flags & PROFILE_NOTIFY ? "open openat" : "", ALLOW}}; /* nobody answers */
+        {p->flags & PROFILE_NOTIFY ? profile_unnamed : "", ALLOW}}; /* nobody answers */
     scmp_filter_ctx ctx = seccomp_init(notify ? SCMP_ACT_NOTIFY : SCMP_ACT_ERRNO(ENOSYS));
     int r = ctx ? add_rules(ctx, rules, flags, program_fd) : -ENOMEM;
     for (unsigned i = 0; r == 0 && i < 4 && p->calls[i]; i++)

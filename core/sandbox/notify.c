@@ -16,12 +16,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define ABOUT_CAP 200
 
-enum about { OPENS, PATH, FAMILY, OF_PID, OF_CODE, NUMBER, NOTHING };
+enum about {
+    OPENS,
+    PATH,
+    CHANGE,
+    TARGET,
+    FAMILY,
+    OF_PID,
+    OF_CODE,
+    OF_MAP,
+    NUMBER,
+    OPTION,
+    NOTHING
+};
 #include "profiles/notify.def"
 
 /* Does not wait for the process; ends at the first page that is not there. */
@@ -47,6 +60,87 @@ static bool own_path(const char *path, bool at, uint64_t dir)
     return strncmp(path, "/state/", 7) == 0 || strncmp(path, "/volume/", 8) == 0;
 }
 
+/* What ld.so opens; "..": the name says nothing about the place. */
+static bool readable_path(const char *path)
+{
+    for (size_t i = 0; i < READABLE; i++) {
+        size_t n = strlen(readable[i]);
+        if (strncmp(path, readable[i], n) == 0 && (path[n] == 0 || readable[i][n - 1] == '/'))
+            return !strstr(path, "..");
+    }
+    return false;
+}
+
+static int judge_open(
+    const struct sandbox_child *child, const char *path, bool at, const __u64 *args)
+{
+    uint64_t flags = args[at ? 2 : 1];
+    bool reads = (flags & (O_ACCMODE | O_CREAT | O_TRUNC | __O_TMPFILE)) == O_RDONLY;
+    if (own_path(path, at, args[0]) || (reads && !child->loaded && readable_path(path)))
+        return 0;
+    return reads && !child->loaded ? ENOENT
+                                   : EACCES; /* a library can do without what is not there */
+}
+
+/* One of the paths of a call that changes names; the descriptor of an "at" stands before each. */
+static int judge_change(
+    uint32_t pid, const __u64 *args, unsigned arg, bool at, char ret_about[ABOUT_CAP])
+{
+    if (args[arg] == 0)
+        return 0; /* utimensat of a descriptor */
+    if (!read_text(pid, args[arg], ret_about))
+        return EFAULT;
+    return own_path(ret_about, at, at ? args[arg - 1] : 0) ? 0 : EACCES;
+}
+
+static int judge_paths(const struct seccomp_notif *req, size_t i, char ret_about[ABOUT_CAP])
+{
+    const __u64 *args = req->data.args;
+    unsigned first = known[i].arg, second = known[i].more;
+    if (known[i].about == CHANGE) {
+        int r = judge_change(req->pid, args, first, first == 1, ret_about);
+        return r || !second ? r : judge_change(req->pid, args, second, second == 3, ret_about);
+    }
+    if (!read_text(req->pid, args[first], ret_about))
+        return EFAULT;
+    bool inside = ret_about[0] == '/' ? own_path(ret_about, false, 0) : !strstr(ret_about, "..");
+    return inside ? judge_change(req->pid, args, second, second == 2, ret_about) : EACCES;
+}
+
+static bool maps_library(const struct sandbox_child *child, const __u64 *args)
+{
+    return !child->loaded && (args[2] & (PROT_EXEC | PROT_WRITE)) == PROT_EXEC &&
+           !(args[3] & MAP_ANONYMOUS);
+}
+
+static void say_about(size_t i, const __u64 *args, char ret_about[ABOUT_CAP])
+{
+    uint64_t arg = args[known[i].arg];
+    switch (known[i].about) {
+    case FAMILY:
+        snprintf(ret_about, ABOUT_CAP, "%s",
+            arg < FAMILIES && families[arg] ? families[arg] : "of another family");
+        break;
+    case OF_PID:
+        snprintf(ret_about, ABOUT_CAP, "of %d", (int)arg);
+        break;
+    case OF_CODE:
+        snprintf(ret_about, ABOUT_CAP, "of executable memory");
+        break;
+    case OF_MAP:
+        snprintf(ret_about, ABOUT_CAP, "of %s memory", arg & PROT_EXEC ? "executable" : "shared");
+        break;
+    case NUMBER:
+        snprintf(ret_about, ABOUT_CAP, "%#llx", (unsigned long long)arg);
+        break;
+    case OPTION:
+        snprintf(ret_about, ABOUT_CAP, "%d", (int)arg);
+        break;
+    default:
+        break;
+    }
+}
+
 /* Returns 0 to let it pass or the errno of the refusal, and says what it was about. */
 static int judge(const struct sandbox_child *child, const struct seccomp_notif *req,
     const char *call, char ret_about[ABOUT_CAP])
@@ -59,25 +153,16 @@ static int judge(const struct sandbox_child *child, const struct seccomp_notif *
     if (i == KNOWN) /* what no list refuses is harmless, only not offered */
         return profile_lists(profile_fatal, call) || profile_lists(profile_refused, call) ? EPERM
                                                                                           : ENOSYS;
-    uint64_t arg = args[known[i].arg];
-    if (known[i].about <= PATH && !read_text(req->pid, arg, ret_about))
+    if (known[i].about == CHANGE || known[i].about == TARGET)
+        return judge_paths(req, i, ret_about);
+    if (known[i].about <= PATH && !read_text(req->pid, args[known[i].arg], ret_about))
         return EFAULT;
-    if (known[i].about == OPENS) {
-        uint64_t flags = args[known[i].arg + 1];
-        bool reads = (flags & (O_ACCMODE | O_CREAT | O_TRUNC | __O_TMPFILE)) == O_RDONLY;
-        bool own = own_path(ret_about, known[i].arg == 1, args[0]);
-        return own || (reads && !child->loaded) ? 0 : EACCES;
-    }
-    if (known[i].about == FAMILY)
-        snprintf(ret_about, ABOUT_CAP, "%s",
-            arg < FAMILIES && families[arg] ? families[arg] : "of another family");
-    else if (known[i].about == OF_PID)
-        snprintf(ret_about, ABOUT_CAP, "of %d", (int)arg);
-    else if (known[i].about == OF_CODE)
-        snprintf(ret_about, ABOUT_CAP, "of executable memory");
-    else if (known[i].about == NUMBER)
-        snprintf(ret_about, ABOUT_CAP, "%#llx", (unsigned long long)arg);
-    return strcmp(call, "openat2") == 0 ? ENOSYS : EPERM;
+    if (known[i].about == OPENS)
+        return judge_open(child, ret_about, known[i].arg == 1, args);
+    if (known[i].about == OF_MAP && maps_library(child, args))
+        return 0;
+    say_about(i, args, ret_about);
+    return known[i].about == OPTION || strcmp(call, "openat2") == 0 ? ENOSYS : EPERM;
 }
 
 clan_status sandbox_notification(struct sandbox_child *child, char *ret_text, size_t cap)
