@@ -95,12 +95,14 @@ cli_run_fn cmd_join;                                         /* join.c */
 cli_run_fn cmd_status, cmd_machines, cmd_services;           /* status.c */
 cli_run_fn cmd_enable, cmd_disable;                          /* enable.c */
 cli_run_fn cmd_config_check, cmd_config_show, cmd_config_apply, cmd_config_diff, cmd_config_log,
-    cmd_config_schema, cmd_config_example;                           /* config.c */
-cli_run_fn cmd_machine_apply, cmd_machine_show, cmd_machine_plugins; /* machine.c */
-cli_run_fn cmd_plugin_new;                                           /* plugin_new.c */
-cli_run_fn cmd_remove, cmd_rename;                                   /* remove.c */
-cli_run_fn cmd_ping;                                                 /* ping.c */
-cli_run_fn cmd_logs;                                                 /* logs.c */
-cli_run_fn cmd_help, cmd_completion, cmd_version, cmd_man;           /* help.c */
+    cmd_config_schema, cmd_config_example;                 /* config.c */
+cli_run_fn cmd_machine_apply, cmd_machine_show;            /* machine.c */
+cli_run_fn cmd_plugin_list, cmd_plugin_show;               /* plugins.c, plugin_show.c */
+cli_run_fn cmd_plugin_grant, cmd_plugin_revoke;            /* plugin_grant.c */
+cli_run_fn cmd_plugin_new;                                 /* plugin_new.c */
+cli_run_fn cmd_remove, cmd_rename;                         /* remove.c */
+cli_run_fn cmd_ping;                                       /* ping.c */
+cli_run_fn cmd_logs;                                       /* logs.c */
+cli_run_fn cmd_help, cmd_completion, cmd_version, cmd_man; /* help.c */
 
 #endif

@@ -50,6 +50,16 @@ static const struct cli_option apply_options[] = {
     {"plugin-dir", "DIR", "where the plugins lie", 0, false}, DRY_OPTION, END};
 static const struct cli_option plugins_options[] = {
     {"plugin-dir", "DIR", "where the plugins lie", 0, false}, END};
+static const struct cli_option grant_options[] = {
+    {"hash", "HEX", "only if the file's hash begins so (8 digits or more); --yes needs it", 0,
+        false},
+    {"signer", "NAME",
+        "for every version that this key signs, not just this file; a name of signatures.keys in "
+        "machine.yaml",
+        0, false},
+    {"owner", "USER", "who owns this machine (who called sudo, else root)", 0, false},
+    {"plugin-dir", "DIR", "where the plugins lie", 0, false}, DRY_OPTION, END};
+static const struct cli_option revoke_options[] = {DRY_OPTION, END};
 static const struct cli_option new_options[] = {
     {"kind", "KIND", "service (runs something for the clan) or transport (connects machines)", 0,
         false},
@@ -140,7 +150,27 @@ const struct cli_command cli_commands[] = {
     {"machine show", "", "what is granted on this machine", NULL, "clan machine show\n", 0, 0,
         cmd_machine_show, NULL},
     {"machine plugins", "", "the plugins of this machine, what they ask for and have",
-        plugins_options, "clan machine plugins\n", 0, 0, cmd_machine_plugins, NULL},
+        plugins_options, "clan machine plugins\n", 0, 0, cmd_plugin_list,
+        "The same as `clan plugin list`."},
+    {"plugin list", "", "the plugins of this machine, what they ask for and have", plugins_options,
+        "clan plugin list\n", 0, 0, cmd_plugin_list, NULL},
+    {"plugin show", "PLUGIN", "what a plugin is, who signed it, what it may do, in words",
+        plugins_options, "clan plugin show files\nclan plugin show ./hello.so\n", 1, 1,
+        cmd_plugin_show,
+        "A path shows a file that is not installed. None of the file's code runs."},
+    {"plugin grant", "PLUGIN [PERMISSION...]", "let a plugin do what it asks for (as root)",
+        grant_options,
+        "sudo clan plugin grant files\nsudo clan plugin grant files fs.state net.service\n"
+        "clan plugin grant files --dry-run\n",
+        1, 16, cmd_plugin_grant,
+        "It shows what the plugin may do then, asks once, and writes machine.yaml. Of a plugin "
+        "that is "
+        "known it shows what is new. Without permissions it grants all that the plugin asks for."},
+    {"plugin revoke", "PLUGIN [PERMISSION...]", "take back what a plugin may do (as root)",
+        revoke_options,
+        "sudo clan plugin revoke files\nsudo clan plugin revoke tcp-noise net.connect:internet\n",
+        1, 16, cmd_plugin_revoke,
+        "Without permissions it takes all, and the plugin ends. Its data stays."},
     {"plugin new", "NAME", "make a folder with a plugin of your own, to build on", new_options,
         "clan plugin new hello --kind service\n"
         "clan plugin new pigeon --kind transport --lang c++ --dir ~/src/pigeon\n",

@@ -1,4 +1,4 @@
-/* clan machine plugins: what lies in the plugin directory, beside what is granted and what runs. */
+/* clan plugin list: what lies in the plugin directory, beside what is granted and what runs. */
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/out.h"
@@ -26,6 +26,24 @@ static clan_status take_plugin(void *arg, const clan_api_Answer *a)
     return CLAN_OK;
 }
 
+static void take_granted(struct plugins *x)
+{
+    struct grants *g = calloc(1, sizeof *g);
+    clan_assert(g);
+    if (grants_load(GRANTS_PATH, false, g, NULL) != CLAN_OK)
+        g->plugin_count = 0;
+    for (; x->count < g->plugin_count; x->count++) {
+        const struct grant_plugin *from = &g->plugins[x->count];
+        clan_api_Plugin *p = &x->rows[x->count];
+        *p = (clan_api_Plugin)clan_api_Plugin_init_zero;
+        snprintf(p->id, sizeof p->id, "%s", from->id);
+        snprintf(p->file, sizeof p->file, "%s", from->file);
+        snprintf(p->state, sizeof p->state, "granted");
+        p->granted_count = (pb_size_t)grants_words(from, p->granted);
+    }
+    free(g);
+}
+
 static bool has_word(char (*words)[48], unsigned count, const char *word)
 {
     for (unsigned i = 0; i < count; i++)
@@ -47,6 +65,12 @@ static void say(clan_api_Plugin *p, const char *remedy, const char *fmt, ...)
     snprintf(p->remedy, sizeof p->remedy, "%s", remedy);
 }
 
+static const char *then_grant(const clan_api_Plugin *p, const char *first, char buf[160])
+{
+    snprintf(buf, 160, "%s run as root: clan plugin grant %s", first, p->id);
+    return buf;
+}
+
 static void describe_file(clan_api_Plugin *p, const struct check_result *f)
 {
     snprintf(p->version, sizeof p->version, "%s", f->version);
@@ -66,7 +90,7 @@ static void refused(clan_api_Plugin *p, const struct check_result *f)
 /* Granted: is the file the one, and does it ask for more? */
 static void compare(clan_api_Plugin *p, const struct check_result *f, const struct grant_plugin *g)
 {
-    char missing[300] = "";
+    char missing[300] = "", why[160];
     size_t len = 0;
     describe_file(p, f);
     if (f->error.status != CLAN_OK) {
@@ -74,22 +98,24 @@ static void compare(clan_api_Plugin *p, const struct check_result *f, const stru
         return;
     }
     if (g && !sodium_is_zero(g->hash, 32) && memcmp(g->hash, f->hash, 32) != 0) {
-        say(p, "if you trust the new file, run as root: clan machine apply",
+        say(p, then_grant(p, "look at it with clan plugin show, then", why),
             "%s is another file than the owner agreed to%s", f->file,
             strcmp(p->state, "up") == 0 ? "; the one that runs goes on until it ends" : "");
         return;
     }
     for (unsigned i = 0; i < p->asks_count && len < sizeof missing; i++)
-        if (!has_word(p->granted, p->granted_count, p->asks[i]))
+        if (cfg_grantable(p->asks[i], why, sizeof why) &&
+            !has_word(p->granted, p->granted_count, p->asks[i]))
             len += (size_t)snprintf(
                 missing + len, sizeof missing - len, "%s%s", len ? ", " : "", p->asks[i]);
     if (missing[0] && !p->why[0])
-        say(p, "if you agree, allow it in machine.yaml and run as root: clan machine apply",
-            "it also asks for %s, which is not granted", missing);
+        say(p, then_grant(p, "if you agree,", why), "it also asks for %s, which is not granted",
+            missing);
 }
 
 static void add_file(struct plugins *x, const struct check_result *f)
 {
+    char todo[160];
     if (x->count == PLUGINS_MAX)
         return;
     clan_api_Plugin *p = &x->rows[x->count++];
@@ -104,7 +130,7 @@ static void add_file(struct plugins *x, const struct check_result *f)
         return;
     }
     snprintf(p->state, sizeof p->state, "not granted");
-    say(p, "name it there with what it may do, then run as root: clan machine apply",
+    say(p, then_grant(p, "look at it with clan plugin show, then", todo),
         "it is installed, but machine.yaml does not name it");
 }
 
@@ -170,15 +196,18 @@ static void plugin_row(struct cli *c, struct out_table *t, clan_api_Plugin *p)
     out_table_row(t, colour, cells);
 }
 
-clan_status cmd_machine_plugins(struct cli *c)
+clan_status cmd_plugin_list(struct cli *c)
 {
     struct api_client *api = NULL;
     struct plugins x = {.c = c, .rows = calloc(PLUGINS_MAX, sizeof *x.rows)};
     struct out_table table;
     const char *directory = cli_opt(c, "plugin-dir");
     clan_assert(x.rows);
-    clan_status st = session_open(c, &api);
-    if (st == CLAN_OK)
+    char names[API_CLANS_MAX][33];
+    clan_status st = CLAN_OK;
+    if (!c->clan && api_clans(c->run_dir, names) == 0)
+        take_granted(&x); /* no clan runs here: what would run */
+    else if ((st = session_open(c, &api)) == CLAN_OK)
         st = session_ask(c, api, clan_api_Request_plugins_tag, take_plugin, &x);
     if (st == CLAN_OK)
         st = look_at_files(&x, directory ? directory : CLAN_PLUGINDIR);

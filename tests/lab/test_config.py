@@ -204,7 +204,7 @@ def test_unknown_not_granted_and_changed(plugged):
     base = open(machine).read()
     with open(machine, "w") as f:
         f.write(base.replace("plugins:\n", "plugins:\n  files: {allow: [fs.state, net.service]}\n"))
-    assert "files asks to run the program lighttpd (exec:lighttpd), not granted" in nas.apply().stdout
+    assert "files asks to run the program lighttpd, in a sandbox of its own (exec:lighttpd), not granted" in nas.apply().stdout
     row = nas.listed()["files.so"]
     assert set(row["asks"]) - set(row["granted"]) == {"exec:lighttpd"}
     L.wait_for(lambda: "exec:lighttpd" in nas.clan("services").stdout, what="the words at the service")
@@ -217,6 +217,6 @@ def test_unknown_not_granted_and_changed(plugged):
         f.write(open(f"{nas.plugins}/files.so", "rb").read() + b"\0")
     os.rename(f"{nas.plugins}/files.so.new", f"{nas.plugins}/files.so")
     row = nas.listed()["files.so"]
-    assert "another file than the owner agreed to" in row["why"] and "clan machine apply" in row["remedy"], row
+    assert "another file than the owner agreed to" in row["why"] and "clan plugin grant files" in row["remedy"], row
     assert nas.apply().returncode == 0
     L.wait_for(lambda: nas.listed()["files.so"]["state"] == "up" and not nas.listed()["files.so"]["why"], limit=30, what="the new file runs")
