@@ -85,6 +85,7 @@ FUNCTION(clan_error_set,
 TEXT(CLAN_NOTE_NAME, "Clan");
 TEXT(CLAN_NOTE_SECTION, ".note.clan.plugin");
 NUMBER(CLAN_NOTE_TYPE, 0x434c414eu);
+NUMBER(CLAN_NOTE_LIBRARIES, 0x434c4142u);
 NUMBER(CLAN_NOTE_ASKS_MAX, 16);
 
 FIELD(clan_note_body, note_version, 0, uint32_t);
