@@ -239,7 +239,7 @@ void bodies_reconcile(struct brain *b)
     uint8_t *data;
     size_t size;
     uint64_t head = member_head(b->set, &id, &env);
-    if (!env || head == b->body_version || !catchup_may_use(b, head))
+    if (!env || head == b->body_version)
         return;
     bool uploaded = bodies_uploaded(env->body_hash);
     for (unsigned tries = 0; tries < 1u + uploaded; tries++) {

@@ -401,8 +401,7 @@ void catchup_start(struct brain *b); /* after loading */
 void catchup_begin(struct brain *b); /* the machine slept */
 void catchup_head(struct brain *b, struct session *s, const clan_peer_Head *head);
 void catchup_tick(struct brain *b);
-/* Until others have shown where the clan is, the configuration of before stays in use. */
-bool catchup_may_use(const struct brain *b, uint64_t version);
+void catchup_caught(struct brain *b); /* others stand behind a chain, and it was taken in */
 
 /* onedoor.c */
 clan_status onedoor_begin(struct brain *b, const struct member_set *set, struct clan_error *e);

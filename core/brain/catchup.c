@@ -60,45 +60,6 @@ static bool own_authority(struct brain *b)
     return others == 0 || (self && self->keeper && other_keepers == 0);
 }
 
-/* Who was known before (SECURITY C5, D2): whoever came in with what is heard now, signed by keys
- * that may be yesterday's, cannot vouch for it. */
-static struct before {
-    uint8_t id[32];
-    bool keeper;
-} * before;
-static size_t before_count;
-static uint64_t before_version;
-
-static void note_before(struct brain *b)
-{
-    const uint8_t *id;
-    const struct stmt_envelope *env;
-    free(before);
-    before_count = 0;
-    before_version = member_head(b->set, &id, &env);
-    before = calloc(member_count(b->set) + 1, sizeof *before);
-    for (size_t i = 0; before && i < member_count(b->set); i++) {
-        const struct member_machine *m = member_at(b->set, i);
-        if (m->standing != MEMBER_CONFIRMED)
-            continue;
-        memcpy(before[before_count].id, m->id, 32);
-        before[before_count++].keeper = m->keeper;
-    }
-}
-
-static const struct before *known_before(const uint8_t id[32])
-{
-    for (size_t i = 0; i < before_count; i++)
-        if (memcmp(before[i].id, id, 32) == 0)
-            return &before[i];
-    return NULL;
-}
-
-bool catchup_may_use(const struct brain *b, uint64_t version)
-{
-    return (!b->catching_up && !b->stale_open) || version <= before_version;
-}
-
 static void done(struct brain *b, const char *why)
 {
     if (b->catching_up)
@@ -106,8 +67,14 @@ static void done(struct brain *b, const char *why)
     b->catching_up = false;
     b->stale_open = false;
     gossip_catching_up(b->gossip, false);
+    gossip_hold(b->gossip, false);
     remember(b);
     brain_soon(b);
+}
+
+void catchup_caught(struct brain *b)
+{
+    done(b, "a keeper or two members stand behind a newer configuration");
 }
 
 void catchup_begin(struct brain *b)
@@ -120,7 +87,7 @@ void catchup_begin(struct brain *b)
     b->stale_open = false;
     b->catching_since_ms = brain_now();
     b->catching_heads = 0;
-    note_before(b);
+    gossip_hold(b->gossip, true); /* who is known now vouches; what is heard waits (SECURITY C5) */
     gossip_catching_up(b->gossip, true);
     peers_nudge(b);
 }
@@ -141,16 +108,19 @@ void catchup_head(struct brain *b, struct session *s, const clan_peer_Head *head
     const uint8_t *id;
     const struct stmt_envelope *env;
     const struct member_machine *m = member_find(b->set, s->machine);
-    const struct before *known = known_before(s->machine);
+    enum stage_who known = gossip_held_who(b->gossip, s->machine);
     if (!b->catching_up && !b->stale_open)
         return;
-    if (!known || !m || m->standing != MEMBER_CONFIRMED || head->catching_up)
+    if (known == STAGE_UNKNOWN || !m || m->standing != MEMBER_CONFIRMED || head->catching_up)
         return;
-    /* whoever is ahead of us is heard again when their newer statements have arrived */
+    gossip_shown(b->gossip, s->machine, head->config_version, head->config_id, brain_now());
+    if (!b->catching_up && !b->stale_open)
+        return; /* that was it: catchup_caught() */
+    /* whoever is ahead of us is heard again when others have shown the same */
     if (head->config_version != member_head(b->set, &id, &env) || !id ||
         memcmp(head->config_id, id, 32) != 0)
         return;
-    if (known->keeper) {
+    if (known == STAGE_KEEPER) {
         done(b, "a keeper shows the same head");
         return;
     }

@@ -150,7 +150,7 @@ static void op_head(void *arg, uint32_t session, const clan_peer_Head *head)
 }
 
 static const struct gossip_ops joiner_ops = {op_send, op_store, op_changed, op_introduced, op_drop,
-    op_body_get, op_body_put, op_head, brain_random};
+    op_body_get, op_body_put, op_head, NULL, brain_random};
 
 /* ---- dialling the door ---- */
 

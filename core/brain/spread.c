@@ -204,6 +204,11 @@ static void op_head(void *arg, uint32_t id, const clan_peer_Head *head)
     brain_soon(b);
 }
 
+static void op_caught(void *arg)
+{
+    catchup_caught(arg);
+}
+
 const struct gossip_ops spread_ops = {
     .send = op_send,
     .store = op_store,
@@ -213,6 +218,7 @@ const struct gossip_ops spread_ops = {
     .body_get = bodies_get,
     .body_put = bodies_put,
     .head = op_head,
+    .caught = op_caught,
     .random = brain_random,
 };
 

@@ -1,4 +1,5 @@
 /* Gossip: sessions, their budgets, and which message goes where. */
+#include "base/error.h"
 #include "member/gossip_int.h"
 #include "noise/keys.h"
 
@@ -38,6 +39,7 @@ void gossip_free(struct gossip *g)
     for (size_t i = 0; i < g->count; i++)
         session_free(g->sessions[i]);
     body_free_all(g);
+    stage_free(g->stage);
     free(g->sessions);
     free(g);
 }
@@ -55,6 +57,45 @@ void gossip_catching_up(struct gossip *g, bool catching_up)
     for (size_t i = 0; i < g->count; i++)
         if (g->sessions[i]->kind == GOSSIP_PEER)
             sync_head(g, g->sessions[i]);
+}
+
+/* What was kept aside, in order of arrival: what the chain does not bear out is refused now. */
+static void take_kept(struct gossip *g, const struct stage *kept)
+{
+    const uint8_t *raw;
+    size_t size, cursor = 0;
+    uint64_t hour;
+    struct member_effect effect;
+    while (stage_kept(kept, &cursor, &raw, &size, &hour))
+        (void)push_accept(g, 0, raw, size, hour, &effect, NULL);
+}
+
+void gossip_hold(struct gossip *g, bool hold)
+{
+    struct stage *kept = g->stage;
+    g->stage = NULL;
+    if (hold) {
+        g->stage = stage_new(g->m);
+        clan_assert(g->stage);
+    } else if (kept) {
+        take_kept(g, kept);
+    }
+    stage_free(kept);
+}
+
+enum stage_who gossip_held_who(const struct gossip *g, const uint8_t machine_id[32])
+{
+    return g->stage ? stage_who(g->stage, machine_id) : STAGE_UNKNOWN;
+}
+
+void gossip_shown(struct gossip *g, const uint8_t machine_id[32], uint64_t version,
+    const uint8_t head_id[32], uint64_t now_ms)
+{
+    g->now = now_ms;
+    if (!g->stage)
+        return;
+    stage_shown(g->stage, machine_id, version, head_id);
+    push_held(g);
 }
 
 static size_t position(const struct gossip *g, uint32_t id)

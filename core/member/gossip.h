@@ -6,6 +6,7 @@
 #define MEMBER_GOSSIP_H
 
 #include "member/member.h"
+#include "member/stage.h"
 #include "wire/peer.pb.h"
 
 #define GOSSIP_NEIGHBOURS   8
@@ -39,6 +40,8 @@ struct gossip_ops {
         size_t size); /* complete, hash checked */
     /* The peer showed a head: for leaving catch-up. */
     void (*head)(void *arg, uint32_t session, const clan_peer_Head *head);
+    /* What was held back went on: a chain that others stand behind was taken in.  May be NULL. */
+    void (*caught)(void *arg);
     uint32_t (*random)(void *arg, uint32_t below);
 };
 
@@ -49,6 +52,14 @@ void gossip_free(struct gossip *g);
 void gossip_config(
     struct gossip *g, const struct clan_config *cfg); /* borrowed; for member_may_see */
 void gossip_catching_up(struct gossip *g, bool catching_up);
+/* Held: what others bring is kept aside (stage.h, SECURITY C5) until this ends it; then it is taken
+ * in. */
+void gossip_hold(struct gossip *g, bool hold);
+/* While held: was it a member, or a keeper, when holding began?  And the head that it shows: may
+ * lead to `caught`. */
+enum stage_who gossip_held_who(const struct gossip *g, const uint8_t machine_id[32]);
+void gossip_shown(struct gossip *g, const uint8_t machine_id[32], uint64_t version,
+    const uint8_t head_id[32], uint64_t now_ms);
 
 /* machine_id: NULL for strangers and door sessions; peer_static: their control key, for recognising
  * a revoked one. */

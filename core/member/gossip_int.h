@@ -71,6 +71,7 @@ struct gossip {
     void *arg;
     const struct clan_config *cfg; /* borrowed */
     bool catching_up;
+    struct stage *stage;        /* while held; owned */
     struct gsession **sessions; /* sorted by id */
     size_t count;
     struct body bodies[GOSSIP_BODIES];
@@ -112,6 +113,7 @@ void push_on_statement(struct gossip *g, struct gsession *s, const clan_peer_Sta
 void push_recognise(struct gossip *g); /* strangers that are known now, members that are not */
 void push_chain(struct gossip *g, struct gsession *s, const uint8_t machine_id[32]);
 void push_hand_step(struct gossip *g, struct gsession *s);
+void push_held(struct gossip *g); /* the chain that others stand behind, as far as it is here */
 
 /* gossip_body.c */
 void body_on_want(struct gossip *g, struct gsession *s, const clan_peer_WantBlob *w);

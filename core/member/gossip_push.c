@@ -131,6 +131,34 @@ clan_status push_accept(struct gossip *g, uint32_t session, const void *raw, siz
     return CLAN_OK;
 }
 
+void push_held(struct gossip *g)
+{
+    const uint8_t *raw;
+    size_t size;
+    bool more, took = false;
+    struct member_effect effect;
+    while ((more = g->stage && stage_next(g->stage, g->m, &raw, &size))) {
+        if (push_accept(g, 0, raw, size, 0, &effect, NULL) != CLAN_OK || !effect.is_new)
+            break; /* the disk is full: the next head is the next try */
+        took = true;
+    }
+    if (took && !more && g->ops.caught)
+        g->ops.caught(g->arg);
+}
+
+/* Kept aside instead of taken in; what nobody of before brings is passed over, and comes again. */
+static bool held(struct gossip *g, const struct gsession *s, const struct stmt *st,
+    const clan_peer_Statement *in, uint64_t hour)
+{
+    if (!g->stage || !stage_holds(st->kind) || member_stmt_index(g->m, st->id) != SIZE_MAX)
+        return false;
+    bool kept =
+        s->known && stage_put(g->stage, g->m, s->machine, in->data.bytes, in->data.size, hour);
+    if (kept && st->kind == STMT_ENVELOPE)
+        push_held(g);
+    return true;
+}
+
 /* What was asked for is bounded by the asking; its author brings it under its own quota all the
  * same. */
 static uint64_t hour_of(
@@ -183,10 +211,14 @@ void push_on_statement(struct gossip *g, struct gsession *s, const clan_peer_Sta
     if (!asked && s->kind != GOSSIP_JOINER && !gsession_spend(g, s, 1))
         return;
     uint64_t hour = hour_of(g, s, &parsed, asked);
-    r = push_accept(g, id, st->data.bytes, st->data.size, hour, &effect, &e);
+    bool aside = held(g, s, &parsed, st, hour);
+    if (aside)
+        effect.is_new = false;
+    else
+        r = push_accept(g, id, st->data.bytes, st->data.size, hour, &effect, &e);
     if (r != CLAN_OK)
         refused(g, id, r, &e);
-    else if (parsed.kind == STMT_ADMISSION)
+    else if (parsed.kind == STMT_ADMISSION && !aside)
         guest_of_removed(g, id, &parsed);
     if (!asked || !(s = gsession_find(g, id)))
         return;

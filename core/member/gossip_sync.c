@@ -70,6 +70,23 @@ static uint32_t view_digest(struct gossip *g, const struct gsession *s, uint8_t 
     return count;
 }
 
+/* With what is kept aside. */
+static void known_digest(struct gossip *g, const struct gsession *s, uint8_t ret[32])
+{
+    if (g->stage && gsession_is_member(g, s))
+        stage_digest(g->stage, g->m, ret);
+    else
+        view_digest(g, s, ret);
+}
+
+static bool is_here(const struct gossip *g, const uint8_t id_prefix[16])
+{
+    const uint8_t *raw;
+    size_t size;
+    return member_stmt_find(g->m, id_prefix, &raw, &size) == CLAN_OK ||
+           (g->stage && stage_has(g->stage, id_prefix));
+}
+
 void sync_head(struct gossip *g, struct gsession *s)
 {
     const uint8_t *id;
@@ -133,7 +150,7 @@ void sync_on_head(struct gossip *g, struct gsession *s, const clan_peer_Head *h)
     if (h->config_version >= 1 && h->config_version < own)
         send_envelopes(g, s, h->config_version);
     static const uint8_t zero[32];
-    view_digest(g, s, digest);
+    known_digest(g, s, digest);
     if (!memcmp(h->set_digest, digest, 32) || !memcmp(h->set_digest, zero, 32))
         return;
     if (g->now - s->sync_ms >= GOSSIP_SYNC_MS && s->out_count == 0)
@@ -150,7 +167,9 @@ void sync_late_head(struct gossip *g, struct gsession *s)
     if (!s->late)
         return;
     bool quiet = s->out_count == 0 && s->want_next == s->want_count;
-    view_digest(g, s, digest);
+    if (g->stage && !quiet)
+        return;
+    known_digest(g, s, digest);
     if (memcmp(s->late_head.set_digest, digest, 32) != 0 &&
         (!quiet || g->now - s->late_ms < GOSSIP_LATE_MS))
         return;
@@ -214,9 +233,7 @@ static bool asked_elsewhere(const struct gossip *g, const uint8_t *id)
 
 static void want_add(struct gossip *g, struct gsession *s, const uint8_t *id)
 {
-    const uint8_t *raw;
-    size_t size;
-    if (member_stmt_find(g->m, id, &raw, &size) == CLAN_OK || s->want_count == GOSSIP_WANT_LIST)
+    if (is_here(g, id) || s->want_count == GOSSIP_WANT_LIST)
         return;
     if (!s->want && !(s->want = calloc(GOSSIP_WANT_LIST, 16)))
         return;
@@ -254,12 +271,11 @@ void sync_on_ids(struct gossip *g, struct gsession *s, const clan_peer_BucketIds
 
 void sync_pump(struct gossip *g, struct gsession *s)
 {
-    const uint8_t *raw;
-    size_t size, asked = 0;
+    size_t asked = 0;
     clan_peer_Want *w = &gossip_out(g, clan_peer_PeerMsg_want_tag)->m.want;
     while (s->out_count < GOSSIP_WANT_OUT && s->want_next < s->want_count) {
         const uint8_t *id = s->want[s->want_next++];
-        if (member_stmt_find(g->m, id, &raw, &size) == CLAN_OK || asked_elsewhere(g, id))
+        if (is_here(g, id) || asked_elsewhere(g, id))
             continue;
         memcpy(s->out[s->out_count++], id, 16);
         memcpy(w->ids.bytes + 16 * asked++, id, 16);

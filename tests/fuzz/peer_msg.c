@@ -82,7 +82,7 @@ static uint32_t op_random(void *arg, uint32_t below)
     return below ? n++ % below : 0;
 }
 static const struct gossip_ops ops = {op_send, op_store, op_changed, op_introduced, op_drop,
-    op_body_get, op_body_put, op_head, op_random};
+    op_body_get, op_body_put, op_head, NULL, op_random};
 
 static void make_story(void)
 {

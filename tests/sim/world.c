@@ -184,10 +184,18 @@ static bool op_body_put(void *arg, const uint8_t hash[32], const uint8_t *data, 
 static void op_head(void *arg, uint32_t session, const clan_peer_Head *head)
 {
     struct node *n = arg;
-    (void)session;
-    (void)head;
     if (n->head_told)
         n->head_told(n);
+    const struct link *l = link_find(n->w, session);
+    if (!n->held || !l || head->catching_up)
+        return;
+    const struct node *by = n->w->nodes[l->a == n->index ? l->b : l->a];
+    gossip_shown(n->g, by->key.id, head->config_version, head->config_id, n->w->now);
+}
+
+static void op_caught(void *arg)
+{
+    node_hold(arg, false);
 }
 
 static uint32_t op_random(void *arg, uint32_t below)
@@ -197,7 +205,7 @@ static uint32_t op_random(void *arg, uint32_t below)
 }
 
 static const struct gossip_ops ops = {op_send, op_store, op_changed, op_introduced, op_drop,
-    op_body_get, op_body_put, op_head, op_random};
+    op_body_get, op_body_put, op_head, op_caught, op_random};
 
 /* ---- machines ---- */
 struct node *world_node(struct world *w)
@@ -232,6 +240,14 @@ void node_start(struct node *n)
     n->next_tick = n->w->now;
     if (n->w->check)
         n->w->check(n->w, n);
+}
+
+void node_hold(struct node *n, bool hold)
+{
+    n->held = hold;
+    gossip_catching_up(n->g, hold);
+    gossip_hold(n->g, hold);
+    n->next_tick = n->w->now;
 }
 
 void node_crash(struct node *n)

@@ -34,6 +34,7 @@ struct node {
     uint8_t body[400000];
     size_t body_size;
     bool lies; /* hands out damaged bodies */
+    bool held; /* it catches up, and nobody stood behind a newer chain yet */
     void (*head_told)(struct node *n);
 };
 struct link {
@@ -73,6 +74,8 @@ uint32_t world_random(struct world *w, uint32_t below);
 struct node *world_node(struct world *w); /* a new machine, not in the clan */
 void node_start(struct node *n);          /* loads its log */
 void node_crash(struct node *n);
+/* Woken after a sleep, as clan-core does it; it ends by itself when others stand behind a chain. */
+void node_hold(struct node *n, bool hold);
 clan_status node_publish(struct node *n, struct fx_stmt s);
 /* Opens a connection; kinds follow from who knows whom.  0: not possible. */
 uint32_t world_connect(struct world *w, struct node *a, struct node *b);

@@ -261,6 +261,139 @@ static void test_head_after_sleep(void **state)
     assert_true(heads > 0);
 }
 
+/* ---- SECURITY C5: who was an admin when a machine fell asleep may be none any more ---- */
+
+struct yesterday {
+    struct node *nas, *bob, *carl, *sleeper, *eve;
+    struct fx_invite evil_invite;
+    uint8_t evil_head[32];
+};
+
+/* bob knows yesterday's key and makes a chain of his own; everybody else follows another. */
+static void open_yesterday(struct yesterday *y)
+{
+    y->nas = w->nodes[0];
+    y->bob = join(y->nas);
+    y->carl = join(y->nas);
+    y->sleeper = join(y->nas);
+    hang_up();
+    world_connect(w, y->nas, y->bob);
+    world_connect(w, y->nas, y->carl);
+    world_connect(w, y->nas, y->sleeper);
+    world_run(w, 70000);
+    hang_up();
+    y->eve = world_node(w);
+    struct stmt_envelope b = fx_envelope_body(&w->f, 3, 1, 1, y->bob->key.id); /* keeper: himself */
+    b.time = FX_NOW + 7;
+    struct fx_stmt evil = fx_envelope(&w->f, &b, 1);
+    memcpy(y->evil_head, evil.id, 32);
+    assert_int_equal(node_publish(y->bob, evil), CLAN_OK);
+    w->now += 3600000;
+    fx_invite(&w->f, &y->evil_invite, 1, 3, 1);
+    assert_int_equal(node_publish(y->bob, y->evil_invite.stmt), CLAN_OK);
+    struct fx_stmt a = fx_admission(&w->f, &y->bob->key, &y->evil_invite, &y->eve->key, FX_NOW + 8);
+    assert_int_equal(node_publish(y->bob, a), CLAN_OK);
+    assert_int_equal(node_publish(y->bob, fx_receipt(&w->f, &y->bob->key, 0, &y->evil_invite,
+                                              &y->eve->key, &a, 1, 1)),
+        CLAN_OK);
+    assert_int_equal(sees(y->bob, y->eve), MEMBER_CONFIRMED);
+    /* the others: admin 0 handed over to admin 1, and two more versions */
+    for (w->version = 3; w->version <= 5; w->version++) {
+        b = fx_envelope_body(&w->f, w->version, 2, 1, y->nas->key.id);
+        w->f.v[w->version] = fx_envelope(&w->f, &b, w->version == 3 ? 1 : 2);
+        assert_int_equal(node_publish(y->nas, w->f.v[w->version]), CLAN_OK);
+        assert_int_equal(node_publish(y->carl, w->f.v[w->version]), CLAN_OK);
+    }
+    w->version = 5;
+}
+
+static uint64_t head_of(const struct node *n, uint8_t ret_id[32])
+{
+    const uint8_t *id;
+    uint64_t version = member_head(n->m, &id, NULL);
+    memcpy(ret_id, id, 32);
+    return version;
+}
+
+static void meet(struct node *a, struct node *b)
+{
+    assert_true(world_connect(w, a, b) > 0);
+    world_run(w, 5000);
+    hang_up();
+}
+
+static void test_yesterdays_admin(void **state)
+{
+    (void)state;
+    struct yesterday y;
+    uint8_t id[32];
+    open_yesterday(&y);
+    node_hold(y.sleeper, true);
+    meet(y.sleeper, y.bob);
+    assert_int_equal(head_of(y.sleeper, id), 2);
+    assert_int_equal(sees(y.sleeper, y.eve), MEMBER_UNKNOWN);
+    meet(y.sleeper, y.carl); /* one against one */
+    assert_int_equal(head_of(y.sleeper, id), 2);
+    assert_false(member_chain_stopped(y.sleeper->m));
+    assert_true(y.sleeper->held);
+    meet(y.sleeper, y.nas); /* the keeper */
+    assert_false(y.sleeper->held);
+    assert_int_equal(head_of(y.sleeper, id), 5);
+    assert_memory_equal(id, w->f.v[5].id, 32);
+    assert_false(member_chain_stopped(y.sleeper->m));
+    assert_int_equal(sees(y.sleeper, y.eve), MEMBER_UNKNOWN); /* the chain does not bear her out */
+}
+
+/* Two of before are enough, also when one of them is a version behind. */
+static void test_two_of_before(void **state)
+{
+    (void)state;
+    struct yesterday y;
+    uint8_t id[32];
+    open_yesterday(&y);
+    /* bob comes round: his machine is asked to start from what the others have */
+    node_crash(y.bob);
+    free(y.bob->log);
+    y.bob->log = malloc(y.carl->log_size);
+    assert_non_null(y.bob->log);
+    y.bob->log_size = y.bob->log_cap = y.carl->log_size;
+    memcpy(y.bob->log, y.carl->log, y.carl->log_size);
+    node_start(y.bob);
+    struct stmt_envelope b = fx_envelope_body(&w->f, 6, 2, 1, y.nas->key.id);
+    w->f.v[6] = fx_envelope(&w->f, &b, 2);
+    assert_int_equal(node_publish(y.carl, w->f.v[6]), CLAN_OK);
+    node_hold(y.sleeper, true);
+    meet(y.sleeper, y.carl);
+    assert_int_equal(head_of(y.sleeper, id), 2);
+    meet(y.sleeper, y.bob);
+    assert_false(y.sleeper->held);
+    assert_int_equal(head_of(y.sleeper, id), 5); /* as far as both stand behind it */
+    meet(y.sleeper, y.carl);
+    assert_int_equal(head_of(y.sleeper, id), 6);
+    assert_memory_equal(id, w->f.v[6].id, 32);
+}
+
+/* What a machine says of itself, and who was removed, needs no admin of today. */
+static void test_held_hears_of_removals(void **state)
+{
+    (void)state;
+    struct node *nas = w->nodes[0], *bob = join(nas), *sleeper = join(nas), *late;
+    hang_up();
+    meet(sleeper, nas);
+    assert_int_equal(sees(sleeper, bob), MEMBER_CONFIRMED);
+    node_hold(sleeper, true);
+    sleeper->held = false; /* nobody stands behind anything */
+    w->keeper_off = true;
+    late = join(nas);
+    hang_up();
+    assert_int_equal(node_publish(nas, fx_removal(&w->f, &bob->key, 2, 1)), CLAN_OK);
+    meet(sleeper, nas);
+    assert_int_equal(sees(sleeper, bob), MEMBER_REVOKED);
+    assert_int_equal(sees(sleeper, late), MEMBER_UNKNOWN);
+    node_hold(sleeper, false); /* and what was kept is there at once */
+    assert_int_equal(sees(sleeper, late), MEMBER_PROVISIONAL);
+}
+
 /* Bodies: in chunks, hash checked, the liar is named and another one asked. */
 static void test_body(void **state)
 {
@@ -372,6 +505,9 @@ int main(void)
         T(test_guest_of_removed),
         T(test_removed),
         T(test_head_after_sleep),
+        T(test_yesterdays_admin),
+        T(test_two_of_before),
+        T(test_held_hears_of_removals),
         T(test_body),
         T(test_spam),
         T(test_repair),
