@@ -6,7 +6,7 @@ add_custom_target(abi ALL)
 
 function(abi_test name)
   add_test(NAME abi.${name} COMMAND ${ARGN})
-  set_tests_properties(abi.${name} PROPERTIES LABELS abi TIMEOUT 60 SKIP_RETURN_CODE 77)
+  set_tests_properties(abi.${name} PROPERTIES LABELS abi TIMEOUT 100 SKIP_RETURN_CODE 77)
 endfunction()
 
 foreach(layer headers layout witness history breaks)
