@@ -57,6 +57,13 @@ static void api_log(void *host_data, uint32_t level, const char *text)
     log_record((enum log_level)level, "%.900s", text);
 }
 
+void host_refused(struct host *h, const char *call)
+{
+    unsigned dropped = 0;
+    if (log_budget(h, &dropped))
+        log_error("the plugin called %s in a wrong state; it was refused", call);
+}
+
 static struct host_watch *find_watch(struct host *h, int fd)
 {
     for (unsigned i = 0; i < HOST_WATCHES_MAX; i++)
@@ -89,7 +96,7 @@ static clan_status api_io_watch(
     void *host_data, int32_t fd, uint32_t events, clan_io_fn *fn, void *user)
 {
     struct host *h = host_data;
-    if (!host_on_loop("io_watch"))
+    if (!host_on_loop("io_watch") || h->dropped)
         return CLAN_E_STATE;
     if (fd < HOST_FIRST_FREE_FD || !fn || !events || events > 7)
         return CLAN_E_INVAL;
@@ -129,7 +136,7 @@ static clan_status api_timer_start(
     void *host_data, uint64_t delay_ms, clan_timer_fn *fn, void *user, uint64_t *ret_timer)
 {
     struct host *h = host_data;
-    if (!host_on_loop("timer_start"))
+    if (!host_on_loop("timer_start") || h->dropped)
         return CLAN_E_STATE;
     if (!fn || !ret_timer || delay_ms > HOST_DELAY_MAX_MS)
         return CLAN_E_INVAL;
@@ -167,6 +174,8 @@ static clan_status api_wake(void *host_data, clan_wake_fn *fn, void *user)
     bool room;
     if (!fn)
         return CLAN_E_INVAL;
+    if (h->dropped)
+        return CLAN_E_STATE;
     pthread_mutex_lock(&h->lock);
     room = h->wake_count < HOST_WAKES_MAX;
     if (room)
@@ -188,7 +197,7 @@ static void on_wake(void *arg, int fd, uint32_t events)
     if (read(fd, &count, sizeof count) < 0)
         return;
     pthread_mutex_lock(&h->lock);
-    unsigned n = h->wake_count;
+    unsigned n = h->dropped ? 0 : h->wake_count;
     memcpy(todo, h->wakes, n * sizeof todo[0]);
     h->wake_count = 0;
     pthread_mutex_unlock(&h->lock);
@@ -220,6 +229,16 @@ static const void *api_get_interface(void *host_data, const char *id)
     if (strcmp(id, CLAN_PROGRAM_HOST) == 0 && h->note.kind == CLAN_KIND_SERVICE)
         return &host_program_table;
     return NULL;
+}
+
+void host_api_drop(struct host *h)
+{
+    h->dropped = true;
+    for (unsigned i = 0; i < HOST_WATCHES_MAX; i++)
+        if (h->watches[i].fd >= 0)
+            api_io_unwatch(h, h->watches[i].fd);
+    for (unsigned i = 0; i < HOST_TIMERS_MAX; i++)
+        api_timer_stop(h, h->timers[i].id);
 }
 
 clan_status host_api_open(struct host *h)

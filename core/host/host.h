@@ -83,6 +83,7 @@ struct host {
     int32_t listen_fds[HOST_LISTEN_MAX];
     uint32_t listen_count;
 
+    _Atomic bool dropped; /* see host_api_drop() */
     struct host_watch watches[HOST_WATCHES_MAX];
     struct host_timer timers[HOST_TIMERS_MAX];
     uint64_t next_timer;
@@ -126,6 +127,10 @@ void host_words_end(void);
 clan_status host_api_open(struct host *h);
 void host_api_close(struct host *h);
 bool host_on_loop(const char *call); /* false, and logged, on a thread of the plugin */
+/* Logs a call that the plugin may not make in this state; within the plugin's own budget of lines. */
+void host_refused(struct host *h, const char *call);
+/* The plugin's instance is gone: nothing of it is called any more, and nothing new taken from it. */
+void host_api_drop(struct host *h);
 
 /* out.c: to core */
 clan_host_FromHost *host_message(struct host *h, pb_size_t which);

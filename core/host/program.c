@@ -38,9 +38,12 @@ static clan_status program_run(void *host_data, const char *profile,
 {
     struct host *h = host_data;
     struct host_run *r = free_run(h);
-    if (!host_on_loop("run") || h->state == clan_host_State_STATE_LOADED ||
-        h->state == clan_host_State_STATE_STOPPED)
+    if (!host_on_loop("run"))
+        return err_set(reterr, CLAN_E_STATE, "run() belongs on the loop's thread");
+    if (h->state != clan_host_State_STATE_CREATED && h->state != clan_host_State_STATE_STARTED) {
+        host_refused(h, "run");
         return err_set(reterr, CLAN_E_STATE, "no program may be run now");
+    }
     if (!profile || !started || !exited)
         return err_set(reterr, CLAN_E_INVAL, "run() needs a profile and two functions");
     if (!asks_for(h, profile)) {
@@ -81,8 +84,12 @@ static void program_end(void *host_data, uint32_t run)
 static void service_state(void *host_data, uint32_t up, const struct clan_error *error)
 {
     struct host *h = host_data;
-    if (!host_on_loop("service_state") || !h->service || !h->started)
+    if (!host_on_loop("service_state"))
         return;
+    if (!h->service || !h->started) {
+        host_refused(h, "service_state");
+        return;
+    }
     host_state(
         h, up ? clan_host_State_STATE_STARTED : clan_host_State_STATE_FAILED, up ? NULL : error);
     if (!up)

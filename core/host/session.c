@@ -87,7 +87,10 @@ static void on_create(struct host *h, const clan_host_ToHost *msg)
     if (m->service_address.size == sizeof c.service_address)
         memcpy(c.service_address, m->service_address.bytes, sizeof c.service_address);
     clan_status st = h->plugin->create(&h->table, &c, &h->instance_data, &err);
-    if (st == CLAN_OK)
+    if (st != CLAN_OK) {
+        h->instance_data = NULL; /* there is none, whatever it wrote */
+        host_api_drop(h);
+    } else
         st = check_interfaces(
             &h->note, h->plugin, h->instance_data, &h->transport, &h->service, &err);
     if (st != CLAN_OK)
@@ -127,6 +130,7 @@ static void on_stop(struct host *h, const clan_host_ToHost *msg)
     if (h->instance_data && h->plugin)
         h->plugin->destroy(h->instance_data);
     h->instance_data = NULL;
+    host_api_drop(h);
     host_state(h, clan_host_State_STATE_STOPPED, NULL);
     loop_stop(h->loop, 0);
 }

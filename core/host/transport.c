@@ -40,9 +40,11 @@ static clan_status offer_stream(void *host_data, uint32_t request, int32_t fd, c
     struct host *h = host_data;
     uint32_t *dial = request ? find_dial(h, request) : NULL;
     clan_status st = CLAN_OK;
-    if (!host_on_loop("offer_stream") || !h->started || (request && !dial))
+    if (!host_on_loop("offer_stream") || !h->started || (request && !dial)) {
         st = CLAN_E_STATE;
-    else if (!is_stream(fd))
+        if (!h->started) /* a dial that was cancelled meanwhile is no mistake */
+            host_refused(h, "offer_stream");
+    } else if (!is_stream(fd))
         st = CLAN_E_INVAL;
     if (st != CLAN_OK) {
         close(fd);
@@ -95,8 +97,12 @@ static void tell_endpoints(struct host *h)
 static void endpoints_changed(void *host_data)
 {
     struct host *h = host_data;
-    if (host_on_loop("endpoints_changed") && h->started && h->transport)
+    if (!host_on_loop("endpoints_changed"))
+        return;
+    if (h->started && h->transport)
         tell_endpoints(h);
+    else
+        host_refused(h, "endpoints_changed");
 }
 
 const struct clan_transport_host host_transport_table = {

@@ -68,8 +68,41 @@ static void test_refused_settings(void **state)
     hello(c, 1); /* a late core learns it too */
     assert_string_equal(
         expect_state(c, clan_host_State_STATE_FAILED).error.what, "refused as asked");
+    hello(c, 1); /* one more turn of the loop */
+    expect_state(c, clan_host_State_STATE_FAILED);
     send_to(c, to(clan_host_ToHost_stop_tag));
     expect_state(c, clan_host_State_STATE_STOPPED);
+    read_log(c);
+    assert_null(strstr(c->log_text, "something of a plugin"));
+    assert_null(strstr(c->log_text, "destroy")); /* there was nothing to destroy */
+    finish(c);
+}
+
+/* Neither side gets anything out of its turn. */
+static void test_wrong_states(void **state)
+{
+    (void)state;
+    struct child *c = start(PROBE, "probe");
+    expect_state(c, clan_host_State_STATE_LOADED);
+    send_to(c, to(clan_host_ToHost_start_tag));
+    wait_log(c, "Start in the wrong state");
+    dial(c, 4, "pair");
+    clan_host_FromHost *m = next(c, NULL);
+    assert_int_equal(m->which_m, clan_host_FromHost_dial_failed_tag);
+    assert_int_equal(m->m.dial_failed.error.status, CLAN_E_STATE);
+    send_to(c, to(clan_host_ToHost_ask_endpoints_tag)); /* not asked of the plugin, not answered */
+    create(c, "early", "yes");
+    expect_state(c, clan_host_State_STATE_CREATED);
+    wait_log(c, "called endpoints_changed in a wrong state");
+    wait_log(c, "called offer_stream in a wrong state");
+    dial(c, 5, "pair");
+    assert_int_equal(next(c, NULL)->m.dial_failed.error.status, CLAN_E_STATE);
+    send_to(c, to(clan_host_ToHost_start_tag));
+    expect_state(c, clan_host_State_STATE_STARTED);
+    send_to(c, to(clan_host_ToHost_start_tag));
+    wait_log(c, "Start in the wrong state");
+    read_log(c);
+    assert_null(strstr(c->log_text, "selftest failed"));
     finish(c);
 }
 
@@ -200,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_life),
         cmocka_unit_test(test_ends_with_its_channel),
         cmocka_unit_test(test_refused_settings),
+        cmocka_unit_test(test_wrong_states),
         cmocka_unit_test(test_bad_plugins),
         cmocka_unit_test(test_streams_and_dials),
         cmocka_unit_test(test_endpoints),

@@ -206,16 +206,52 @@ static const struct clan_transport_stream stream = {.struct_size = sizeof stream
     .cancel = probe_cancel,
     .endpoints = probe_endpoints};
 
+/* Calls that belong to later states. */
+static void call_early(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    to->endpoints_changed(host->host_data);
+    if (to->offer_stream(host->host_data, 0, fd, "") != CLAN_E_STATE || close(fd) == 0)
+        say_at("a stream was offered before start", 0);
+    to->dial_failed(host->host_data, 3, NULL);
+}
+
+static void left_behind(void *user)
+{
+    (void)user;
+    say("something of a plugin that was not created ran");
+}
+
+static void left_behind_io(void *user, int32_t fd, uint32_t events)
+{
+    (void)fd, (void)events;
+    left_behind(user);
+}
+
+/* What a plugin forgets to take back when its create() fails. */
+static void leave_behind(void)
+{
+    uint64_t id;
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0)
+        clan_io_watch(host, fds[1], CLAN_IO_WRITE, left_behind_io, NULL);
+    clan_timer_start(host, 0, left_behind, NULL, &id);
+    clan_wake(host, left_behind, NULL);
+}
+
 static clan_status probe_create(const struct clan_host *h, const struct clan_config *config,
     void **ret_instance, struct clan_error *reterr)
 {
     host = h;
-    to = clan_host_interface(h, CLAN_TRANSPORT_HOST);
+    to = clan_transport_host_get(h);
     for (uint32_t i = 0; i < config->setting_count; i++) {
         const char *key = config->settings[i].key;
         selftest |= strcmp(key, "selftest") == 0;
         flood |= strcmp(key, "flood") == 0;
+        if (strcmp(key, "early") == 0)
+            call_early();
         if (strcmp(key, "refuse") == 0) {
+            leave_behind();
             reterr->status = CLAN_E_INVAL;
             snprintf(reterr->what, sizeof reterr->what, "refused as asked");
             return CLAN_E_INVAL;
@@ -223,7 +259,7 @@ static clan_status probe_create(const struct clan_host *h, const struct clan_con
     }
     static int instance;
     *ret_instance = &instance;
-    return to ? CLAN_OK : CLAN_E_ABI;
+    return to->struct_size ? CLAN_OK : CLAN_E_ABI;
 }
 
 static void probe_destroy(void *instance)
