@@ -445,6 +445,13 @@ void hosts_child_died(struct brain *b, const struct ward_child_died *d)
         return;
     }
     struct host *h = host_find(b, d->name);
+    if (h && !h->child && h->state == HOST_ASKED && !d->restarting) {
+        h->state = HOST_IDLE; /* the warden waited to start it anew, until its grant changed */
+        if (!h->wanted)
+            host_unwant(b, h);
+        services_changed(b);
+        return;
+    }
     if (!h || h->child != d->child)
         return;
     chan_close(h->chan);

@@ -156,6 +156,11 @@ static clan_status compile_record(struct cli *c, struct consent *x)
         err_why(&c->e, "%s: %s", x->look.signature.error.what, x->look.signature.error.why);
         err_remedy(&c->e, "%s", x->look.signature.error.remedy);
     }
+    if (st == CLAN_OK && !sodium_is_zero(p->hash, 32) &&
+        memcmp(p->hash, x->look.file.hash, 32) != 0) { /* what is shown is what is granted */
+        st = err_set(&c->e, CLAN_E_CONFLICT, "the file %s changed just now", x->look.file.file);
+        err_remedy(&c->e, "look at it anew: clan plugin show %s", x->look.file.id);
+    }
     if (st == CLAN_OK)
         st = put_record(c, x->now, p->id, p, &x->before);
     free(summary);
@@ -187,12 +192,31 @@ static void show_grant(struct cli *c, const struct consent *x)
         out_line(c, "It asks for nothing: it runs in its sandbox and reaches nothing outside.");
     if (known && !more)
         out_line(c, "It asks for nothing in addition.");
+    count = known ? grants_words(&x->before, words) : 0;
+    for (unsigned i = 0; i < count; i++)
+        if (!grants_has(p, words[i]))
+            out_para(c, 2, "It no longer asks for %s, which is taken away.", words[i]);
     for (unsigned i = 0; i < x->look.file.ask_count; i++)
         if (!cfg_grantable(x->look.file.asks[i], why, sizeof why))
             out_para(c, 2, "Left out: %s.", why);
     if ((p->permissions & GRANT_NET_LISTEN) && p->listen_count == 0)
         out_para(c, 2, "It accepts connections nowhere until \"listen:\" in %s lists addresses.",
             MACHINE_YAML);
+}
+
+/* What an earlier version had and this one no longer asks for goes out of machine.yaml. */
+static void drop_unasked(struct consent *x, char **ret_text, size_t *ret_size)
+{
+    char all[GRANTS_WORDS_MAX][PERM_WORD_MAX];
+    const char *gone[GRANTS_WORDS_MAX];
+    const struct grant_plugin *had = grants_find(x->now, x->look.file.id);
+    unsigned count = had ? grants_words(had, all) : 0, n = 0;
+    for (unsigned i = 0; i < count; i++)
+        if (!cfg_plugin_asks(&x->look.file, all[i]))
+            gone[n++] = all[i];
+    /* where the text does not say them, there is nothing to take out */
+    if (n)
+        config_edit_revoke(x->text, x->size, x->look.file.id, gone, n, ret_text, ret_size, NULL);
 }
 
 static clan_status prepare(struct cli *c, struct consent *x)
@@ -216,9 +240,14 @@ static clan_status prepare(struct cli *c, struct consent *x)
         st = choose(c, l, words, &count);
     if (st == CLAN_OK)
         st = consent_open(c, x);
+    char *less = NULL;
+    size_t size = 0;
     if (st == CLAN_OK)
-        st = config_edit_grant(x->text, x->size, l->file.id, words, count, cli_opt(c, "signer"),
-            &x->wanted, &x->wanted_size, &c->e);
+        drop_unasked(x, &less, &size);
+    if (st == CLAN_OK)
+        st = config_edit_grant(less ? less : x->text, less ? size : x->size, l->file.id, words,
+            count, cli_opt(c, "signer"), &x->wanted, &x->wanted_size, &c->e);
+    free(less);
     return st == CLAN_OK ? compile_record(c, x) : st;
 }
 

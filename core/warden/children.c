@@ -188,13 +188,25 @@ void children_start(struct clan *c, uint32_t kind)
         logs_error(clans_name(c), kind_names[kind], &e);
 }
 
+/* It was said to be started anew, and will not be: core may ask for it again. */
+static void gave_up(const struct child *ch)
+{
+    struct ward_child_died event = {
+        .head = {WARD_EV_CHILD_DIED, 0}, .child = ch->proc.id, .kind = ch->kind};
+    memcpy(event.name, ch->name, sizeof event.name);
+    if (ch->kind == WARD_KIND_HOST && !ch->clan->leaving)
+        monitor_event(ch->clan, &event, sizeof event, -1);
+}
+
 void children_end(struct child *ch, unsigned grace_ms)
 {
     ch->proc.ending = true;
     if (ch->proc.runs)
         proc_end(&ch->proc, grace_ms);
-    else
+    else {
+        gave_up(ch);
         children_free(ch);
+    }
 }
 
 static void report(struct child *ch, int wait_status, bool again, unsigned wait)

@@ -46,9 +46,15 @@ static int tear_down(void **state)
     return run_tear_down(state);
 }
 
+/* The first %s is arg, a second one the folder. */
 static const char *words(const char *fmt, const char *arg)
 {
-    snprintf(text, sizeof text, fmt, arg, folder);
+    size_t len = 0;
+    const char *value = arg;
+    for (const char *p; (p = strstr(fmt, "%s")); fmt = p + 2, value = folder)
+        len +=
+            (size_t)snprintf(text + len, sizeof text - len, "%.*s%s", (int)(p - fmt), fmt, value);
+    snprintf(text + len, sizeof text - len, "%s", fmt);
     return text;
 }
 
