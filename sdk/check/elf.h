@@ -6,6 +6,10 @@
 
 #include <elf.h>
 
+#ifndef CLAN_NOTE_LIBRARIES /* read by hosts that are built with headers of before it, too */
+#define CLAN_NOTE_LIBRARIES 0x434c4142u
+#endif
+
 struct elf_view {
     const struct note_source *src;
     const char *file; /* for texts */

@@ -270,8 +270,8 @@ static clan_status tcp_dial(void *instance, uint32_t request, const char *endpoi
         return fail(
             reterr, CLAN_E_LIMIT, "too many dials at once", "64 are under way", "dial again later");
     if (!tcp_endpoint_parse(endpoint, &addr, &len))
-        return fail(reterr, CLAN_E_INVAL, "this is no endpoint of tcp-noise", endpoint,
-            "write 192.0.2.7:7117 or [2001:db8::7]:7117");
+        return fail(reterr, CLAN_E_INVAL, "this is no endpoint of tcp-noise",
+            endpoint[0] ? endpoint : "it is empty", "write 192.0.2.7:7117 or [2001:db8::7]:7117");
     if (timeout_ms < TCP_TIMEOUT_MIN)
         timeout_ms = TCP_TIMEOUT_MIN;
     if (timeout_ms > TCP_TIMEOUT_MAX)
