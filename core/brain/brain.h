@@ -7,6 +7,7 @@
 #include "member/gossip.h"
 #include "member/join.h"
 #include "noise/keys.h"
+#include "path/limit.h"
 #include "path/path.h"
 #include "place/place.h"
 #include "statement/store.h"
@@ -49,6 +50,7 @@ struct session {
     bool has_machine;
     uint8_t peer_static[32];
     uint8_t remote[16];
+    uint8_t net[16]; /* that we dialled, of path_limit */
     char path[96]; /* "tcp-noise 192.0.2.7:7117"; "": of before a restart of ours */
     uint64_t since_ms;
     struct joiner *joiner;      /* a door session that we dialed */
@@ -122,6 +124,7 @@ struct dialing {             /* a dial that a transport works on */
     uint32_t request;        /* 0: free */
     const struct host *host; /* whose answer counts */
     clan_link_Purpose purpose;
+    uint8_t net[16]; /* of path_limit; zero: not limited */
     uint8_t machine[32];
     struct joiner *joiner;
     uint64_t deadline_ms;
@@ -206,6 +209,7 @@ struct brain {
     } endpoints[STMT_ENDPOINTS_MAX];
     unsigned endpoint_count;
     struct ward_local_addrs local;
+    struct path_limit limit; /* networks that were dialled */
 
     struct session sessions[BRAIN_SESSIONS_MAX];
     struct peer *peers;
@@ -277,6 +281,10 @@ bool session_send(struct brain *b, uint32_t id, const clan_peer_PeerMsg *m);
 /* A connected stream from a transport: accepted (dial NULL) or answering a dial. */
 void link_stream(
     struct brain *b, int fd, const char *transport, const char *remote, const struct dialing *dial);
+
+bool link_on_attached_subnet(const struct brain *b, const uint8_t addr[16]);
+/* "203.0.113.5:7117" or "[2001:db8::1]:7117" -> 16 bytes, zero for anything else */
+void link_address(const char *text, uint8_t ret[16]);
 
 /* peers.c */
 struct peer *peer_find(struct brain *b, const uint8_t id[32]);

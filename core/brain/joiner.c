@@ -154,20 +154,6 @@ static const struct gossip_ops joiner_ops = {op_send, op_store, op_changed, op_i
 
 /* ---- dialling the door ---- */
 
-static bool on_attached_subnet(const struct brain *b, const uint8_t addr[16])
-{
-    for (unsigned i = 0; i < b->local.count; i++) {
-        unsigned bits = b->local.addrs[i].prefix_len;
-        const uint8_t *l = b->local.addrs[i].address;
-        if (bits > 128 || memcmp(l, addr, bits / 8) != 0)
-            continue;
-        uint8_t mask = (uint8_t)(0xff00 >> (bits % 8));
-        if (bits % 8 == 0 || ((l[bits / 8] ^ addr[bits / 8]) & mask) == 0)
-            return true;
-    }
-    return false;
-}
-
 static bool is_private(const uint8_t a[16])
 {
     static const uint8_t v4[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -190,7 +176,7 @@ static bool endpoint_allowed(struct joiner *j, unsigned i, struct clan_error *e)
             err_remedy(e, "open it on another computer");
             return false;
         }
-    if (is_private(addr) && !on_attached_subnet(j->b, addr)) {
+    if (is_private(addr) && !link_on_attached_subnet(j->b, addr)) {
         err_set(
             e, CLAN_E_UNREACHABLE, "%s is in a private network that this computer is not in", text);
         err_why(

@@ -290,8 +290,21 @@ void link_send_tun(struct brain *b)
     b->tun_sent = true;
 }
 
-/* "203.0.113.5:7117" or "[2001:db8::1]:7117" -> 16 bytes, zero for anything else */
-static void remote_address(const char *text, uint8_t ret[16])
+bool link_on_attached_subnet(const struct brain *b, const uint8_t addr[16])
+{
+    for (unsigned i = 0; i < b->local.count; i++) {
+        unsigned bits = b->local.addrs[i].prefix_len;
+        const uint8_t *l = b->local.addrs[i].address;
+        if (bits > 128 || memcmp(l, addr, bits / 8) != 0)
+            continue;
+        uint8_t mask = (uint8_t)(0xff00 >> (bits % 8));
+        if (bits % 8 == 0 || ((l[bits / 8] ^ addr[bits / 8]) & mask) == 0)
+            return true;
+    }
+    return false;
+}
+
+void link_address(const char *text, uint8_t ret[16])
 {
     char host[64];
     memset(ret, 0, 16);
@@ -317,6 +330,7 @@ static bool fill_dialed(
     st->purpose = d->purpose;
     s->purpose = d->purpose;
     s->dialed = true;
+    memcpy(s->net, d->net, sizeof s->net);
     s->joiner = d->joiner;
     if (d->purpose == clan_link_Purpose_PURPOSE_DOOR)
         return true; /* the joiner adds its keys */
@@ -359,7 +373,7 @@ void link_stream(
     clan_link_ToLink *m = link_blank(clan_link_ToLink_stream_tag);
     clan_link_Stream *st = &m->m.stream;
     st->session = s->id;
-    remote_address(remote, st->remote);
+    link_address(remote, st->remote);
     memcpy(s->remote, st->remote, 16);
     snprintf(s->path, sizeof s->path, "%.32s %.60s", transport, remote);
     bool ok = true;

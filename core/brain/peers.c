@@ -285,6 +285,22 @@ static void firewall_reconcile(struct brain *b)
 
 /* ---- dialling ---- */
 
+/* An address that nothing but the record of a machine names may be anybody's (SECURITY D6); those of
+ * this machine's own networks are its neighbours'. */
+static bool may_dial(
+    struct brain *b, const struct member_machine *m, const char *endpoint, uint8_t net[static 16])
+{
+    uint8_t address[16];
+    link_address(endpoint, address);
+    if (sodium_is_zero(address, 16)) /* of a transport with addresses of its own */
+        crypto_generichash(net, 16, (const uint8_t *)endpoint, strlen(endpoint), NULL, 0);
+    else if (link_on_attached_subnet(b, address))
+        return true;
+    else
+        path_limit_net(address, net);
+    return path_limit_take(&b->limit, net, m->id, brain_now());
+}
+
 static void try_dial(
     struct brain *b, struct peer *p, const struct member_machine *m, clan_link_Purpose purpose)
 {
@@ -299,7 +315,8 @@ static void try_dial(
         return;
     struct dialing what = {.purpose = purpose};
     memcpy(what.machine, m->id, 32);
-    if (!transports_dial(b, &what, transport, endpoint, PATH_DIAL_MS))
+    if (!may_dial(b, m, endpoint, what.net) ||
+        !transports_dial(b, &what, transport, endpoint, PATH_DIAL_MS))
         path_failed(d, &m->record, &order, brain_random(NULL, 1000), brain_now());
 }
 
@@ -433,6 +450,8 @@ void peers_session_up(struct brain *b, struct session *s)
     p->last_seen = clock_wall_s();
     s->since_ms = brain_now();
     memcpy(p->path, s->path, sizeof p->path);
+    if (s->dialed && !sodium_is_zero(s->net, sizeof s->net))
+        path_limit_proven(&b->limit, s->net, brain_now());
     if (s->purpose == clan_link_Purpose_PURPOSE_CONTROL) {
         control_up(b, p, s);
     } else if (s->purpose == clan_link_Purpose_PURPOSE_LINK) {

@@ -110,6 +110,8 @@ static void on_event(void *arg, const uint8_t *data, size_t size, int *fds, size
         on_answer(b, &ev.answer, fd);
         return;
     case WARD_EV_LOCAL_ADDRS:
+        if (memcmp(&b->local, &ev.local, sizeof ev.local) != 0)
+            path_limit_clear(&b->limit); /* other networks may lead elsewhere */
         b->local = ev.local;
         if (b->local.count > WARD_LOCAL_MAX)
             b->local.count = WARD_LOCAL_MAX;
