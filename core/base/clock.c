@@ -31,3 +31,10 @@ int64_t clock_wall_s(void)
     clock_gettime(CLOCK_REALTIME, &ts);
     return ts.tv_sec;
 }
+
+int64_t clock_slept_ms(int64_t *last)
+{
+    int64_t before = *last;
+    *last = (int64_t)clock_boot_ms() - (int64_t)clock_mono_ms();
+    return *last - before;
+}

@@ -75,3 +75,12 @@ int daemon_signals(struct clan_error *e)
         err_errno(e, CLAN_E_IO, "cannot take signals");
     return fd;
 }
+
+bool daemon_told_to_end(int signals)
+{
+    struct signalfd_siginfo info;
+    bool told = false;
+    while (read(signals, &info, sizeof info) == sizeof info)
+        told |= info.ssi_signo == SIGTERM;
+    return told;
+}

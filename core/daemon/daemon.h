@@ -3,6 +3,7 @@
 #define DAEMON_DAEMON_H
 
 #include <clan/status.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* In a mount namespace of its own: nothing it mounts is seen outside; /proc of its PID namespace. */
@@ -14,5 +15,6 @@ clan_status daemon_lock(int dir, const char *path, struct clan_error *e);
 gid_t daemon_group(const char *name); /* of /etc/group; 0: there is none */
 /* A descriptor that says SIGTERM and SIGCHLD; those of a terminal and of pipes are ignored.  -1: error. */
 int daemon_signals(struct clan_error *e);
+bool daemon_told_to_end(int signals); /* reads all there is; SIGCHLD only wakes the caller */
 
 #endif

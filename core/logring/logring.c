@@ -28,6 +28,15 @@ clan_status logring_open(struct logring *r, int at, const char *name, struct cla
     return CLAN_OK;
 }
 
+struct logring_file logring_file(
+    const struct logring *r, const char *clan, const char *process, bool plain)
+{
+    struct logring_file f = {.ring = r, .file = -1, .plain = plain};
+    snprintf(f.clan, sizeof f.clan, "%s", clan);
+    snprintf(f.process, sizeof f.process, "%s", process);
+    return f;
+}
+
 void logring_close(struct logring_file *f)
 {
     if (f->file >= 0)
@@ -98,9 +107,29 @@ static bool within(struct logring_file *f, struct logring_rate *r, unsigned limi
     return false;
 }
 
+static bool seen_before(struct logring_file *f, const char *text)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a; a plugin that makes two texts equal hides one of its own */
+    while (*text)
+        hash = (hash ^ (uint8_t)*text++) * 16777619u;
+    hash += hash == 0;
+    for (unsigned i = 0; i < LOGRING_SEEN; i++) {
+        if (f->refused_seen[i] == hash)
+            return true;
+        if (f->refused_seen[i] == 0) {
+            f->refused_seen[i] = hash;
+            return false;
+        }
+    }
+    return true;
+}
+
 void logring_refused(struct logring_file *f, const char *text)
 {
-    if (within(f, &f->refused, REFUSED_PER_SECOND, "refused calls"))
+    f->refused_count++;
+    if (!seen_before(f, text))
+        logring_line(f, LOG_LEVEL_WARN, text);
+    else if (within(f, &f->refused, REFUSED_PER_SECOND, "refused calls"))
         logring_line(f, LOG_LEVEL_WARN, text);
 }
 

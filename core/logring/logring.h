@@ -17,6 +17,8 @@ struct logring {
 /* The directory `name` below `at`, made when it is not there. */
 clan_status logring_open(struct logring *r, int at, const char *name, struct clan_error *e);
 
+#define LOGRING_SEEN 256 /* different refusals of one process that are written without a rate */
+
 struct logring_rate {
     uint64_t second;
     unsigned count, dropped;
@@ -29,10 +31,15 @@ struct logring_file { /* CLAN-PROCESS.log; the first name may be empty */
     bool plain;   /* a program of the system: its records have no level byte */
     bool *loaded; /* set when it says that its libraries are loaded; NULL: it does not */
     struct logring_rate said, refused;
+    uint32_t refused_count; /* since it was started; each text is written at least once */
+    uint32_t refused_seen[LOGRING_SEEN];
     char last_words[200];
 };
 void logring_line(struct logring_file *f, enum log_level level, const char *text);
-/* What the sandbox refused it; no more than a few a second are written. */
+/* Records of other processes begin with their level, `plain` ones do not. */
+struct logring_file logring_file(
+    const struct logring *r, const char *clan, const char *process, bool plain);
+/* What the sandbox refused it: each text once, of more only a few a second, so that noise hides nothing. */
 void logring_refused(struct logring_file *f, const char *text);
 /* At most `limit` records from its channel; false at the end of the channel. */
 bool logring_read(struct logring_file *f, int channel, unsigned limit);

@@ -172,6 +172,11 @@ static void changes_of(struct text *t, const char *table, struct rules_element *
 void rules_changes(struct text *t, const char *table, struct rules_set *set)
 {
     size_t kept = 0;
+    if (set->unsure) {
+        text_add(t, "flush set inet %s members\nflush set inet %s allow\n", table, table);
+        rules_forget(set);
+    }
+    set->unsure = false;
     for (unsigned k = 0; k < 4; k++)
         changes_of(t, table, set->elements, set->count, k & 1, k & 2);
     for (size_t i = 0; i < set->count; i++) {
@@ -192,12 +197,6 @@ void rules_forget(struct rules_set *set)
 {
     for (size_t i = 0; i < set->count; i++)
         set->elements[i].have = false;
-}
-
-void rules_flush(struct text *t, const char *table, struct rules_set *set)
-{
-    text_add(t, "flush set inet %s members\nflush set inet %s allow\n", table, table);
-    rules_forget(set);
 }
 
 void rules_hosts(struct text *t, uid_t first_uid, uid_t last_uid)

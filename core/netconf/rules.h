@@ -19,9 +19,10 @@ struct rules_table {
 };
 /* Name, interface and addresses of that network; root alone may speak. */
 struct rules_table rules_table_of(const struct netconf *n);
-void rules_table(struct text *t, const struct rules_table *f);
-void rules_speakers(struct text *t, const struct rules_table *f); /* of the table that is there */
-void rules_remove(struct text *t, const struct rules_table *f);
+typedef void rules_fn(struct text *t, const struct rules_table *f);
+rules_fn rules_table;    /* in place of the one that is there */
+rules_fn rules_speakers; /* of the one that is there */
+rules_fn rules_remove;
 
 struct rules_element { /* a member has protocol 0 and no destination */
     uint8_t peer[16], dest[16];
@@ -32,6 +33,7 @@ struct rules_element { /* a member has protocol 0 and no destination */
 struct rules_set {
     struct rules_element *elements;
     size_t count;
+    bool unsure; /* what was told may not be there: it is all said again */
 };
 /* Remembers what is wanted of want->peer, dest, port, protocol. */
 clan_status rules_want(
@@ -40,7 +42,6 @@ clan_status rules_want(
 void rules_changes(struct text *t, const char *table, struct rules_set *set);
 void rules_clear(struct rules_set *set);  /* nothing is wanted */
 void rules_forget(struct rules_set *set); /* the table has no elements: say them all again */
-void rules_flush(struct text *t, const char *table, struct rules_set *set); /* the same, by text */
 
 /* The table for plugins on the machine's network, whatever the clan: the users first to last. */
 void rules_hosts(struct text *t, uid_t first, uid_t last);

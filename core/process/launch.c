@@ -70,6 +70,16 @@ static const char *argument(const char *from, char *ret_text, size_t cap)
     return from;
 }
 
+void launch_ours(struct launch *l, const char *directory, const char *name)
+{
+    int at = snprintf(l->path, sizeof l->path, "%s/", directory);
+    clan_assert(at > 0 && (size_t)at + strlen(name) + 6 <= sizeof l->path);
+    snprintf(l->path + at, sizeof l->path - (size_t)at, "clan-%s", name);
+    l->argv[0] = l->path + at;
+    l->spec.profile = name;
+    l->spec.program = l->path;
+}
+
 void launch_program(struct launch *l, const struct profile_program *row)
 {
     const unsigned args = sizeof l->argv / sizeof l->argv[0] - 1, /* the last one ends the list */

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <unistd.h>
@@ -15,6 +16,8 @@
 #define BACKOFF_MAX_MS   10000
 #define LIFE_GOOD_MS     60000
 #define LOADED_MS        5000
+#define TURNS_MAX        1000 /* readings of a log and answers to calls, each TURNS_MS */
+#define TURNS_MS         1000
 
 unsigned proc_backoff(unsigned last_ms, uint64_t life_ms, unsigned *ret_next)
 {
@@ -95,12 +98,37 @@ void proc_remove(struct proc *p)
     logring_close(&p->log);
 }
 
+/* A process that talks or is refused without end waits for the rest of a second: the warden has other work. */
+static void resume(void *arg)
+{
+    struct proc *p = arg;
+    p->resume_timer = 0;
+    p->turns = 0;
+    if (p->log_fd >= 0)
+        loop_fd_mod(p->of->loop, p->log_fd, EPOLLIN);
+    if (p->sandbox.notify_fd >= 0)
+        loop_fd_mod(p->of->loop, p->sandbox.notify_fd, EPOLLIN);
+    if (p->of->refused && p->log.refused_count != p->refused_told)
+        p->of->refused(p);
+    p->refused_told = p->log.refused_count;
+}
+
+static void take_turn(struct proc *p, int fd)
+{
+    if (!p->resume_timer)
+        p->resume_timer = loop_timer_in(p->of->loop, TURNS_MS, resume, p);
+    if (++p->turns > TURNS_MAX && p->resume_timer)
+        loop_fd_mod(p->of->loop, fd, 0);
+}
+
 static void log_readable(void *arg, int fd, uint32_t events)
 {
     struct proc *p = arg;
     (void)events;
     if (!logring_read(&p->log, fd, 64))
         loop_fd_del(p->of->loop, fd);
+    else
+        take_turn(p, fd);
 }
 
 void proc_log_rest(struct proc *p)
@@ -119,6 +147,8 @@ static void notified(void *arg, int fd, uint32_t events)
     if (!(events & (EPOLLHUP | EPOLLERR)) &&
         sandbox_notification(&p->sandbox, text, sizeof text) == CLAN_OK && text[0])
         logring_refused(&p->log, text);
+    if (!(events & (EPOLLHUP | EPOLLERR)))
+        take_turn(p, fd);
 }
 
 void proc_watch(struct proc *p)
@@ -130,6 +160,8 @@ void proc_watch(struct proc *p)
     p->due_ms = 0;
     p->started_ms = clock_mono_ms();
     p->log.last_words[0] = 0;
+    p->log.refused_count = p->refused_told = 0;
+    memset(p->log.refused_seen, 0, sizeof p->log.refused_seen);
     p->log.pid = p->sandbox.pid;
     if (p->sandbox.notify_fd >= 0)
         proc_due_in(p, LOADED_MS);
@@ -145,6 +177,9 @@ void proc_gone(struct proc *p)
             close(*mine[i]);
         *mine[i] = -1;
     }
+    loop_timer_cancel(p->of->loop, p->resume_timer);
+    p->resume_timer = 0;
+    p->turns = 0;
     if (p->cgroup[0])
         unlinkat(p->of->cgroup_fd, p->cgroup, AT_REMOVEDIR);
     p->cgroup[0] = 0;

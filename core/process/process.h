@@ -13,6 +13,7 @@ struct procs {
     int cgroup_fd; /* of all, -1: none */
     void (*start)(struct proc *p);
     void (*died)(struct proc *p, int wait_status); /* calls proc_gone() when it has looked */
+    void (*refused)(struct proc *p); /* a second after a call was refused to it; NULL: nobody asks */
     struct proc *first;
     uint32_t last_id;
     uint64_t timer;
@@ -28,6 +29,9 @@ struct proc {
     char cgroup[96];
     uint64_t due_ms, started_ms; /* due: start, kill or "loaded", whatever its state needs */
     unsigned backoff_ms;
+    unsigned turns; /* of this second */
+    uint64_t resume_timer;
+    uint32_t refused_told;
     struct logring_file log;
 };
 
@@ -38,6 +42,7 @@ struct launch {
     struct sandbox_bind binds[4];
     const char *argv[8], *envp[8];
     char text[8][128]; /* arguments that were made from a template */
+    char path[512];    /* of a program of ours */
     int close[SANDBOX_FDS_MAX];
     unsigned close_count;
 };
@@ -50,6 +55,8 @@ void launch_dir(struct launch *l, int dir, int to, const char *target, bool writ
 void launch_path(
     struct launch *l, const char *path, const char *target); /* if it is there, to read */
 /* Program, profile, arguments and environment of a row; {state} and {volume} as it sees them. */
+/* clan-NAME of that directory, by its profile NAME, without arguments. */
+void launch_ours(struct launch *l, const char *directory, const char *name);
 void launch_program(struct launch *l, const struct profile_program *row);
 void launch_close(struct launch *l);
 /* Adds channel, log and cgroup, and starts it; log.plain: no channel, its log is standard error.

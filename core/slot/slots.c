@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "daemon/daemon.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,6 +15,16 @@
 #include <unistd.h>
 
 static const char gone[] = "gone-";
+
+clan_status slots_open(
+    struct slots *all, const char *state_dir, tool_fn *removed, void *arg, struct clan_error *e)
+{
+    *all = (struct slots){.removed = removed, .arg = arg};
+    snprintf(all->path, sizeof all->path, "%s/clans", state_dir);
+    mkdir(state_dir, 0755);
+    all->dir = daemon_directory(all->path, 0700, e);
+    return all->dir < 0 ? e->status : daemon_lock(all->dir, state_dir, e);
+}
 
 static void remove_tree(const struct slots *all, const char *name)
 {

@@ -11,6 +11,9 @@ struct slots {
     tool_fn *removed;
     void *arg; /* of removed */
 };
+/* state_dir/clans: root's alone, and this process has it alone.  removed(arg) hears how rm went. */
+clan_status slots_open(
+    struct slots *all, const char *state_dir, tool_fn *removed, void *arg, struct clan_error *e);
 /* Calls found() for every slot below `count` that is a clan (it has the file `bound`, even a damaged one).
  * Those whose clan was never finished are discarded, and what was being deleted goes on being deleted. */
 typedef void slots_found_fn(void *arg, unsigned number);

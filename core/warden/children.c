@@ -29,35 +29,28 @@ struct child *children_find(struct clan *c, uint32_t kind, uint32_t id)
     return ch;
 }
 
-bool children_taken(struct clan *c, uint32_t kind, uint32_t host, const char *name)
-{
-    for (struct child *ch = NULL; (ch = children_next(c, ch));)
-        if (ch->kind == kind && ch->host == host && strcmp(ch->name, name) == 0)
-            return true;
-    return false;
-}
-
-struct child *children_new(
-    struct clan *c, uint32_t kind, const char *name, const char *plugin, struct clan_error *e)
+/* detail: what else its user depends on */
+struct child *children_new(struct clan *c, uint32_t kind, uint32_t host, const char *name,
+    const char *detail, struct clan_error *e)
 {
     struct child *ch = NULL;
-    uid_t uid = clans_uid(c, kind, name, plugin, e);
+    char process[64];
+    uid_t uid = clans_uid(c, kind, name, detail, e);
+    for (struct child *old = NULL; (old = children_next(c, old));)
+        if (old->kind == kind && old->host == host && strcmp(old->name, name) == 0)
+            return err_set(e, CLAN_E_EXIST, "%s runs already", name), NULL;
     for (unsigned i = 0; i < WARD_CHILDREN_MAX && !ch; i++)
         ch = c->children[i].clan ? NULL : &c->children[i];
     if (!ch)
         err_set(e, CLAN_E_LIMIT, "this clan has %d processes", WARD_CHILDREN_MAX);
     if (!ch || !uid)
         return NULL;
-    *ch = (struct child){.clan = c, .kind = kind, .uid = uid};
+    *ch = (struct child){.clan = c, .kind = kind, .host = host, .uid = uid};
     snprintf(ch->name, sizeof ch->name, "%s", name);
-    snprintf(ch->plugin, sizeof ch->plugin, "%s", plugin);
-    ch->proc.log = (struct logring_file){.ring = &c->warden->logs,
-        .file = -1,
-        .plain = kind == WARD_KIND_PROGRAM,
-        .loaded = &ch->proc.sandbox.loaded};
-    snprintf(ch->proc.log.clan, sizeof ch->proc.log.clan, "%s", clans_name(c));
-    snprintf(ch->proc.log.process, sizeof ch->proc.log.process, "%s%s%s", kind_names[kind],
-        kind >= WARD_KIND_HOST ? "-" : "", name);
+    snprintf(process, sizeof process, "%s%s%s", kind_names[kind], name[0] ? "-" : "", name);
+    ch->proc.log =
+        logring_file(&c->warden->logs, clans_name(c), process, kind == WARD_KIND_PROGRAM);
+    ch->proc.log.loaded = &ch->proc.sandbox.loaded;
     proc_add(&c->warden->procs, &ch->proc, ch);
     return ch;
 }
@@ -127,15 +120,9 @@ static void inherit(struct child *ch, struct launch *l, struct clan_error *e)
 clan_status children_spawn(struct child *ch, struct clan_error *e)
 {
     struct launch l = {0};
-    char program[512], name[32];
     if (ch->kind == WARD_KIND_HOST)
         return hosts_spawn(ch, e);
-    snprintf(program, sizeof program, "%s/clan-%s", ch->clan->warden->opt.libexec_dir,
-        kind_names[ch->kind]);
-    snprintf(name, sizeof name, "clan-%s", kind_names[ch->kind]);
-    l.spec.profile = kind_names[ch->kind];
-    l.spec.program = program;
-    l.argv[0] = name;
+    launch_ours(&l, ch->clan->warden->opt.libexec_dir, kind_names[ch->kind]);
     l.argv[1] = ch->clan->bound ? ch->clan->petname : "-";
     inherit(ch, &l, e);
     return children_launch(ch, &l, e);
@@ -154,13 +141,14 @@ void children_announce(struct child *ch, bool adopted)
 }
 
 /* One try; when it fails the next one comes by itself. */
-static void start(struct child *ch)
+void children_try(struct proc *p)
 {
     struct clan_error e = CLAN_ERROR_INIT;
+    struct child *ch = p->owner;
     struct clan *c = ch->clan;
     if (children_spawn(ch, &e) != CLAN_OK) {
         logs_error(clans_name(c), title(ch), &e);
-        proc_due_in(&ch->proc, proc_backoff_failed(&ch->proc));
+        proc_due_in(p, proc_backoff_failed(p));
         return;
     }
     if (ch->kind != WARD_KIND_CORE)
@@ -171,19 +159,14 @@ static void start(struct child *ch)
                 children_announce(old, true);
 }
 
-void children_due(struct proc *p)
-{
-    start(p->owner);
-}
-
 void children_start(struct clan *c, uint32_t kind)
 {
     struct clan_error e = CLAN_ERROR_INIT;
     if (children_find(c, kind, 0))
         return;
-    struct child *ch = children_new(c, kind, "", "", &e);
+    struct child *ch = children_new(c, kind, 0, "", "", &e);
     if (ch)
-        start(ch);
+        children_try(&ch->proc);
     else
         logs_error(clans_name(c), kind_names[kind], &e);
 }
@@ -227,6 +210,15 @@ static void report(struct child *ch, int wait_status, bool again, unsigned wait)
         monitor_event(ch->clan, &event, sizeof event, -1);
 }
 
+void children_refused(struct proc *p)
+{
+    const struct child *ch = p->owner;
+    struct ward_child_refused event = {
+        .head = {WARD_EV_REFUSED, 0}, .child = p->id, .count = p->log.refused_count};
+    if (ch->kind >= WARD_KIND_HOST)
+        monitor_event(ch->clan, &event, sizeof event, -1);
+}
+
 void children_died(struct proc *p, int wait_status)
 {
     struct child *ch = p->owner;
@@ -265,7 +257,7 @@ void children_keeper_start(struct clan *c, const void *request, struct ward_repl
     (void)request;
     a->child = children_find(c, WARD_KIND_KEEPER, 0);
     a->started = !a->child;
-    if (a->started && (a->child = children_new(c, WARD_KIND_KEEPER, "", "", &a->error)) &&
+    if (a->started && (a->child = children_new(c, WARD_KIND_KEEPER, 0, "", "", &a->error)) &&
         children_spawn(a->child, &a->error) != CLAN_OK) {
         children_free(a->child);
         a->child = NULL;

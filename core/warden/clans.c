@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 struct clan *clans_next(struct warden *w, struct clan *c)
@@ -20,11 +19,7 @@ struct clan *clans_next(struct warden *w, struct clan *c)
 
 const char *clans_name(const struct clan *c)
 {
-    static char name[16];
-    if (!c || c->bound)
-        return c ? c->petname : "";
-    snprintf(name, sizeof name, "new%u", c->slot);
-    return name;
+    return c ? c->petname : "";
 }
 
 static void slot_init(struct warden *w, struct clan *c)
@@ -33,6 +28,7 @@ static void slot_init(struct warden *w, struct clan *c)
     free(c->names.rows);
     *c = (struct clan){
         .warden = w, .used = true, .slot = (unsigned)(c - w->clans), .state = WARD_UNBOUND};
+    snprintf(c->petname, sizeof c->petname, "new%u", c->slot);
     c->generation = ++w->next_generation;
     c->disk.dir = c->core_fd = c->listener = c->connection = c->net.tun = -1;
 }
@@ -45,7 +41,7 @@ static void bind_to(struct clan *c, const uint8_t id[32], const char *petname)
     c->bound = true;
 }
 
-static void found(void *warden, unsigned slot)
+void clans_found(void *warden, unsigned slot)
 {
     struct warden *w = warden;
     struct clan *c = &w->clans[slot];
@@ -61,11 +57,6 @@ static void found(void *warden, unsigned slot)
         logs_error("", "a clan is not started", &e);
         c->down = true; /* the slot stays taken */
     }
-}
-
-void clans_load(struct warden *w)
-{
-    slots_scan(&w->slots, WARD_SLOTS, found, w);
 }
 
 struct clan *clans_new(struct warden *w, struct clan_error *e)
@@ -85,11 +76,6 @@ struct clan *clans_new(struct warden *w, struct clan_error *e)
     return c->used ? c : NULL;
 }
 
-clan_status clans_store(struct clan *c, struct clan_error *e)
-{
-    return slot_store(&c->disk, c->id, c->petname, c->down, e);
-}
-
 /* The user of a child, the same for ever; 0 on error. */
 uid_t clans_uid(
     struct clan *c, uint32_t kind, const char *name, const char *detail, struct clan_error *e)
@@ -100,27 +86,24 @@ uid_t clans_uid(
     return index < 0 ? 0 : c->warden->opt.uid_base + WARD_UIDS * c->slot + (uid_t)index;
 }
 
+static void socket_path(const struct warden *w, const char *name, char ret_path[4096])
+{
+    snprintf(ret_path, 4096, "%s/%s.sock", w->opt.run_dir, name);
+}
+
 /* A listening socket in the run directory, for root and the group clan, else for the owner. */
 int clans_socket(struct warden *w, const char *name, struct clan_error *e)
 {
     char path[4096];
     uid_t owner = w->clan_gid ? 0 : w->grants.owner_uid;
-    snprintf(path, sizeof path, "%s/%s.sock", w->opt.run_dir, name);
+    socket_path(w, name, path);
     return netconf_unix(path, owner, w->clan_gid, w->clan_gid ? 0660 : 0600, e);
-}
-
-void clans_listen(struct clan *c, struct clan_error *e)
-{
-    if (c->listener < 0)
-        c->listener = clans_socket(c->warden, c->petname, e);
 }
 
 void clans_start(struct clan *c)
 {
     struct clan_error e = CLAN_ERROR_INIT;
-    if (c->bound)
-        clans_listen(c, &e);
-    if (e.status != CLAN_OK)
+    if (c->bound && c->listener < 0 && (c->listener = clans_socket(c->warden, c->petname, &e)) < 0)
         logs_error(clans_name(c), "start", &e);
     children_start(c, WARD_KIND_CORE);
     children_start(c, WARD_KIND_LINK);
@@ -136,13 +119,13 @@ static void forget(int *fd)
 /* Ends all that runs; clans_settle() goes on when the last one is gone. */
 void clans_end(struct clan *c, unsigned grace_ms)
 {
-    char path[sizeof((struct sockaddr_un *)0)->sun_path];
+    char path[4096];
     c->leaving = true;
     loop_fd_del(c->warden->loop, c->core_fd); /* it may ask for nothing more */
     loop_fd_del(c->warden->loop, c->connection);
     forget(&c->connection);
-    if (c->listener >= 0 && snprintf(path, sizeof path, "%s/%s.sock", c->warden->opt.run_dir,
-                                c->petname) < (int)sizeof path)
+    socket_path(c->warden, c->petname, path);
+    if (c->listener >= 0)
         unlink(path);
     forget(&c->listener);
     for (struct child *ch = NULL; (ch = children_next(c, ch));)
@@ -216,8 +199,8 @@ void clans_bind(struct clan *c, const void *request, struct ward_reply *a)
     if (a->error.status != CLAN_OK)
         return;
     bind_to(c, r->clan_id, r->petname);
-    clans_listen(c, &a->error);
-    if (a->error.status != CLAN_OK || clans_store(c, &a->error) != CLAN_OK) {
+    c->listener = clans_socket(c->warden, c->petname, &a->error);
+    if (c->listener < 0 || slot_store(&c->disk, c->id, c->petname, c->down, &a->error) != CLAN_OK) {
         c->bound = false;
         forget(&c->listener);
         return;
@@ -237,7 +220,7 @@ void clans_down(struct clan *c, const void *request, struct ward_reply *a)
 {
     (void)request;
     c->down = a->ends = true;
-    clans_store(c, &a->error);
+    slot_store(&c->disk, c->id, c->petname, c->down, &a->error);
 }
 
 void clans_leave(struct clan *c, const void *request, struct ward_reply *a)
@@ -261,11 +244,10 @@ void clans_start_named(struct clan *c, const void *request, struct ward_reply *a
     else if (named->leaving)
         err_set(&a->error, CLAN_E_AGAIN, "clan %s is still going down", named->petname);
     else if (named->down) {
-        named->down = false;
-        if (clans_store(named, &a->error) == CLAN_OK) {
+        if (slot_store(&named->disk, named->id, named->petname, false, &a->error) == CLAN_OK) {
+            named->down = false;
             named->state = WARD_BOUND;
             clans_start(named);
-        } else
-            named->down = true;
+        }
     }
 }

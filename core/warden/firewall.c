@@ -4,8 +4,6 @@
 #include <netinet/in.h>
 #include <string.h>
 
-static const char *const nft[] = {"/usr/sbin/nft", "-f", "-", NULL};
-
 _Static_assert(GRANTS_USERS_MAX + 2 + WARD_CHILDREN_MAX <= RULES_SPEAKERS_MAX, "all may speak");
 
 /* May use the overlay: root, the owner, who was named, and the plugins with that permission. */
@@ -27,23 +25,30 @@ static struct rules_table table_of(struct clan *c)
     return f;
 }
 
-void firewall_up(struct clan *c, const void *request, ward_handler *then)
+static void tell(struct clan *c, rules_fn *what, const void *request, ward_handler *then)
 {
     struct text t = {0};
     struct rules_table f = table_of(c);
-    rules_table(&t, &f);
+    what(&t, &f);
+    nft_apply(&t, monitor_done, monitor_job(c, "firewall", then, request));
+}
+
+void firewall_up(struct clan *c, const void *request, ward_handler *then)
+{
     rules_forget(&c->fw);
-    monitor_tool(c, "firewall", nft, &t, then, request);
+    tell(c, rules_table, request, then);
 }
 
 void firewall_speakers(struct clan *c)
 {
-    struct text t = {0};
-    struct rules_table f = table_of(c);
-    if (!c->net_up)
-        return;
-    rules_speakers(&t, &f);
-    monitor_tool(c, "firewall", nft, &t, NULL, NULL);
+    if (c->net_up)
+        tell(c, rules_speakers, NULL, NULL);
+}
+
+void firewall_down(struct clan *c)
+{
+    tell(c, rules_remove, NULL, NULL);
+    c->fw.count = 0;
 }
 
 void firewall_host(
@@ -51,44 +56,7 @@ void firewall_host(
 {
     struct text t = {0};
     rules_host(&t, uid, permissions);
-    monitor_tool(c, "firewall", nft, &t, then, request);
-}
-
-void firewall_down(struct clan *c)
-{
-    struct text t = {0};
-    struct rules_table f = table_of(c);
-    rules_remove(&t, &f);
-    monitor_tool(c, "firewall", nft, &t, NULL, NULL);
-    c->fw.count = 0;
-}
-
-void firewall_lans(struct warden *w)
-{
-    struct ward_local_addrs local = {0};
-    struct text t = {0};
-    if (!w->hosts_table)
-        return;
-    net_local(w, &local);
-    rules_lans(&t, &local);
-    tool_run(TOOL_RULES, nft, &t, logs_failed, (void *)(uintptr_t)nft[0]);
-}
-
-static void hosts_table_done(void *arg, const struct clan_error *e)
-{
-    struct warden *w = arg;
-    w->hosts_table = !e;
-    if (e)
-        logs_error("", "no plugin gets the machine's network", e);
-    firewall_lans(w);
-}
-
-void firewall_begin(struct warden *w)
-{
-    struct text t = {0};
-    w->hosts_table = true; /* until its job says no; jobs run in order */
-    rules_hosts(&t, w->opt.uid_base, w->opt.uid_base + WARD_SLOTS * WARD_UIDS - 1);
-    tool_run(TOOL_RULES, nft, &t, hosts_table_done, w);
+    nft_apply(&t, monitor_done, monitor_job(c, "firewall", then, request));
 }
 
 static void want(struct clan *c, const struct rules_element *e, struct clan_error *error)
@@ -129,18 +97,15 @@ void firewall_clear(struct clan *c, const void *request, struct ward_reply *a)
 static void committed(struct clan *c, const void *request, struct ward_reply *a)
 {
     (void)request;
-    c->fw_unsure |= a->error.status != CLAN_OK;
+    c->fw.unsure |= a->error.status != CLAN_OK;
 }
 
 void firewall_commit(struct clan *c, const void *request, struct ward_reply *a)
 {
     struct text t = {0};
     struct rules_table f = table_of(c);
-    if (c->fw_unsure) /* an earlier transaction failed: say everything again */
-        rules_flush(&t, f.name, &c->fw);
-    c->fw_unsure = false;
     rules_changes(&t, f.name, &c->fw);
     a->later = t.len > 0;
     if (a->later)
-        monitor_tool(c, "firewall", nft, &t, committed, request);
+        nft_apply(&t, monitor_done, monitor_job(c, "firewall", committed, request));
 }

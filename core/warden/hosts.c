@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,13 +18,7 @@
 static const struct grant_plugin *granted(
     struct warden *w, const char *plugin, struct clan_error *e)
 {
-    const struct grant_plugin *p = grants_find(&w->grants, plugin);
-    if (!p) {
-        err_set(e, CLAN_E_GRANT, "the plugin %s is not granted on this machine", plugin);
-        err_why(e, "%s does not name it", w->opt.grants);
-        err_remedy(e, "add it to machine.yaml, then run as root: clan machine apply");
-    }
-    return p;
+    return grants_need(&w->grants, w->opt.grants, plugin, e);
 }
 
 /* Shared with the programs of the service by the group of the host. */
@@ -38,7 +33,7 @@ clan_status hosts_spawn(struct child *ch, struct clan_error *e)
 {
     struct warden *w = ch->clan->warden;
     struct launch l = {0};
-    char program[512], count[16];
+    char count[16];
     int state = -1, volume = -1;
     const struct grant_plugin *p = granted(w, ch->plugin, e);
     int fd = p ? slot_plugin(w->opt.plugin_dir, p, w->grants.require_signature, e) : -1;
@@ -53,13 +48,11 @@ clan_status hosts_spawn(struct child *ch, struct clan_error *e)
     launch_dir(&l, volume, CHILD_FD_VOLUME, "/volume", true);
     for (unsigned i = 0; i < ch->listen_count; i++)
         launch_fd(&l, ch->listen[i], (int)(CHILD_FD_LISTEN + i), false);
-    snprintf(program, sizeof program, "%s/clan-host", w->opt.libexec_dir);
+    launch_ours(&l, w->opt.libexec_dir, "host");
     snprintf(count, sizeof count, "%u", ch->listen_count);
     l.spec.profile = p->permissions & HOST_NET ? "host-net" : "host";
-    l.spec.program = program;
     l.spec.memory_mib = p->memory_mib;
     l.spec.pids = p->pids;
-    l.argv[0] = "clan-host";
     l.argv[1] = ch->plugin;
     l.argv[2] = ch->name;
     l.argv[3] = count;
@@ -69,6 +62,7 @@ clan_status hosts_spawn(struct child *ch, struct clan_error *e)
 static void host_listen(struct child *ch, const struct grant_plugin *p, struct clan_error *e)
 {
     const struct ward_host_start *r = &ch->how;
+    setfsuid(ch->uid); /* the firewall takes who makes a socket for whose it is */
     for (unsigned i = 0; (p->permissions & GRANT_NET_LISTEN) && i < p->listen_count; i++) {
         struct clan_error one = CLAN_ERROR_INIT;
         int fd = netconf_socket(
@@ -80,6 +74,7 @@ static void host_listen(struct child *ch, const struct grant_plugin *p, struct c
     }
     int fd =
         r->service ? netconf_socket(SOCK_STREAM, r->service_address, r->service_port, 1, e) : -1;
+    setfsuid(0);
     if (fd >= 0)
         ch->listen[ch->listen_count++] = fd; /* the service's own is the last one */
 }
@@ -91,15 +86,14 @@ static void host_start(struct clan *c, const void *request, struct ward_reply *a
     struct clan_error *e = &a->error;
     const struct grant_plugin *p = e->status == CLAN_OK ? granted(c->warden, r->plugin, e) : NULL;
     struct child *ch = NULL;
-    if (children_taken(c, WARD_KIND_HOST, 0, r->instance))
-        err_set(e, CLAN_E_EXIST, "%s runs already", r->instance);
     if (c->leaving || c->down)
         err_set(e, CLAN_E_STATE, "the clan is going down");
     if (e->status == CLAN_OK)
-        ch = children_new(c, WARD_KIND_HOST, r->instance, r->plugin, e);
+        ch = children_new(c, WARD_KIND_HOST, 0, r->instance, r->plugin, e);
     if (!ch)
         return;
     ch->how = *r;
+    memcpy(ch->plugin, r->plugin, sizeof ch->plugin);
     host_listen(ch, p, e);
     if (e->status != CLAN_OK || children_spawn(ch, e) != CLAN_OK) {
         children_free(ch);
@@ -127,7 +121,7 @@ void hosts_start(struct clan *c, const void *request, struct ward_reply *a)
         } else if (!net_in_prefix(c, r->service_address) || r->service_port == 0)
             err_set(e, CLAN_E_INVAL, "not an address and port of a service in this clan");
     }
-    if (e->status == CLAN_OK && (p->permissions & HOST_NET) && !c->warden->hosts_table) {
+    if (e->status == CLAN_OK && (p->permissions & HOST_NET) && !c->warden->guard.stands) {
         err_set(e, CLAN_E_NOSYS,
             "the plugin %s needs the machine's network, which no firewall guards", p->id);
         err_remedy(e, "install nft (apt install nftables) and restart cland");
@@ -181,15 +175,12 @@ void hosts_run(struct clan *c, const void *request, struct ward_reply *a)
         err_set(e, CLAN_E_NOENT, "the program %s is not there", r->profile);
         err_remedy(e, "apt install %s", row ? row->package : r->profile);
     }
-    if (e->status == CLAN_OK && children_taken(c, WARD_KIND_PROGRAM, r->host, r->profile))
-        err_set(e, CLAN_E_EXIST, "%s of %s runs already", r->profile, host->name);
     if (e->status != CLAN_OK)
         return;
-    struct child *ch = children_new(c, WARD_KIND_PROGRAM, r->profile, host->name, e);
+    struct child *ch = children_new(c, WARD_KIND_PROGRAM, r->host, r->profile, host->name, e);
     if (!ch)
         return;
-    ch->host = r->host;
-    snprintf(ch->plugin, sizeof ch->plugin, "%s", host->plugin);
+    memcpy(ch->plugin, host->plugin, sizeof ch->plugin);
     a->started = program_spawn(ch, host, row, p, e) == CLAN_OK;
     if (a->started)
         a->child = ch;

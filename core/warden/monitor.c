@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 static void local_ready(struct clan *c, const void *request, struct ward_reply *a)
 {
@@ -67,59 +66,47 @@ const char *monitor_judge(struct clan *c, const void *data, size_t size, uint64_
         return "a request of another length, or without a serial";
     if (!(rule->states & c->state))
         return "a request in a wrong state";
-    if (c->rate[head.id].second != second)
-        c->rate[head.id].count = 0;
-    c->rate[head.id].second = second;
-    if (++c->rate[head.id].count > rule->per_second)
+    if (!rate_take(&c->rate[head.id], second, rule->per_second))
         return "a request too often";
     return NULL;
 }
 
-static void kill_core(struct clan *c)
+void monitor_kill(struct clan *c, const char *why)
 {
     struct child *core = children_find(c, WARD_KIND_CORE, 0);
     loop_fd_del(c->warden->loop, c->core_fd); /* nothing more is read from it */
+    if (why)
+        logs_say(clans_name(c), LOG_LEVEL_ERROR, "core[%d] sent %s and is killed",
+            core ? core->proc.sandbox.pid : 0, why);
     if (core)
         proc_kill(&core->proc);
-}
-
-void monitor_kill(struct clan *c, const char *why)
-{
-    const struct child *core = children_find(c, WARD_KIND_CORE, 0);
-    logs_say(clans_name(c), LOG_LEVEL_ERROR, "core[%d] sent %s and is killed",
-        core ? core->proc.sandbox.pid : 0, why);
-    kill_core(c);
 }
 
 void monitor_readable(void *arg, int fd, uint32_t events)
 {
     struct clan *c = arg;
     _Alignas(8) uint8_t data[1024];
-    int fds[CHANNEL_FDS_MAX];
-    size_t size, fd_count;
+    const struct ward_head *head = (const struct ward_head *)(void *)data;
+    size_t size;
     (void)events;
     for (unsigned i = 0; i < 64 && c->core_fd == fd && !c->leaving; i++) {
-        clan_status s =
-            channel_recv_raw(fd, data, sizeof data, &size, fds, CHANNEL_FDS_MAX, &fd_count);
+        clan_status s = channel_recv_plain(fd, data, sizeof data, &size);
         if (s == CLAN_E_AGAIN)
             return;
         if (s == CLAN_E_IO) { /* it died or closed its end, which no working core does */
-            kill_core(c);
+            monitor_kill(c, NULL);
             return;
         }
-        const char *wrong = s != CLAN_OK ? "a datagram longer than any request"
-                            : fd_count   ? "a descriptor"
+        const char *wrong = s != CLAN_OK ? "a datagram longer than any request, or a descriptor"
                                          : monitor_judge(c, data, size, clock_mono_ms() / 1000);
-        channel_close_fds(fds, s == CLAN_OK ? fd_count : 0);
         if (wrong) {
-            struct ward_head *head = (struct ward_head *)(void *)data;
             char why[96];
             snprintf(
                 why, sizeof why, "%s (id %u, %zu bytes)", wrong, size >= 4 ? head->id : 0, size);
             monitor_kill(c, why);
             return;
         }
-        monitor_run(c, ward_rules[((struct ward_head *)(void *)data)->id].handler, data, NULL);
+        monitor_run(c, ward_rules[head->id].handler, data, NULL);
     }
 }
 
@@ -140,7 +127,8 @@ void monitor_run(
     struct ward_reply a = {.error = CLAN_ERROR_INIT, .fd = -1};
     if (e)
         a.error = *e;
-    handler(c, request, &a);
+    if (handler)
+        handler(c, request, &a);
     struct ward_answer answer = {.head = {WARD_EV_ANSWER, serial},
         .child = a.child ? a.child->proc.id : 0,
         .flags = a.flags,
@@ -162,25 +150,24 @@ struct job {
     _Alignas(8) uint8_t request[256];
 };
 
-static void job_done(void *arg, const struct clan_error *e)
+void monitor_done(void *arg, const struct clan_error *e)
 {
     struct job *j = arg;
     struct clan *c = &j->warden->clans[j->slot];
     bool same = c->used && c->generation == j->generation;
     if (e)
         logs_error(clans_name(same ? c : NULL), j->doing, e);
-    if (j->then && same)
+    if (same && (j->then || ((struct ward_head *)(void *)j->request)->serial))
         monitor_run(c, j->then, j->request, e);
     free(j);
 }
 
-void monitor_tool(struct clan *c, const char *doing, const char *const *argv, struct text *input,
-    ward_handler *then, const void *request)
+void *monitor_job(struct clan *c, const char *doing, ward_handler *then, const void *request)
 {
     struct job *j = calloc(1, sizeof *j);
     clan_assert(j);
     *j = (struct job){c->warden, doing, c->slot, c->generation, then, {0}};
-    if (then)
+    if (request)
         memcpy(j->request, request, ward_rules[((const struct ward_head *)request)->id].size);
-    tool_run(TOOL_RULES, argv, input, job_done, j);
+    return j;
 }

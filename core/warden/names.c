@@ -1,34 +1,12 @@
 /* Names of the clan for this machine, as the owner said: systemd-resolved or the hosts file. */
 #include "warden/warden.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-static void resolved_told(struct clan *c, const void *request, struct ward_reply *a)
-{
-    (void)c, (void)request, (void)a; /* the answer is what resolvectl said */
-}
-
-static void resolved_set(struct clan *c, const void *request)
-{
-    char dns[INET6_ADDRSTRLEN], domain[64];
-    inet_ntop(AF_INET6, c->net.resolver, dns, sizeof dns);
-    snprintf(domain, sizeof domain, "~%s.clan", c->petname);
-    const char *const set[][2] = {{"dns", dns}, {"domain", domain}, {"default-route", "no"}};
-    for (unsigned i = 0; i < 3; i++)
-        monitor_tool(c, "names",
-            (const char *const[]){"/usr/bin/resolvectl", set[i][0], c->net.ifname, set[i][1], NULL},
-            NULL, i == 2 ? resolved_told : NULL, request);
-}
 
 static bool by_resolved(const struct warden *w)
 {
     return w->grants.dns == GRANT_DNS_RESOLVED ||
-           (w->grants.dns == GRANT_DNS_AUTO &&
-               access("/run/systemd/resolve/stub-resolv.conf", F_OK) == 0);
+           (w->grants.dns == GRANT_DNS_AUTO && resolved_runs());
 }
 
 void names_begin(struct clan *c, const void *request, struct ward_reply *a)
@@ -48,9 +26,12 @@ void names_add(struct clan *c, const void *request, struct ward_reply *a)
 
 void names_commit(struct clan *c, const void *request, struct ward_reply *a)
 {
+    char domain[64];
+    snprintf(domain, sizeof domain, "%s.clan", c->petname);
     a->later = by_resolved(c->warden);
     if (a->later)
-        resolved_set(c, request);
+        resolved_set(c->net.ifname, c->net.resolver, domain, monitor_done,
+            monitor_job(c, "names", NULL, request));
     else if (c->warden->grants.dns != GRANT_DNS_OFF)
         hostsfile_write(c->petname, c->names.rows, c->names.count, &a->error);
 }

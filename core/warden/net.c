@@ -76,18 +76,13 @@ static bool is_ours(const void *warden, unsigned ifindex)
     return false;
 }
 
-void net_local(struct warden *w, struct ward_local_addrs *ret)
-{
-    struct clan_error e = CLAN_ERROR_INIT;
-    if (netconf_local(is_ours, w, ret, &e) != CLAN_OK)
-        logs_error("", "addresses", &e);
-}
-
 void net_local_addrs(struct clan *c, const void *request, struct ward_reply *a)
 {
+    struct clan_error e = CLAN_ERROR_INIT;
     struct ward_local_addrs answer = {
         .head = {WARD_EV_LOCAL_ADDRS, ((const struct ward_head *)request)->serial}};
-    net_local(c->warden, &answer);
+    if (netconf_local(is_ours, c->warden, &answer, &e) != CLAN_OK)
+        logs_error(clans_name(c), "addresses", &e);
     monitor_event(c, &answer, sizeof answer, -1);
     a->later = true; /* that was the answer */
 }
@@ -96,13 +91,18 @@ static void addrs_changed(void *arg)
 {
     struct warden *w = arg;
     struct ward_simple event = {{WARD_EV_ADDRS_CHANGED, 0}};
-    firewall_lans(w);
+    nft_guard_lans(&w->guard);
     for (struct clan *c = NULL; (c = clans_next(w, c));)
         monitor_event(c, &event, sizeof event, -1);
 }
 
-clan_status net_watch(struct warden *w)
+clan_status net_begin(struct warden *w, struct clan_error *e)
 {
+    uid_t first = w->opt.uid_base, last = first + WARD_SLOTS * WARD_UIDS - 1;
+    w->guard = (struct nft_guard){is_ours, w, logs_failed, false};
+    nft_guard_begin(&w->guard, first, last); /* before any plugin runs: jobs run in order */
     w->watch = (struct netconf_watch){w->loop, is_ours, addrs_changed, w, 0};
-    return netconf_watch(&w->watch);
+    return netconf_watch(&w->watch) == CLAN_OK
+               ? CLAN_OK
+               : err_errno(e, CLAN_E_IO, "cannot watch this machine's addresses");
 }

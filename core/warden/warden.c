@@ -5,13 +5,11 @@
 #include "cgroup/cgroup.h"
 #include "daemon/daemon.h"
 
-#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -29,34 +27,30 @@ static void tell_supervisor(const struct warden *w, char word)
         logs_say("", LOG_LEVEL_WARN, "the supervisor does not listen");
 }
 
+static void ready(void *arg)
+{
+    struct warden *w = arg;
+    if (!w->ready)
+        tell_supervisor(w, 'R');
+    w->ready = true;
+}
+
 /* Ready: new.sock listens and every clan that is to run has a core that works. */
 void warden_ready(struct warden *w)
 {
     for (struct clan *c = NULL; (c = clans_next(w, c));)
         if (c->bound && !c->down && !c->ready)
             return;
-    if (!w->ready)
-        tell_supervisor(w, 'R');
-    w->ready = true;
-}
-
-static void ready_late(void *arg)
-{
-    struct warden *w = arg;
-    if (!w->ready)
-        tell_supervisor(w, 'R'); /* one clan that does not start is no reason to stop the others */
-    w->ready = true;
+    ready(w);
 }
 
 static void check(void *arg)
 {
     struct warden *w = arg;
     struct ward_simple event = {{WARD_EV_RESUMED, 0}};
-    int64_t asleep = (int64_t)clock_boot_ms() - (int64_t)clock_mono_ms();
-    if (asleep - w->sleep_ms > SLEPT_MS)
+    if (clock_slept_ms(&w->sleep_ms) > SLEPT_MS)
         for (struct clan *c = NULL; (c = clans_next(w, c));)
             monitor_event(c, &event, sizeof event, -1);
-    w->sleep_ms = asleep;
     tell_supervisor(w, 'W');
     loop_timer_in(w->loop, CHECK_MS, check, w);
 }
@@ -87,13 +81,11 @@ static void stop(struct warden *w)
 static void on_signal(void *arg, int fd, uint32_t events)
 {
     struct warden *w = arg;
-    struct signalfd_siginfo info;
     int status;
     pid_t pid;
     (void)events;
-    while (read(fd, &info, sizeof info) == sizeof info)
-        if (info.ssi_signo == SIGTERM && !w->stopping)
-            stop(w);
+    if (daemon_told_to_end(fd) && !w->stopping)
+        stop(w);
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         if (!tool_reap(pid, status))
             proc_reap(&w->procs, pid, status);
@@ -131,13 +123,9 @@ static void on_connection(void *arg, int fd, uint32_t events)
 
 static clan_status directories(struct warden *w, struct clan_error *e)
 {
-    snprintf(w->slots.path, sizeof w->slots.path, "%s/clans", w->opt.state_dir);
-    w->slots.removed = logs_failed;
-    w->slots.arg = (void *)(uintptr_t) "/bin/rm";
-    mkdir(w->opt.state_dir, 0755);
     int run = daemon_directory(w->opt.run_dir, 0755, e);
-    w->slots.dir = run >= 0 ? daemon_directory(w->slots.path, 0700, e) : -1;
-    if (w->slots.dir < 0 || daemon_lock(w->slots.dir, w->opt.state_dir, e) != CLAN_OK)
+    if (run < 0 || slots_open(&w->slots, w->opt.state_dir, logs_failed,
+                       (void *)(uintptr_t) "/bin/rm", e) != CLAN_OK)
         return e->status;
     close(run);
     w->clan_gid = daemon_group("clan");
@@ -163,21 +151,13 @@ static clan_status cgroups(struct warden *w, struct clan_error *e)
     return w->grants.weaker & SANDBOX_WEAKER_CGROUP ? CLAN_OK : s;
 }
 
-static clan_status prepare(struct warden *w, struct clan_error *e)
+static bool prepare(struct warden *w, struct clan_error *e)
 {
-    clan_status s = daemon_mounts(e);
-    if (s == CLAN_OK)
-        s = directories(w, e);
-    if (s != CLAN_OK)
-        return s;
+    if (daemon_mounts(e) != CLAN_OK || directories(w, e) != CLAN_OK)
+        return false;
     consent(w);
-    if ((s = sandbox_probe(w->grants.weaker, e)) == CLAN_OK)
-        s = cgroups(w, e);
-    if (s == CLAN_OK && (w->new_sock = clans_socket(w, "new", e)) < 0)
-        s = e->status;
-    if (s == CLAN_OK && net_watch(w) != CLAN_OK)
-        s = err_errno(e, CLAN_E_IO, "cannot watch this machine's addresses");
-    return s;
+    return sandbox_probe(w->grants.weaker, e) == CLAN_OK && cgroups(w, e) == CLAN_OK &&
+           (w->new_sock = clans_socket(w, "new", e)) >= 0 && net_begin(w, e) == CLAN_OK;
 }
 
 int warden_main(const struct warden_options *opt)
@@ -187,25 +167,24 @@ int warden_main(const struct warden_options *opt)
     clan_assert(w && sodium_init() >= 0);
     w->opt = *opt;
     w->loop = loop_new();
-    w->procs = (struct procs){w->loop, -1, children_due, children_died, NULL, 0, 0};
+    w->procs = (struct procs){w->loop, -1, children_try, children_died, children_refused, NULL, 0, 0};
     clan_assert(w->loop);
     umask(022);
     int signals = daemon_signals(&e);
-    if (signals < 0 || prepare(w, &e) != CLAN_OK) {
+    if (signals < 0 || !prepare(w, &e)) {
         logs_error("", "cannot start", &e);
         fprintf(stderr, "cland: %s: %s (%s)\n", e.what, e.why, e.remedy);
         return 3;
     }
-    w->sleep_ms = (int64_t)clock_boot_ms() - (int64_t)clock_mono_ms();
-    firewall_begin(w);
-    clans_load(w);
+    clock_slept_ms(&w->sleep_ms);
+    slots_scan(&w->slots, WARD_SLOTS, clans_found, w);
     loop_fd_add(w->loop, signals, EPOLLIN, on_signal, w);
     loop_fd_add(w->loop, w->new_sock, EPOLLIN, on_connection, w);
     logs_say("", LOG_LEVEL_INFO, "listens at %s/new.sock", w->opt.run_dir);
     for (struct clan *c = NULL; (c = clans_next(w, c));)
         if (c->bound && !c->down)
             clans_start(c);
-    loop_timer_in(w->loop, READY_LATE_MS, ready_late, w);
+    loop_timer_in(w->loop, READY_LATE_MS, ready, w); /* one that fails does not stop the others */
     check(w);
     warden_ready(w);
     return loop_run(w->loop);

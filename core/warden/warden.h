@@ -5,10 +5,11 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/rate.h"
 #include "hostsfile/hostsfile.h"
+#include "hostsfile/resolved.h"
 #include "logring/logs.h"
-#include "netconf/netconf.h"
-#include "netconf/rules.h"
+#include "netconf/nft.h"
 #include "process/process.h"
 #include "slot/slots.h"
 #include "wire/grants.h"
@@ -40,20 +41,17 @@ struct child {
 
 struct clan {
     struct warden *warden;
-    bool used, bound, down, leaving, net_up, ready, fw_unsure;
+    bool used, bound, down, leaving, net_up, ready;
     unsigned slot;
     uint32_t generation; /* answers of tools for an earlier clan in this slot are dropped */
     uint32_t state;      /* one WARD_ bit: what the running core has reached */
     uint8_t id[32];
     struct netconf net;
-    char petname[33];
+    char petname[33]; /* "new3" until it is bound */
     struct slot disk;
     int core_fd, listener, connection;
     struct child children[WARD_CHILDREN_MAX];
-    struct {
-        uint64_t second;
-        unsigned count;
-    } rate[WARD_REQ_COUNT];
+    struct rate rate[WARD_REQ_COUNT];
     struct rules_set fw;
     struct hostsfile_rows names;
 };
@@ -62,13 +60,14 @@ struct warden {
     struct warden_options opt;
     struct loop *loop;
     struct grants grants; /* all zero, so nothing is granted, until the owner's are read */
-    bool stopping, ready, hosts_table;
+    bool stopping, ready;
     int new_sock;
     gid_t clan_gid; /* 0: there is no group "clan" */
     uint32_t next_generation;
     struct slots slots;
     struct procs procs;
     struct netconf_watch watch;
+    struct nft_guard guard;
     struct logring logs;
     int64_t sleep_ms;
     struct clan clans[WARD_SLOTS];
@@ -101,42 +100,41 @@ loop_fd_fn monitor_readable;
 const char *monitor_judge(struct clan *c, const void *data, size_t size, uint64_t second);
 void monitor_run(/* answers what the handler says; e: what went wrong before it, or NULL */
     struct clan *c, ward_handler *handler, const void *request, const struct clan_error *e);
-/* Goes on with `then` (may be NULL) when the tool has run, if the clan is still there. */
-void monitor_tool(struct clan *c, const char *doing, const char *const *argv, struct text *input,
-    ward_handler *then, const void *request);
+/* A job for a tool: answers the request by `then` when it has run, if the clan is
+ * still there.  then NULL: with what the tool said; request NULL too: nobody asked. */
+void *monitor_job(struct clan *c, const char *doing, ward_handler *then, const void *request);
+tool_fn monitor_done; /* of the job */
 void monitor_event(struct clan *c, const void *event, size_t size, int fd);
 void monitor_kill(struct clan *c, const char *why);
 
 /* clans.c: slots, and how a clan begins and ends */
 struct clan *clans_next(struct warden *w, struct clan *before); /* NULL: the first one, or none */
 struct clan *clans_new(struct warden *w, struct clan_error *e);
-void clans_load(struct warden *w);
+slots_found_fn clans_found;
 void clans_start(struct clan *c);
 void clans_end(struct clan *c, unsigned grace_ms);
 void clans_settle(struct clan *c); /* after a child died: is the slot empty now? */
-clan_status clans_store(struct clan *c, struct clan_error *e);
 uid_t clans_uid(
     struct clan *c, uint32_t kind, const char *name, const char *detail, struct clan_error *e);
-void clans_listen(struct clan *c, struct clan_error *e);
 int clans_socket(struct warden *w, const char *name, struct clan_error *e);
 const char *clans_name(const struct clan *c); /* for the log; NULL: "" */
 ward_handler clans_seed_store, clans_bind, clans_down, clans_leave, clans_start_named;
 
 /* children.c: life and death */
-struct child *children_new(
-    struct clan *c, uint32_t kind, const char *name, const char *plugin, struct clan_error *e);
+struct child *children_new(struct clan *c, uint32_t kind, uint32_t host, const char *name,
+    const char *detail, struct clan_error *e);
 clan_status children_spawn(struct child *ch, struct clan_error *e);
 clan_status children_launch(struct child *ch, struct launch *l, struct clan_error *e);
 void children_start(struct clan *c, uint32_t kind); /* once per kind; back-off when it fails */
 void children_announce(struct child *ch, bool adopted);
 void children_end(struct child *ch, unsigned grace_ms);
-void children_due(struct proc *p);
+void children_try(struct proc *p);
 void children_died(struct proc *p, int wait_status);
+void children_refused(struct proc *p);
 void children_free(struct child *ch);
 struct child *children_next(
     struct clan *c, struct child *before); /* NULL: the first one, or none */
 struct child *children_find(struct clan *c, uint32_t kind, uint32_t id); /* kind or id 0: any */
-bool children_taken(struct clan *c, uint32_t kind, uint32_t host, const char *name);
 ward_handler children_keeper_start, children_child_end;
 
 /* hosts.c: plugins and their programs, within the grants */
@@ -147,17 +145,14 @@ ward_handler hosts_start, hosts_run, hosts_grants;
 ward_handler net_up, net_tun, net_addr, net_local_addrs;
 void net_down(struct clan *c);
 bool net_in_prefix(const struct clan *c, const uint8_t address[16]);
-clan_status net_watch(struct warden *w);
-void net_local(struct warden *w, struct ward_local_addrs *ret);
+clan_status net_begin(struct warden *w, struct clan_error *e);
 
 /* firewall.c: what nft is told */
 void firewall_up(struct clan *c, const void *request, ward_handler *then);
 void firewall_host(
     struct clan *c, uid_t uid, uint32_t permissions, const void *request, ward_handler *then);
 void firewall_speakers(struct clan *c);
-void firewall_lans(struct warden *w);
 void firewall_down(struct clan *c);
-void firewall_begin(struct warden *w);
 ward_handler firewall_member, firewall_allow, firewall_commit, firewall_clear;
 
 /* names.c: the hosts file or systemd-resolved */

@@ -139,3 +139,12 @@ clan_status channel_recv(int fd, const pb_msgdesc_t *desc, void *ret_msg, int *r
     }
     return CLAN_OK;
 }
+
+clan_status channel_recv_plain(int fd, void *ret_data, size_t cap, size_t *ret_size)
+{
+    int fds[CHANNEL_FDS_MAX];
+    size_t count = 0;
+    clan_status s = channel_recv_raw(fd, ret_data, cap, ret_size, fds, CHANNEL_FDS_MAX, &count);
+    channel_close_fds(fds, s == CLAN_OK ? count : 0);
+    return s == CLAN_OK && count ? CLAN_E_PROTO : s;
+}

@@ -28,6 +28,8 @@ clan_status channel_send_raw(
     int fd, const void *data, size_t size, const int *fds, size_t fd_count);
 clan_status channel_recv_raw(int fd, void *ret_data, size_t cap, size_t *ret_size, int *ret_fds,
     size_t fds_cap, size_t *ret_fd_count);
+/* The same without descriptors: PROTO when one came (it is closed), or more than cap bytes. */
+clan_status channel_recv_plain(int fd, void *ret_data, size_t cap, size_t *ret_size);
 void channel_close_fds(int *fds, size_t count);
 
 #endif

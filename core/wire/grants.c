@@ -101,6 +101,18 @@ const struct grant_plugin *grants_find(const struct grants *g, const char *plugi
     return NULL;
 }
 
+const struct grant_plugin *grants_need(
+    const struct grants *g, const char *path, const char *plugin_id, struct clan_error *reterr)
+{
+    const struct grant_plugin *p = grants_find(g, plugin_id);
+    if (!p) {
+        err_set(reterr, CLAN_E_GRANT, "the plugin %s is not granted on this machine", plugin_id);
+        err_why(reterr, "%s does not name it", path);
+        err_remedy(reterr, "add it to machine.yaml, then run as root: clan machine apply");
+    }
+    return p;
+}
+
 bool grants_exec(const struct grant_plugin *p, const char *profile)
 {
     for (unsigned i = 0; i < p->exec_count; i++)

@@ -88,7 +88,8 @@ enum ward_event {
         102, /* a child runs; descriptor: core's end of its channel (not for programs) */
     WARD_EV_CHILD_DIED = 103,
     WARD_EV_ADDRS_CHANGED = 104, /* links, addresses or routes of this computer changed */
-    WARD_EV_RESUMED = 105        /* the machine slept: catch up */
+    WARD_EV_RESUMED = 105,       /* the machine slept: catch up */
+    WARD_EV_REFUSED = 106        /* the sandbox refused calls to a host or a program */
 };
 
 struct ward_head {
@@ -206,6 +207,11 @@ struct ward_child {
     uint8_t adopted; /* 1: it lived before this core; send Hello and ask for its state */
     uint8_t zero[6];
     uint32_t host; /* program: the host it belongs to */
+};
+
+struct ward_child_refused { /* at most one a second for each child */
+    struct ward_head head;
+    uint32_t child, count; /* since it was started */
 };
 
 struct ward_child_died {

@@ -171,7 +171,7 @@ static void test_firewall_changes(void **state)
             .protocol = 17,
             .want = true},
     };
-    struct rules_set set = {e, 4};
+    struct rules_set set = {e, 4, false};
     struct text t = {0};
     (void)state;
     rules_changes(&t, "t", &set);
