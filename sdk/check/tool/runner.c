@@ -80,7 +80,8 @@ static bool make_dirs(struct subject *s)
 {
     uid_t owner = geteuid() == 0 ? NOBODY : geteuid();
     gid_t group = geteuid() == 0 ? NOBODY : getegid();
-    snprintf(s->dir, sizeof s->dir, "/tmp/clan-plugin-check-XXXXXX");
+    const char *tmp = getenv("TMPDIR");
+    snprintf(s->dir, sizeof s->dir, "%.200s/clan-plugin-check-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     if (!mkdtemp(s->dir))
         return false;
     snprintf(s->state, sizeof s->state, "%s/state", s->dir);

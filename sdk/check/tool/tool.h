@@ -29,8 +29,8 @@ struct subject {
     struct note_source src;
     struct clan_note_body note;
     const char *host; /* clan-host */
-    char dir[64];     /* of this check, with state and volume in it */
-    char state[80], volume[80];
+    char dir[256];    /* of this check, with state and volume in it */
+    char state[272], volume[272];
     uint64_t seed;
     unsigned fuzz_ms;
     bool in_process;
