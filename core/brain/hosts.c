@@ -459,6 +459,8 @@ void hosts_child_died(struct brain *b, const struct ward_child_died *d)
     h->child = 0;
     memset(h->runs, 0, sizeof h->runs);
     transports_gone(b, h);
+    if (h->state == HOST_ENDING)
+        h->state = HOST_IDLE;
     if (!h->wanted) {
         host_unwant(b, h);
     } else if (d->restarting && h->state != HOST_FAILED) {
@@ -469,6 +471,7 @@ void hosts_child_died(struct brain *b, const struct ward_child_died *d)
         h->state = HOST_IDLE;
     }
     services_changed(b);
+    brain_soon(b);
 }
 
 void host_dial(

@@ -545,6 +545,29 @@ static void two_transports(void **state)
     b->cfg = before;
 }
 
+/* A host that was ended on purpose is gone, or starts anew when it is wanted again meanwhile. */
+static void a_host_that_ended(void **state)
+{
+    (void)state;
+    struct ward_child_died d = {.kind = WARD_KIND_HOST, .child = 5};
+    struct host *h = &b->hosts[0];
+    strcpy(d.name, "websocket");
+    b->soon_armed = true;
+    for (unsigned wanted = 0; wanted < 2; wanted++) {
+        *h = (struct host){.used = true,
+            .wanted = wanted,
+            .state = HOST_ENDING,
+            .plugin = "websocket",
+            .instance = "websocket",
+            .child = 5};
+        hosts_child_died(b, &d);
+        assert_int_equal(h->used, wanted);
+        assert_int_equal(h->state, HOST_IDLE);
+    }
+    b->soon_armed = false;
+    h->used = false;
+}
+
 static int host_end;
 
 static void host_says(const clan_host_FromHost *m)
@@ -613,6 +636,7 @@ int main(void)
         T(the_log_is_rewritten),
         T(endpoints_of_a_plugin),
         T(two_transports),
+        T(a_host_that_ended),
         T(hostile_host),
     };
     return sodium_init() < 0 || cmocka_run_group_tests(tests, NULL, NULL);
