@@ -11,7 +11,7 @@
 #include <pthread.h>
 #endif
 #ifdef BAD_LIBRARY
-#include <zlib.h>
+#include <sodium.h>
 #endif
 
 #define BAD_CONSTRUCTOR __attribute__((constructor)) static void constructor(void)
@@ -179,7 +179,7 @@ static const void *bad_get_interface(void *instance, const char *id)
         return &bad_service;
 #endif
 #ifdef BAD_LIBRARY
-    if (crc32(0, NULL, 0) == 1)
+    if (!sodium_version_string())
         return NULL;
 #endif
 #ifdef BAD_UNDEFINED
@@ -190,7 +190,7 @@ static const void *bad_get_interface(void *instance, const char *id)
 }
 
 #ifdef BAD_DECLARED
-CLAN_PLUGIN_LIBRARIES("libz.so.1");
+CLAN_PLUGIN_LIBRARIES("libsodium.so.23");
 #endif
 
 #ifdef BAD_NOTE
