@@ -1,0 +1,1 @@
+clan_unit_test(sdk SOURCES ${CMAKE_CURRENT_LIST_DIR}/sdk.c LIBS clan_sdk)
