@@ -174,3 +174,8 @@ void loop_stop(struct loop *l, int result)
     l->stopping = true;
     l->result = result;
 }
+
+void loop_end(void *arg)
+{
+    loop_stop(arg, 0);
+}

@@ -27,5 +27,6 @@ void loop_timer_cancel(struct loop *l, uint64_t id); /* 0 and ids that fired are
 /* Runs until loop_stop(); returns its argument. */
 int loop_run(struct loop *l);
 void loop_stop(struct loop *l, int result);
+loop_timer_fn loop_end; /* loop_stop(arg, 0) */
 
 #endif

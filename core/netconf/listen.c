@@ -57,3 +57,18 @@ int netconf_unix(const char *path, uid_t uid, gid_t gid, mode_t mode, struct cla
         close(fd);
     return -1;
 }
+
+int netconf_unix_in(const char *directory, const char *name, uid_t uid, gid_t gid, mode_t mode,
+    struct clan_error *e)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s.sock", directory, name);
+    return netconf_unix(path, uid, gid, mode, e);
+}
+
+void netconf_unix_remove(const char *directory, const char *name)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s.sock", directory, name);
+    unlink(path);
+}

@@ -43,6 +43,10 @@ clan_status netconf_watch(struct netconf_watch *watch); /* lives as long as the 
  * listens, at the next free port of `tries`. */
 int netconf_socket(
     int type, const uint8_t address[16], uint16_t port, unsigned tries, struct clan_error *e);
+/* The same at directory/name.sock, and the end of it. */
+int netconf_unix_in(const char *directory, const char *name, uid_t uid, gid_t gid, mode_t mode,
+    struct clan_error *e);
+void netconf_unix_remove(const char *directory, const char *name);
 int netconf_unix(const char *path, uid_t uid, gid_t gid, mode_t mode, struct clan_error *e);
 
 #endif

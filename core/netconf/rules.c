@@ -126,6 +126,16 @@ void rules_remove(struct text *t, const struct rules_table *f)
     text_add(t, "add table inet %s\ndelete table inet %s\n", f->name, f->name); /* or it fails */
 }
 
+struct rules_element rules_element(
+    const uint8_t peer[16], const uint8_t *dest, uint8_t protocol, uint16_t port, bool want)
+{
+    struct rules_element e = {.port = port, .protocol = protocol, .want = want};
+    memcpy(e.peer, peer, sizeof e.peer);
+    if (dest)
+        memcpy(e.dest, dest, sizeof e.dest);
+    return e;
+}
+
 clan_status rules_want(
     struct rules_set *set, const struct rules_element *want, struct clan_error *e)
 {

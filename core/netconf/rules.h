@@ -35,6 +35,9 @@ struct rules_set {
     size_t count;
     bool unsure; /* what was told may not be there: it is all said again */
 };
+/* dest NULL: a member */
+struct rules_element rules_element(
+    const uint8_t peer[16], const uint8_t *dest, uint8_t protocol, uint16_t port, bool want);
 /* Remembers what is wanted of want->peer, dest, port, protocol. */
 clan_status rules_want(
     struct rules_set *set, const struct rules_element *want, struct clan_error *e);

@@ -37,6 +37,14 @@ void launch_null(struct launch *l, int to)
     launch_fd(l, open("/dev/null", O_RDWR | O_CLOEXEC), to, true);
 }
 
+void launch_or_null(struct launch *l, int from, int to)
+{
+    if (from >= 0)
+        launch_fd(l, from, to, false);
+    else
+        launch_null(l, to);
+}
+
 void launch_dir(struct launch *l, int dir, int to, const char *target, bool writable)
 {
     if (dir >= 0)

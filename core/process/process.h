@@ -13,7 +13,8 @@ struct procs {
     int cgroup_fd; /* of all, -1: none */
     void (*start)(struct proc *p);
     void (*died)(struct proc *p, int wait_status); /* calls proc_gone() when it has looked */
-    void (*refused)(struct proc *p); /* a second after a call was refused to it; NULL: nobody asks */
+    void (*refused)(
+        struct proc *p); /* a second after a call was refused to it; NULL: nobody asks */
     struct proc *first;
     uint32_t last_id;
     uint64_t timer;
@@ -49,7 +50,8 @@ struct launch {
 void launch_fd(struct launch *l, int from, int to, bool own); /* own: closed after the start */
 void launch_bind(struct launch *l, int fd, const char *target, bool writable);
 void launch_own(struct launch *l, int fd);
-void launch_null(struct launch *l, int to); /* /dev/null */
+void launch_null(struct launch *l, int to);              /* /dev/null */
+void launch_or_null(struct launch *l, int from, int to); /* that one, from -1: /dev/null */
 /* A directory at a path inside and, unless `to` is -1, at a descriptor (dir -1: /dev/null there). */
 void launch_dir(struct launch *l, int dir, int to, const char *target, bool writable);
 void launch_path(

@@ -86,18 +86,12 @@ uid_t clans_uid(
     return index < 0 ? 0 : c->warden->opt.uid_base + WARD_UIDS * c->slot + (uid_t)index;
 }
 
-static void socket_path(const struct warden *w, const char *name, char ret_path[4096])
-{
-    snprintf(ret_path, 4096, "%s/%s.sock", w->opt.run_dir, name);
-}
-
 /* A listening socket in the run directory, for root and the group clan, else for the owner. */
 int clans_socket(struct warden *w, const char *name, struct clan_error *e)
 {
-    char path[4096];
-    uid_t owner = w->clan_gid ? 0 : w->grants.owner_uid;
-    socket_path(w, name, path);
-    return netconf_unix(path, owner, w->clan_gid, w->clan_gid ? 0660 : 0600, e);
+    gid_t gid = w->clan_gid;
+    return netconf_unix_in(
+        w->opt.run_dir, name, gid ? 0 : w->grants.owner_uid, gid, gid ? 0660 : 0600, e);
 }
 
 void clans_start(struct clan *c)
@@ -119,14 +113,12 @@ static void forget(int *fd)
 /* Ends all that runs; clans_settle() goes on when the last one is gone. */
 void clans_end(struct clan *c, unsigned grace_ms)
 {
-    char path[4096];
     c->leaving = true;
     loop_fd_del(c->warden->loop, c->core_fd); /* it may ask for nothing more */
     loop_fd_del(c->warden->loop, c->connection);
     forget(&c->connection);
-    socket_path(c->warden, c->petname, path);
     if (c->listener >= 0)
-        unlink(path);
+        netconf_unix_remove(c->warden->opt.run_dir, c->petname);
     forget(&c->listener);
     for (struct child *ch = NULL; (ch = children_next(c, ch));)
         if (ch->kind != WARD_KIND_CORE || grace_ms == 0)

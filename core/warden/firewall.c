@@ -2,7 +2,6 @@
 #include "warden/warden.h"
 
 #include <netinet/in.h>
-#include <string.h>
 
 _Static_assert(GRANTS_USERS_MAX + 2 + WARD_CHILDREN_MAX <= RULES_SPEAKERS_MAX, "all may speak");
 
@@ -70,17 +69,14 @@ static void want(struct clan *c, const struct rules_element *e, struct clan_erro
 void firewall_member(struct clan *c, const void *request, struct ward_reply *a)
 {
     const struct ward_fw_member *r = request;
-    struct rules_element e = {.want = r->add != 0};
-    memcpy(e.peer, r->peer, 16);
+    struct rules_element e = rules_element(r->peer, NULL, 0, 0, r->add != 0);
     want(c, &e, &a->error);
 }
 
 void firewall_allow(struct clan *c, const void *request, struct ward_reply *a)
 {
     const struct ward_fw_allow *r = request;
-    struct rules_element e = {.port = r->port, .protocol = r->protocol, .want = r->add != 0};
-    memcpy(e.peer, r->peer, 16);
-    memcpy(e.dest, r->dest, 16);
+    struct rules_element e = rules_element(r->peer, r->dest, r->protocol, r->port, r->add != 0);
     a->later = r->protocol != IPPROTO_TCP && r->protocol != IPPROTO_UDP;
     if (a->later)
         monitor_kill(c, "asked for a protocol that is neither TCP nor UDP");

@@ -15,12 +15,6 @@
 #define HOST_NET        (GRANT_NET_CONNECT_LAN | GRANT_NET_CONNECT_INTERNET | GRANT_NET_CONNECT_OVERLAY)
 #define HOST_PORT_TRIES 17
 
-static const struct grant_plugin *granted(
-    struct warden *w, const char *plugin, struct clan_error *e)
-{
-    return grants_need(&w->grants, w->opt.grants, plugin, e);
-}
-
 /* Shared with the programs of the service by the group of the host. */
 static int volume_open(struct child *ch, const struct grant_plugin *p, struct clan_error *e)
 {
@@ -35,7 +29,7 @@ clan_status hosts_spawn(struct child *ch, struct clan_error *e)
     struct launch l = {0};
     char count[16];
     int state = -1, volume = -1;
-    const struct grant_plugin *p = granted(w, ch->plugin, e);
+    const struct grant_plugin *p = grants_need(&w->grants, w->opt.grants, ch->plugin, e);
     int fd = p ? slot_plugin(w->opt.plugin_dir, p, w->grants.require_signature, e) : -1;
     if (fd < 0)
         return e->status;
@@ -84,7 +78,9 @@ static void host_start(struct clan *c, const void *request, struct ward_reply *a
 {
     const struct ward_host_start *r = request;
     struct clan_error *e = &a->error;
-    const struct grant_plugin *p = e->status == CLAN_OK ? granted(c->warden, r->plugin, e) : NULL;
+    const struct grant_plugin *p =
+        e->status == CLAN_OK ? grants_need(&c->warden->grants, c->warden->opt.grants, r->plugin, e)
+                             : NULL;
     struct child *ch = NULL;
     if (c->leaving || c->down)
         err_set(e, CLAN_E_STATE, "the clan is going down");
@@ -113,7 +109,8 @@ void hosts_start(struct clan *c, const void *request, struct ward_reply *a)
     if (r->plugin[31] != 0 || r->instance[32] != 0 || !text_name_ok(r->plugin) ||
         !text_name_ok(r->instance))
         err_set(e, CLAN_E_INVAL, "not the name of a plugin or a service");
-    else if ((p = granted(c->warden, r->plugin, e)) && r->service) {
+    else if ((p = grants_need(&c->warden->grants, c->warden->opt.grants, r->plugin, e)) &&
+             r->service) {
         if (!(p->permissions & GRANT_NET_SERVICE)) {
             err_set(e, CLAN_E_GRANT, "the plugin %s may not answer on a service's address", p->id);
             err_remedy(
@@ -145,10 +142,7 @@ static clan_status program_spawn(struct child *ch, const struct child *host,
         volume = slot_dir(disk, "volumes", host->name, ch->uid, host->uid, 02770, e);
     launch_dir(&l, state, -1, "/state", false);
     launch_dir(&l, volume, -1, "/volume", true);
-    if (host->how.service)
-        launch_fd(&l, host->listen[host->listen_count - 1], 3, false);
-    else
-        launch_null(&l, 3);
+    launch_or_null(&l, host->how.service ? host->listen[host->listen_count - 1] : -1, 3);
     launch_program(&l, row);
     l.spec.memory_mib = p->memory_mib;
     l.spec.pids = p->pids;
@@ -161,7 +155,8 @@ void hosts_run(struct clan *c, const void *request, struct ward_reply *a)
     const struct ward_run *r = request;
     struct clan_error *e = &a->error;
     const struct child *host = r->host ? children_find(c, WARD_KIND_HOST, r->host) : NULL;
-    const struct grant_plugin *p = host ? granted(c->warden, host->plugin, e) : NULL;
+    const struct grant_plugin *p =
+        host ? grants_need(&c->warden->grants, c->warden->opt.grants, host->plugin, e) : NULL;
     const struct profile_program *row = NULL;
     if (!host || !host->proc.runs || host->proc.ending || r->profile[31] != 0)
         err_set(e, CLAN_E_NOENT, "no host with the number %u runs", r->host);

@@ -55,11 +55,6 @@ static void check(void *arg)
     loop_timer_in(w->loop, CHECK_MS, check, w);
 }
 
-static void stop_now(void *arg)
-{
-    loop_stop(((struct warden *)arg)->loop, 0);
-}
-
 static void stop_if_done(struct warden *w)
 {
     for (struct clan *c = NULL; (c = clans_next(w, c));)
@@ -74,7 +69,7 @@ static void stop(struct warden *w)
     logs_say("", LOG_LEVEL_INFO, "stops");
     for (struct clan *c = NULL; (c = clans_next(w, c));)
         clans_end(c, STOP_GRACE_MS);
-    loop_timer_in(w->loop, STOP_MS, stop_now, w);
+    loop_timer_in(w->loop, STOP_MS, loop_end, w->loop);
     stop_if_done(w);
 }
 
@@ -142,22 +137,19 @@ static void consent(struct warden *w)
     }
 }
 
-static clan_status cgroups(struct warden *w, struct clan_error *e)
-{
-    bool limits = true;
-    clan_status s = cgroup_begin(w->opt.cgroup, &w->procs.cgroup_fd, &limits, e);
-    if (!limits)
-        logs_say("", LOG_LEVEL_DEBUG, "no memory controller here: limits by rlimit");
-    return w->grants.weaker & SANDBOX_WEAKER_CGROUP ? CLAN_OK : s;
-}
-
 static bool prepare(struct warden *w, struct clan_error *e)
 {
+    bool limits = true;
     if (daemon_mounts(e) != CLAN_OK || directories(w, e) != CLAN_OK)
         return false;
     consent(w);
-    return sandbox_probe(w->grants.weaker, e) == CLAN_OK && cgroups(w, e) == CLAN_OK &&
-           (w->new_sock = clans_socket(w, "new", e)) >= 0 && net_begin(w, e) == CLAN_OK;
+    if (sandbox_probe(w->grants.weaker, e) != CLAN_OK ||
+        (cgroup_begin(w->opt.cgroup, &w->procs.cgroup_fd, &limits, e) != CLAN_OK &&
+            !(w->grants.weaker & SANDBOX_WEAKER_CGROUP)))
+        return false;
+    if (!limits)
+        logs_say("", LOG_LEVEL_DEBUG, "no memory controller here: limits by rlimit");
+    return (w->new_sock = clans_socket(w, "new", e)) >= 0 && net_begin(w, e) == CLAN_OK;
 }
 
 int warden_main(const struct warden_options *opt)
@@ -167,7 +159,8 @@ int warden_main(const struct warden_options *opt)
     clan_assert(w && sodium_init() >= 0);
     w->opt = *opt;
     w->loop = loop_new();
-    w->procs = (struct procs){w->loop, -1, children_try, children_died, children_refused, NULL, 0, 0};
+    w->procs =
+        (struct procs){w->loop, -1, children_try, children_died, children_refused, NULL, 0, 0};
     clan_assert(w->loop);
     umask(022);
     int signals = daemon_signals(&e);
