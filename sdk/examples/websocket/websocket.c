@@ -137,7 +137,8 @@ static clan_status dial(void *instance, uint32_t request, const char *endpoint, 
     struct ws *w = instance;
     struct ws_endpoint to;
     if (!ws_endpoint_parse(endpoint, &to))
-        return clan_error_set(reterr, CLAN_E_INVAL, "this is no endpoint of websocket", endpoint,
+        return clan_error_set(reterr, CLAN_E_INVAL, "this is no endpoint of websocket",
+            endpoint[0] ? endpoint : "it is empty",
             "write 192.0.2.7:7180 or [2001:db8::7]:7180/path");
     int tcp = socket(to.addr.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     struct ws_conn *c = tcp < 0 ? NULL : ws_conn_new(w, tcp, true);
