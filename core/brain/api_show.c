@@ -332,6 +332,8 @@ void api_plugins(struct brain *b, struct client *c)
         snprintf(p->state, sizeof p->state, "%s", state_text[h ? h->state : HOST_IDLE]);
         if (h) {
             snprintf(p->why, sizeof p->why, "%s", h->why);
+            if (!p->why[0])
+                host_suspect(h, p->why, sizeof p->why);
             snprintf(p->remedy, sizeof p->remedy, "%s", h->remedy);
         }
         _Static_assert(sizeof p->granted == GRANTS_WORDS_MAX * PERM_WORD_MAX, "api.options");

@@ -51,7 +51,7 @@ struct session {
     uint8_t peer_static[32];
     uint8_t remote[16];
     uint8_t net[16]; /* that we dialled, of path_limit */
-    char path[96]; /* "tcp-noise 192.0.2.7:7117"; "": of before a restart of ours */
+    char path[96];   /* "tcp-noise 192.0.2.7:7117"; "": of before a restart of ours */
     uint64_t since_ms;
     struct joiner *joiner;      /* a door session that we dialed */
     uint8_t invite_id[16];      /* a door session that we answer */
@@ -97,6 +97,11 @@ enum host_state {
     HOST_FAILED
 };
 
+struct rate { /* of one second */
+    uint64_t second;
+    unsigned count;
+};
+
 /* ---- plugin hosts ---- */
 struct host {
     bool used, wanted, service;
@@ -111,6 +116,9 @@ struct host {
     uint32_t health_request;
     uint64_t health_asked_ms;
     char why[320], remedy[240];
+    unsigned offences,
+        refused; /* of its running process: broken rules; calls its sandbox refused */
+    struct rate messages;
     uint64_t retry_ms;                                         /* after a failure: not before */
     char endpoints[STMT_ENDPOINTS_MAX][STMT_ENDPOINT_MAX + 1]; /* transports: as it told them */
     unsigned endpoint_count;
@@ -197,6 +205,7 @@ struct brain {
     bool tun_sent;
     uint32_t resolver_child, keeper_child, link_child;
     struct host hosts[BRAIN_HOSTS_MAX];
+    struct rate runs, ends; /* of programs, asked of the warden */
     struct dialing dials[BRAIN_DIALS_MAX];
     uint32_t next_request, next_session, next_serial;
     struct {
@@ -327,10 +336,21 @@ struct host *host_find(struct brain *b, const char *instance);
 void host_unwant(struct brain *b, struct host *h);
 void hosts_child(struct brain *b, const struct ward_child *c, int fd);
 void hosts_child_died(struct brain *b, const struct ward_child_died *d);
+void host_fail(
+    struct host *h, const struct clan_error *e); /* it is ended, and starts again later */
 void hosts_tick(struct brain *b);
 void hosts_ask_endpoints(struct brain *b);
 void host_dial(
     struct brain *b, struct host *h, uint32_t request, const char *endpoint, uint32_t timeout_ms);
+
+/* offence.c */
+bool rate_within(struct rate *r, unsigned limit);
+void host_offence(
+    struct host *h, const char *what); /* "it ..."; ends the host when there were too many */
+bool host_may_talk(struct host *h);
+bool host_may_run(struct host *h, bool ends);
+void hosts_refused(struct brain *b, const struct ward_child_refused *r);
+bool host_suspect(const struct host *h, char *ret_text, size_t cap); /* what status says of it */
 
 /* services.c */
 void services_reconcile(struct brain *b);
@@ -420,7 +440,7 @@ void onedoor_reconcile(struct brain *b);
 /* alarms.c */
 void alarms_load(struct brain *b);
 void alarms_tried(struct brain *b, const uint8_t invite[16], const uint8_t *identity,
-    const uint8_t remote[16]); /* identity: 32 bytes, NULL when it was not shown */
+    const uint8_t remote[16]);          /* identity: 32 bytes, NULL when it was not shown */
 void alarms_reconcile(struct brain *b); /* notes when the set's were first seen */
 void alarms_tick(struct brain *b);
 bool alarms_shown(const struct brain *b, uint8_t kind, const uint8_t subject[32]);

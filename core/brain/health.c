@@ -167,6 +167,21 @@ static void surroundings(struct brain *b, struct lines *l)
             "nothing to do: it catches up by itself when another machine is reachable");
 }
 
+static void suspects(struct brain *b, struct lines *l)
+{
+    char what[320], remedy[240];
+    for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
+        if (!host_suspect(&b->hosts[i], what, sizeof what))
+            continue;
+        snprintf(remedy, sizeof remedy,
+            "see: clan logs --process %s; if you do not trust it, take %s out of machine.yaml and "
+            "run as root: "
+            "clan machine apply",
+            b->hosts[i].instance, b->hosts[i].plugin);
+        add(l, 1, "plugin-refused", what, remedy);
+    }
+}
+
 void health_lines(struct brain *b, health_fn *emit, void *arg)
 {
     static struct lines l;
@@ -177,6 +192,7 @@ void health_lines(struct brain *b, health_fn *emit, void *arg)
     admins(b, &l);
     own_services(b, &l);
     tried_again(b, &l);
+    suspects(b, &l);
     int64_t off = llabs(peers_median_clock(b));
     if (off > DOORS_CLOCK_OFF_S) {
         snprintf(what, sizeof what,

@@ -1,6 +1,7 @@
 /* Plugin hosts and the programs they run: one state machine each. */
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "brain/brain.h"
 
 #include <pb_decode.h>
@@ -56,6 +57,8 @@ static void set_why(struct host *h, const struct clan_error *e)
 {
     snprintf(h->why, sizeof h->why, "%s%s%.200s", e->what, e->why[0] ? ": " : "", e->why);
     snprintf(h->remedy, sizeof h->remedy, "%s", e->remedy);
+    text_sanitize(h->why); /* a plugin's words */
+    text_sanitize(h->remedy);
 }
 
 static void failed(struct host *h, const struct clan_error *e)
@@ -78,6 +81,12 @@ static void end_child(struct host *h)
     if (h->chan)
         tell(h, blank(clan_host_ToHost_stop_tag));
     ward_ask(h->b, WARD_REQ_CHILD_END, &end, sizeof end, NULL, NULL);
+}
+
+void host_fail(struct host *h, const struct clan_error *e)
+{
+    failed(h, e);
+    end_child(h);
 }
 
 static void on_started_answer(struct brain *b, void *arg, const struct ward_answer *a, int fd)
@@ -183,8 +192,10 @@ static void send_create(struct host *h)
 
 static void on_hello(struct host *h, const clan_host_HelloAck *a)
 {
-    if (h->state != HOST_HELLO || strcmp(a->plugin, h->plugin) != 0)
+    if (h->state != HOST_HELLO || strcmp(a->plugin, h->plugin) != 0) {
+        host_offence(h, "says Hello unasked or in the name of another");
         return;
+    }
     switch (a->state) {
     case clan_host_State_STATE_LOADED:
         send_create(h);
@@ -209,8 +220,10 @@ static void on_state(struct host *h, const clan_host_StateIs *st)
     struct clan_error e;
     switch (st->state) {
     case clan_host_State_STATE_CREATED:
-        if (h->state != HOST_CREATING)
+        if (h->state != HOST_CREATING) {
+            host_offence(h, "says that it was created, which nobody asked for");
             return;
+        }
         h->state = HOST_STARTING;
         tell(h, blank(clan_host_ToHost_start_tag));
         break;
@@ -228,10 +241,13 @@ static void on_state(struct host *h, const clan_host_StateIs *st)
         if (h->state == HOST_FAILED || h->state == HOST_ENDING)
             return; /* it is being ended already */
         error_from_wire(&e, &st->error);
-        failed(h, &e);
-        end_child(h);
+        host_fail(h, &e);
+        break;
+    case clan_host_State_STATE_LOADED:
+    case clan_host_State_STATE_STOPPED:
         break;
     default:
+        host_offence(h, "tells a state that does not exist");
         break;
     }
 }
@@ -271,7 +287,7 @@ static void on_run_answer(struct brain *b, void *arg, const struct ward_answer *
 static void on_run(struct host *h, const clan_host_Run *r)
 {
     struct clan_error e = CLAN_ERROR_INIT;
-    unsigned slot = 0;
+    unsigned slot = host_may_run(h, false) ? 0 : 8;
     while (slot < 8 && (h->runs[slot].run || h->runs[slot].request))
         slot++;
     struct run_ask *ask = slot < 8 && r->request ? malloc(sizeof *ask) : NULL;
@@ -294,7 +310,7 @@ static void on_run(struct host *h, const clan_host_Run *r)
 static void on_end_run(struct host *h, uint32_t run)
 {
     for (unsigned i = 0; run && i < 8; i++)
-        if (h->runs[i].run == run) {
+        if (h->runs[i].run == run && host_may_run(h, true)) {
             struct ward_child_end end = {.child = run, .grace_ms = 5000};
             ward_ask(h->b, WARD_REQ_CHILD_END, &end, sizeof end, NULL, NULL);
         }
@@ -309,6 +325,7 @@ static void on_health(struct host *h, const clan_host_Health *m)
         return;
     h->healthy = m->ok;
     snprintf(h->why, sizeof h->why, "%s", m->ok ? "" : m->text);
+    text_sanitize(h->why);
     log_info("%s is %s %s", h->instance, m->ok ? "healthy again" : "not healthy:", h->why);
     services_changed(h->b);
 }
@@ -319,15 +336,19 @@ static void on_host(void *arg, const uint8_t *data, size_t size, int *fds, size_
     struct brain *b = h->b;
     clan_host_FromHost *m = &host_in;
     pb_istream_t is = pb_istream_from_buffer(data, size);
-    bool ok = pb_decode(&is, clan_host_FromHost_fields, m);
+    bool talks = host_may_talk(h);
+    bool ok = talks && pb_decode(&is, clan_host_FromHost_fields, m) && m->which_m != 0;
     bool stream = ok && m->which_m == clan_host_FromHost_stream_tag;
     if (!stream || fd_count != 1) {
         channel_close_fds(fds, fd_count);
+        if (stream || fd_count)
+            host_offence(h, "sends descriptors where none belong, or a stream without one");
         if (stream)
             return;
     }
     if (!ok) {
-        log_warn("host %s sent a message that does not decode", h->instance);
+        if (talks)
+            host_offence(h, "sent a message that cannot be read");
         return;
     }
     struct clan_error e;
@@ -341,6 +362,8 @@ static void on_host(void *arg, const uint8_t *data, size_t size, int *fds, size_
         brain_soon(b);
         break;
     case clan_host_FromHost_stream_tag:
+        if (h->service)
+            host_offence(h, "offers a stream and is no transport");
         if (h->state != HOST_STARTED || h->service)
             close(fds[0]);
         else if (m->m.stream.request == 0)
@@ -349,13 +372,17 @@ static void on_host(void *arg, const uint8_t *data, size_t size, int *fds, size_
             transports_dial_result(b, h, m->m.stream.request, fds[0], m->m.stream.remote, NULL);
         break;
     case clan_host_FromHost_dial_failed_tag:
-        if (h->service)
-            break; /* it dials for nobody */
+        if (h->service) { /* it dials for nobody */
+            host_offence(h, "answers a dial and is no transport");
+            break;
+        }
         error_from_wire(&e, &m->m.dial_failed.error);
         transports_dial_result(b, h, m->m.dial_failed.request, -1, "", &e);
         break;
     case clan_host_FromHost_endpoints_tag:
-        if (!h->service)
+        if (h->service)
+            host_offence(h, "tells endpoints and is no transport");
+        else
             transports_endpoints(b, h, &m->m.endpoints);
         break;
     case clan_host_FromHost_run_tag:
@@ -416,6 +443,7 @@ void hosts_child(struct brain *b, const struct ward_child *c, int fd)
     h->state = HOST_HELLO;
     h->healthy = false;
     h->health_request = 0;
+    h->offences = h->refused = 0;
     memset(h->runs, 0, sizeof h->runs);
     clan_host_ToHost *m = blank(clan_host_ToHost_hello_tag);
     m->m.hello.incarnation = b->incarnation;
