@@ -98,6 +98,7 @@ static void on_event(void *arg, const uint8_t *data, size_t size, int *fds, size
         struct ward_local_addrs local;
         struct ward_child child;
         struct ward_child_died died;
+        struct ward_child_refused refused;
     } ev;
     clan_assert(size >= sizeof ev.head && size <= sizeof ev);
     memset(&ev, 0, sizeof ev);
@@ -122,6 +123,9 @@ static void on_event(void *arg, const uint8_t *data, size_t size, int *fds, size
         return;
     case WARD_EV_CHILD_DIED:
         on_child_died(b, &ev.died);
+        break;
+    case WARD_EV_REFUSED:
+        hosts_refused(b, &ev.refused);
         break;
     case WARD_EV_ADDRS_CHANGED:
         ward_simple(b, WARD_REQ_LOCAL_ADDRS, NULL, NULL);
