@@ -15,7 +15,7 @@ if(TARGET clan_sandbox)
   target_link_libraries(sandbox_lighttpd PRIVATE clan_sandbox)
   add_test(NAME sandbox.lighttpd-serves COMMAND sandbox_lighttpd)
   set_tests_properties(sandbox.lighttpd-serves PROPERTIES LABELS sandbox TIMEOUT 120 SKIP_RETURN_CODE 77)
-  foreach(profile core link resolver keeper host host-net program-lighttpd)
+  foreach(profile core link resolver keeper host host-net program-lighttpd program-radicale)
     add_test(NAME sandbox.${profile}
       COMMAND sandbox_runner ${profile} $<TARGET_FILE:sandbox_attempt> $<TARGET_FILE:sandbox_evil>)
     set_tests_properties(sandbox.${profile} PROPERTIES LABELS sandbox TIMEOUT 120 SKIP_RETURN_CODE 77)

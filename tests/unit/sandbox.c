@@ -1,7 +1,7 @@
 /* The sandbox's tables: known calls only, no call both allowed and refused, words for each end. */
+#include "sandbox/sandbox.h"
 #include "base/error.h"
 #include "profiles/profiles.h"
-#include "sandbox/sandbox.h"
 
 #include <seccomp.h>
 #include <setjmp.h>
@@ -71,8 +71,8 @@ static void keeps_the_dangerous_calls_out(void **state)
 static void has_every_profile(void **state)
 {
     (void)state;
-    static const char *const names[] = {
-        "core", "link", "resolver", "keeper", "host", "host-net", "program-lighttpd"};
+    static const char *const names[] = {"core", "link", "resolver", "keeper", "host", "host-net",
+        "program-lighttpd", "program-radicale"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const struct profile *p = profile_find(names[i]);
         assert_non_null(p);

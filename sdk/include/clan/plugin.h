@@ -96,11 +96,11 @@ struct clan_setting {
  * for meaning: values come from whoever writes clan.yaml.  since 0.1
  */
 struct clan_config {
-    uint32_t struct_size;   /* sizeof(struct clan_config) of the host */
-    uint32_t setting_count; /* at `settings`; read them by clan_setting_at() */
-    uint32_t setting_size;  /* sizeof(struct clan_setting) of the host: the stride */
-    uint32_t listen_count;  /* listening sockets handed over, at listen_fds */
-    const struct clan_setting *settings;
+    uint32_t struct_size;                /* sizeof(struct clan_config) of the host */
+    uint32_t setting_count;              /* at `settings`; read them by clan_setting_at() */
+    uint32_t setting_size;               /* sizeof(struct clan_setting) of the host: the stride */
+    uint32_t listen_count;               /* listening sockets handed over, at listen_fds */
+    const struct clan_setting *settings; /* of a service; transports have none yet */
     const int32_t
         *listen_fds; /* TCP, listening, non-blocking, valid until the process ends; the plugin's
                                     to use, not to close.  A service's own is the last one */
@@ -152,7 +152,8 @@ struct clan_host {
     void (*log)(void *host_data, uint32_t level, const char *text);
     /* Calls fn whenever fd is ready, until io_unwatch(): level-triggered.  One watch per fd, a second call
      * replaces it; at most 256.  An error or a hang-up of fd comes as CLAN_IO_HUP together with `events`.
-     * [loop]  INVAL: not a descriptor that can be watched, or one of Clan's.  LIMIT.  since 0.1 */
+     * [loop]  INVAL: not a descriptor that can be watched, or one of Clan's, or no events: to wait for
+     * nothing, unwatch.  LIMIT.  since 0.1 */
     clan_status (*io_watch)(
         void *host_data, int32_t fd, uint32_t events, clan_io_fn *fn, void *user);
     /* Ends the watch; before the descriptor is closed, also from fn itself.  [loop]  since 0.1 */

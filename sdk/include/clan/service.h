@@ -52,7 +52,9 @@ struct clan_program_host {
     /*
      * Runs the program of a profile that the plugin asks for in its note ("exec:PROFILE") and the owner
      * granted.  Arguments are the profile's; {state} and {volume} stand for the plugin's directories.  The
-     * program has the service's listening socket as descriptor 3 (LISTEN_FDS=1), no network.
+     * program has the service's listening socket as descriptor 3 (LISTEN_FDS=1, non-blocking), no network.
+     * It is another user: it reads state_dir by its group, so give files there 0640 (the umask leaves
+     * 0600) and directories 0750, and it may write in the volume only.
      * CLAN_OK: answered by started(), and after a good start once by exited(); both must be given.
      * [loop, created|started]  STATE; INVAL; GRANT: the note does not ask for it; LIMIT: 8 at once.
      * since 0.1

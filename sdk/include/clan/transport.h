@@ -60,7 +60,9 @@ struct clan_transport_host {
      * Hands over a connected SOCK_STREAM socket (AF_INET, AF_INET6, AF_UNIX), of which the plugin has read
      * and written nothing beyond its own preamble.  request 0: accepted, else the dial it answers.  The host
      * takes the descriptor in every case: do not close it, and end its watch before.  remote: endpoint text
-     * of the other side, "" when unknown.  [loop, started]  STATE: not started, or no such dial.  INVAL: not
+     * of the other side, "" when unknown.  A transport whose connections have frames hands over one end of
+     * a socketpair() and moves the bytes itself, also after stop(), until destroy(); such a stream ends
+     * with the plugin's process.  [loop, started]  STATE: not started, or no such dial.  INVAL: not
      * a stream socket.  LIMIT: too many in flight.  since 0.1
      */
     clan_status (*offer_stream)(void *host_data, uint32_t request, int32_t fd, const char *remote);
