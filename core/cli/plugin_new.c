@@ -83,7 +83,7 @@ static void list_files(struct new_plugin *n)
 {
     bool plus = n->suffix[1] == 'c';
     char from[32], to[64];
-    const char *build = plus ? "build-c++" : "build-c";
+    const char *build = plus ? "c++" : "c";
     add_file(n, build, "CMakeLists.txt", "CMakeLists.txt");
     add_file(n, build, "Makefile", "Makefile");
     add_file(n, n->kind, "README.md", "README.md");
