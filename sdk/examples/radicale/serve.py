@@ -4,7 +4,7 @@ import re
 import socket
 import sys
 import threading
-from socketserver import ThreadingMixIn
+from socketserver import BaseServer, ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from wsgiref.util import setup_testing_defaults
 
@@ -51,10 +51,9 @@ class Server(ThreadingMixIn, WSGIServer):
     free = threading.BoundedSemaphore(CALLERS_MAX)
 
     def __init__(self, listening):
-        super().__init__(("", 0), Handler, bind_and_activate=False)
-        self.socket.close()
+        # not the constructors between: they make a socket, which is refused here
+        BaseServer.__init__(self, listening.getsockname(), Handler)
         self.socket = listening
-        self.server_address = listening.getsockname()
         self.server_name, self.server_port = "localhost", self.server_address[1]
         self.setup_environ()
         self.set_app(guarded)
