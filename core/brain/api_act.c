@@ -104,16 +104,30 @@ static void report_acks(struct brain *b, struct client *c, uint32_t *ret_done, u
     *ret_total = total;
 }
 
-static bool service_is_up(struct brain *b, const char *name)
+static const clan_api_Service *row_of(struct brain *b, const char *name)
 {
     static clan_api_Service row;
     for (unsigned i = 0; b->cfg && i < b->cfg->service_count; i++)
         if (strcmp(b->cfg->services[i].name, name) == 0) {
             memset(&row, 0, sizeof row);
             service_row(b, &b->cfg->services[i], &row);
-            return strcmp(row.state, "up") == 0;
+            return &row;
         }
-    return false;
+    return NULL;
+}
+
+/* Only the owner of its machine can go on. */
+static bool wait_for_owner(struct client *c, const clan_api_Service *row)
+{
+    struct clan_error e = CLAN_ERROR_INIT;
+    if (!row || strcmp(row->state, "not granted") != 0)
+        return false;
+    err_set(&e, CLAN_E_PERM, "%s is not granted on %s", row->name, row->host);
+    err_why(&e, "%s", row->why);
+    err_remedy(&e, "%s", row->remedy);
+    c->waiting = false;
+    api_error(c, &e);
+    return true;
 }
 
 void api_wait_check(struct brain *b, struct client *c)
@@ -129,8 +143,12 @@ void api_wait_check(struct brain *b, struct client *c)
         const struct member_machine *m = member_find(b->set, w->confirmed_machine.bytes);
         finished = finished && m && m->standing == MEMBER_CONFIRMED;
     }
-    if (w->service_up[0])
-        finished = finished && service_is_up(b, w->service_up);
+    if (w->service_up[0]) {
+        const clan_api_Service *row = row_of(b, w->service_up);
+        if (wait_for_owner(c, row))
+            return;
+        finished = finished && row && strcmp(row->state, "up") == 0;
+    }
     if (finished) {
         c->waiting = false;
         api_ok(c);
@@ -288,6 +306,7 @@ static void on_grants(struct brain *b, void *arg, const struct ward_answer *answ
             b->hosts[i].retry_ms = 0; /* what was refused may be granted now */
             b->hosts[i].failures = 0;
         }
+    services_changed(b);
     brain_soon(b);
     if (!api_alive(b, arg))
         return;

@@ -230,6 +230,7 @@ static void use_body(struct brain *b, const struct stmt_envelope *env, uint8_t *
     b->body_size = size;
     gossip_config(b->gossip, b->cfg);
     log_info("configuration %llu is in use", (unsigned long long)env->version);
+    services_changed(b); /* also what its owner has not granted here is known to others so */
 }
 
 void bodies_reconcile(struct brain *b)

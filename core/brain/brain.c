@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/title.h"
 #include "wire/limits.h"
 
 #include <sodium.h>
@@ -126,6 +127,7 @@ void brain_bound(struct brain *b)
     keys_machine_address(b->clan_id, b->own_id, b->own_address);
     memcpy(up.address, b->own_address, 16);
     ward_ask(b, WARD_REQ_NET_UP, &up, sizeof up, on_net_up, NULL);
+    title_set(b->petname);
     link_send_keys(b);
     catchup_start(b);
     brain_soon(b);
@@ -189,7 +191,8 @@ int brain_main(int argc, char **argv)
     b->tick.data = b->soon.data = b;
     b->grants_ok = grants_load(GRANTS_PATH, false, &b->grants, NULL) == CLAN_OK;
     ward_open(b);
-    if (strcmp(argv[1], "-") == 0) {
+    title_keep(argv[1]);
+    if (argv[1][0] == '-') {
         start_unbound(b);
     } else {
         snprintf(b->petname, sizeof b->petname, "%s", argv[1]);

@@ -270,6 +270,7 @@ void link_send_keys(struct brain *b)
     uint8_t pub[32];
     clan_link_ToLink *m = link_blank(clan_link_ToLink_keys_tag);
     memcpy(m->m.keys.clan_id, b->clan_id, 32);
+    snprintf(m->m.keys.petname, sizeof m->m.keys.petname, "%s", b->petname);
     memcpy(m->m.keys.machine_id, b->own_id, 32);
     keys_machine_address(b->clan_id, b->own_id, m->m.keys.address);
     keys_static(b->root, KEY_LINK, 1, m->m.keys.link_secret, pub);

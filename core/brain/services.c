@@ -129,12 +129,12 @@ static void describe(struct brain *b, const struct clan_config_service *s,
     ret->generation = 1;
     ret->up = h && h->state == HOST_STARTED && h->healthy;
     ret->open_to_you = place_allows(b->set, b->cfg, s, to);
+    ret->not_granted = !b->grants_ok || !grants_find(&b->grants, s->plugin);
     if (!ret->up)
         snprintf(ret->text, sizeof ret->text, "%.199s",
-            h && h->why[0] ? h->why
-            : b->grants_ok && grants_find(&b->grants, s->plugin)
-                ? "it is starting"
-                : "not granted by the owner of this machine");
+            ret->not_granted ? "its owner has not granted the plugin there, or it is not installed"
+            : h && h->why[0] ? h->why
+                             : "it is starting");
 }
 
 void services_tell(struct brain *b, struct session *s)
@@ -232,8 +232,13 @@ void service_row(struct brain *b, const struct clan_config_service *s, clan_api_
     } else if (!peer_get(b, holder->id) || !peer_get(b, holder->id)->control) {
         snprintf(ret->why, sizeof ret->why, "%s is not connected", s->on);
     } else if (soft) {
-        state = soft->s.up ? "up" : "down";
+        state = soft->s.up ? "up" : soft->s.not_granted ? "not granted" : "down";
         snprintf(ret->why, sizeof ret->why, "%s", soft->s.text);
+        if (!soft->s.up && soft->s.not_granted)
+            snprintf(ret->remedy, sizeof ret->remedy,
+                "the owner of %s lists %s in /etc/clan/machine.yaml there and runs as root: clan "
+                "machine apply",
+                s->on, s->plugin);
     }
     snprintf(ret->state, sizeof ret->state, "%s", state);
 }

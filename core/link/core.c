@@ -9,6 +9,7 @@
 #include "tx.h"
 
 #include "base/log.h"
+#include "base/title.h"
 #include "wire/channel.h"
 
 #include <pb_encode.h>
@@ -141,6 +142,7 @@ static void on_keys(struct link *l, const clan_link_Keys *k)
         log_error("core gave this link another identity; it ends");
         _exit(1);
     }
+    title_set(k->petname);
     memcpy(l->clan_id, k->clan_id, 32);
     memcpy(l->machine_id, k->machine_id, 32);
     memcpy(l->own[0], k->address, 16);

@@ -36,7 +36,14 @@ int netconf_socket(
         if (errno != EADDRINUSE)
             break;
     }
+    bool taken = errno == EADDRINUSE;
     err_errno(e, CLAN_E_IO, "cannot listen on port %u", port);
+    if (taken) {
+        err_why(e, "another program on this computer listens on that port at every address");
+        err_remedy(e,
+            "see which: ss -ltnp 'sport = :%u'; let it listen at its own addresses only, or end it",
+            port);
+    }
     if (fd >= 0)
         close(fd);
     return -1;

@@ -1,4 +1,5 @@
 /* Children: start, death, starting anew with back-off, and what the core hears about them. */
+#include "base/title.h"
 #include "warden/warden.h"
 
 #include <libgen.h>
@@ -123,7 +124,7 @@ clan_status children_spawn(struct child *ch, struct clan_error *e)
     if (ch->kind == WARD_KIND_HOST)
         return hosts_spawn(ch, e);
     launch_ours(&l, ch->clan->warden->opt.libexec_dir, kind_names[ch->kind]);
-    l.argv[1] = ch->clan->bound ? ch->clan->petname : "-";
+    l.argv[1] = ch->clan->bound ? ch->clan->petname : TITLE_UNKNOWN;
     inherit(ch, &l, e);
     return children_launch(ch, &l, e);
 }

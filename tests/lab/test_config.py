@@ -4,6 +4,8 @@ import os
 import re
 import shutil
 import struct
+import subprocess
+import time
 
 import pytest
 
@@ -220,3 +222,46 @@ def test_unknown_not_granted_and_changed(plugged):
     assert "another file than the owner agreed to" in row["why"] and "clan plugin grant files" in row["remedy"], row
     assert nas.apply().returncode == 0
     L.wait_for(lambda: nas.listed()["files.so"]["state"] == "up" and not nas.listed()["files.so"]["why"], limit=30, what="the new file runs")
+
+
+def test_only_the_owner_can_go_on(two):
+    """A plugin that the owner of another machine has not granted: said at once, nobody waits for it."""
+    nas, laptop = two
+    path = f"{laptop.dir}/etc/machine.yaml"
+    granted = open(path).read()
+    try:
+        with open(path, "w") as f:
+            f.write(re.sub(r"(?m)^ *files:.*\n", "", granted))
+        laptop.clan("machine", "apply", "--yes")
+        began = time.monotonic()
+        said = nas.clan("enable", "files", "--as", "there", "--on", "laptop", "--yes").stdout
+        took = time.monotonic() - began
+        text = " ".join(said.split())
+        assert "not granted" in text and "clan machine apply" in text and took < 8, (took, said)
+        nas.clan("disable", "there", "--yes")
+    finally:
+        with open(path, "w") as f:
+            f.write(granted)
+        laptop.clan("machine", "apply", "--yes")
+
+
+def test_processes_bear_the_name_of_the_clan(two):
+    for m in two:  # one founded, one joined: neither was started again
+        for program in ("clan-core", "clan-link"):
+            assert m.pids(f"^{program} home$") and not m.pids(f"^{program} -"), program
+
+
+def test_a_port_that_another_program_has(two):
+    nas, laptop = two
+    squatter = laptop.popen("python3", "-c", "import socket, time\ns = socket.socket(socket.AF_INET6)\n"
+                         "s.bind(('::', 80))\ns.listen()\nprint('on', flush=True)\ntime.sleep(60)",
+                         stdout=subprocess.PIPE)
+    try:
+        assert squatter.stdout.readline().strip() == "on"
+        nas.clan("enable", "files", "--as", "late2", "--on", "laptop", "--yes")
+        row = next(s for o in laptop.json("services") for s in o["services"] if s["name"] == "late2")
+        assert row["state"] == "down" and "port 80" in row["why"] and "sport" in row["remedy"], row
+    finally:
+        squatter.kill()
+        squatter.wait()
+        nas.clan("disable", "late2", "--yes")
