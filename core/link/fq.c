@@ -52,8 +52,14 @@ struct fq_packet *fq_packet_new(size_t size)
     if (!p)
         return NULL;
     memset(p, 0, sizeof *p);
-    p->size = (uint32_t)size;
+    p->size = p->room = (uint32_t)size;
     return p;
+}
+
+void fq_set_limit(struct fq *q, size_t limit)
+{
+    if (q)
+        q->limit = limit;
 }
 
 size_t fq_bytes(const struct fq *q)
@@ -69,7 +75,7 @@ static struct fq_packet *take(struct fq *q, struct flow *f)
     f->head = p->next;
     if (!f->head)
         f->tail = NULL;
-    size_t cost = p->size + OVERHEAD;
+    size_t cost = p->room + OVERHEAD;
     f->bytes -= cost;
     q->bytes -= cost;
     q->pool->bytes -= cost;
@@ -127,7 +133,7 @@ static bool drop_longest(struct fq *q)
 unsigned fq_push(struct fq *q, struct fq_packet *p, uint64_t now_ns)
 {
     struct flow *f = &q->flow[p->flow % FLOWS];
-    size_t cost = p->size + OVERHEAD;
+    size_t cost = p->room + OVERHEAD;
     unsigned dropped = 0;
     while (q->bytes + cost > q->limit || q->pool->bytes + cost > q->pool->limit) {
         if (!drop_longest(q)) { /* all the room is taken by other peers */

@@ -19,6 +19,7 @@
 
 #include "wire/link.pb.h"
 
+#include <linux/virtio_net.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -30,8 +31,8 @@
 #define LINK_OWN_MAX      65
 #define LINK_INVITES_MAX  256
 #define LINK_RECV_SIZE    (256u * 1024)
-#define LINK_BATCH_FLUSH  (32u * 1024)
-#define LINK_BATCH_SIZE   (LINK_BATCH_FLUSH + 2 * 65536u)
+#define LINK_ARRIVED_MAX  16
+#define LINK_BATCH_SIZE   (32u * 1024)
 
 struct link;
 struct link_session;
@@ -65,9 +66,9 @@ enum link_state {
     LINK_CLOSED    /* memory goes at the end of the round */
 };
 
-struct link_out { /* sealed bytes the socket did not take */
-    uint8_t *bytes;
-    size_t from, end, cap;
+struct link_out { /* sealed bytes the socket did not take, in the blocks they were sealed in */
+    struct fq_packet *first, *last;
+    size_t bytes;
 };
 
 struct link_tx { /* [lock] */
@@ -153,6 +154,12 @@ struct link_report { /* a message that core's channel did not take */
 
 struct link_source;
 
+struct link_arrived { /* checked, not yet written to the TUN */
+    struct virtio_net_hdr head;
+    uint8_t *packet; /* where it was opened */
+    size_t size;
+};
+
 struct link {
     int core_fd, epoll, wake_fd;
     int send_epoll;
@@ -202,10 +209,13 @@ struct link {
     clan_link_ToLink to;
     clan_link_FromLink from;
     uint8_t encoded[WIRE_FRAME_MAX];
+    struct link_arrived arrived[LINK_ARRIVED_MAX]; /* of the bytes that are being read */
+    unsigned arrived_count;
     /* buffers, touched only when used */
     uint8_t *spare_part;
+    struct fq_packet *reading; /* the next packet of the TUN; never NULL, the sender's */
     _Alignas(64) uint8_t recv_bytes[LINK_RECV_SIZE];
-    _Alignas(64) uint8_t batch[LINK_BATCH_SIZE]; /* the sender's */
+    _Alignas(64) uint8_t batch[LINK_BATCH_SIZE]; /* small packets, sealed; the sender's */
     _Atomic uint64_t counters[LINK_COUNTERS];
 };
 

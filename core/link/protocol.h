@@ -69,9 +69,11 @@ static_assert(WIRE_GSO_MAX + 40 < LINK_PACKET_MAX, "a super-packet fits");
 #define LINK_FLUSH_MS              5000
 
 /* Sizes. */
-#define LINK_QUEUE_PEER    (256u * 1024)       /* in front of one peer's stream */
+#define LINK_QUEUE_PEER    (320u * 1024)       /* in front of one peer's stream, at least; */
+#define LINK_QUEUE_FAST    (4u * 1024 * 1024)  /* 5 ms of a fast path, at most so much */
 #define LINK_QUEUE_ALL     (16u * 1024 * 1024) /* in front of all */
 #define LINK_NOTSENT       (128 * 1024)
+#define LINK_NOTSENT_FAST  (1024 * 1024) /* 2 ms of a fast path, at most so much */
 #define LINK_CONTROL_QUEUE (64u * 1024)
 #define LINK_SLOW_BPS      20000000u /* below: one MTU at a time */
 #define LINK_PIECE_MS      5         /* above: super-packets no longer than this */

@@ -31,6 +31,14 @@ static void protocol_error(struct link_session *s, int counter)
 
 /* --- records --- */
 
+/* Together: a program that waits for them wakes once and answers once. */
+static void write_arrived(struct link *l)
+{
+    for (unsigned i = 0; i < l->arrived_count; i++)
+        tun_write(l, &l->arrived[i].head, l->arrived[i].packet, l->arrived[i].size);
+    l->arrived_count = 0;
+}
+
 static void on_packet(
     struct link_session *s, uint8_t kind, uint16_t mss, uint8_t *packet, size_t size)
 {
@@ -55,7 +63,9 @@ static void on_packet(
     }
     p->rx_bytes += size;
     p->rx_packets++;
-    tun_write(l, &head, packet, size);
+    l->arrived[l->arrived_count++] = (struct link_arrived){head, packet, size};
+    if (l->arrived_count == LINK_ARRIVED_MAX)
+        write_arrived(l);
 }
 
 static void on_control(struct link_session *s, const uint8_t *data, size_t size)
@@ -195,15 +205,12 @@ static uint8_t *part_buffer(struct link *l, size_t need, size_t *ret_cap)
     return p;
 }
 
-static void part_release(struct link_session *s)
+static void part_release(struct link *l, uint8_t *part, size_t cap)
 {
-    struct link_rx *rx = &s->rx;
-    if (rx->part_cap > LINK_FRAME_HEAD + LINK_HANDSHAKE_MAX && !s->link->spare_part)
-        s->link->spare_part = rx->part;
+    if (cap > LINK_FRAME_HEAD + LINK_HANDSHAKE_MAX && !l->spare_part)
+        l->spare_part = part;
     else
-        free(rx->part);
-    rx->part = NULL;
-    rx->part_len = rx->part_need = rx->part_cap = 0;
+        free(part);
 }
 
 /* Keeps the beginning of a unit until the rest arrives. */
@@ -243,6 +250,26 @@ static void on_bytes(struct link_session *s, uint8_t *p, size_t have)
     }
 }
 
+/* What was read: the rest of an unfinished unit, then what lies behind it in link.recv_bytes. */
+static void on_read(struct link_session *s, size_t rest, size_t behind)
+{
+    struct link *l = s->link;
+    struct link_rx *rx = &s->rx;
+    uint8_t *part = NULL;
+    size_t cap = rx->part_cap;
+    if (rest) {
+        part = rx->part;
+        size_t need = rx->part_need;
+        rx->part = NULL;
+        rx->part_len = rx->part_need = rx->part_cap = 0;
+        on_unit(s, part, need);
+    }
+    on_bytes(s, l->recv_bytes, behind);
+    write_arrived(l); /* before their memory has another use */
+    if (part)
+        part_release(l, part, cap);
+}
+
 /* One read; what completes the unfinished unit goes straight behind it.  false: nothing more now.
  */
 static bool receive_some(struct link_session *s)
@@ -267,16 +294,10 @@ static bool receive_some(struct link_session *s)
     size_t got = (size_t)n, behind = got > rest ? got - rest : 0;
     rx->bytes += got;
     rx->stash_len = 0;
-    if (rest) {
-        rx->part_len += got - behind;
-        if (rx->part_len < rx->part_need)
-            return false;
-        on_unit(s, rx->part, rx->part_need);
-        if (s->state == LINK_CLOSED)
-            return false;
-        part_release(s);
-    }
-    on_bytes(s, l->recv_bytes, stash + behind);
+    rx->part_len += got - behind;
+    if (rest && rx->part_len < rx->part_need)
+        return false;
+    on_read(s, rest, stash + behind);
     return s->state != LINK_CLOSED && got == rest + LINK_RECV_SIZE - stash;
 }
 

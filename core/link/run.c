@@ -48,6 +48,8 @@ static bool watch(int epoll, int fd, uint64_t tag)
 static bool setup(struct link *l, int core_fd)
 {
     mallopt(M_ARENA_MAX, 1); /* other arenas grow by mprotect, and cost memory */
+    mallopt(
+        M_TRIM_THRESHOLD, LINK_QUEUE_FAST); /* a queue that comes and goes; tx_tick gives back */
     if (sodium_init() < 0)
         return false;
     l->cipher = aead_init();
@@ -61,11 +63,12 @@ static bool setup(struct link *l, int core_fd)
     randombytes_buf(&l->process, sizeof l->process);
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->turn, NULL);
+    l->reading = fq_packet_new(LINK_PACKET_MAX + 1);
     l->keys = sodium_malloc(sizeof *l->keys);
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     l->send_epoll = epoll_create1(EPOLL_CLOEXEC);
     l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return l->keys && l->epoll >= 0 && l->send_epoll >= 0 && l->wake_fd >= 0 &&
+    return l->keys && l->reading && l->epoll >= 0 && l->send_epoll >= 0 && l->wake_fd >= 0 &&
            watch(l->epoll, core_fd, LINK_TAG_CORE) && watch(l->epoll, l->wake_fd, LINK_TAG_WAKE);
 }
 

@@ -20,28 +20,35 @@
 #define EVENTS        64
 #define READ_PACKETS  64
 #define SMALL_FLUSH   (16u * 1024)
+#define BIG_PACKET    (16u * 1024) /* stays where it was read; smaller ones are copied together */
 #define WAITING_BYTES (64u * 1024) /* for a peer that has to be dialed first */
 
 struct send_batch { /* sealed frames of one session, one behind the other in link.batch */
     struct link *l;
     struct link_session *s;
-    size_t start, end;
+    size_t end;
     uint64_t now_ns;
 };
 
+/* The account of what was just sent on s. */
+static void sent(struct send_batch *b, struct link_session *s)
+{
+    s->tx.last_ms = b->now_ns / 1000000;
+    tx_sample(s, b->now_ns);
+    if (atomic_load_explicit(&b->l->slow_tick, memory_order_relaxed)) {
+        atomic_store(&b->l->slow_tick, false);
+        link_wake(b->l); /* from now on somebody owes an answer */
+    }
+}
+
 static void batch_flush(struct send_batch *b)
 {
-    if (b->s && b->end > b->start) {
-        tx_frames(b->s, b->l->batch + b->start, b->end - b->start);
-        b->s->tx.last_ms = b->now_ns / 1000000;
-        tx_sample(b->s, b->now_ns);
-        if (atomic_load_explicit(&b->l->slow_tick, memory_order_relaxed)) {
-            atomic_store(&b->l->slow_tick, false);
-            link_wake(b->l); /* from now on somebody owes an answer */
-        }
+    if (b->s && b->end) {
+        tx_frames(b->s, b->l->batch, b->end);
+        sent(b, b->s);
     }
     b->s = NULL;
-    b->start = b->end = 0;
+    b->end = 0;
 }
 
 /* --- into the queue --- */
@@ -52,33 +59,62 @@ struct queueing {
     uint32_t flow;
 };
 
+/* Takes p. */
+static void queue_packet(const struct queueing *q, struct fq_packet *p)
+{
+    p->flow = q->flow;
+    unsigned dropped = fq_push(q->peer->queue, p, q->b->now_ns);
+    q->peer->dropped += dropped;
+    for (; dropped; dropped--)
+        link_count(q->b->l, LINK_COUNT_QUEUE_DROP);
+}
+
+static bool have_queue(struct link *l, struct link_peer *peer)
+{
+    if (!peer->queue)
+        peer->queue = fq_new(&l->pool, LINK_QUEUE_PEER);
+    return peer->queue != NULL;
+}
+
+static void queue_lost(struct link *l, struct link_peer *peer)
+{
+    peer->dropped++;
+    link_count(l, LINK_COUNT_QUEUE_DROP);
+}
+
 static void queue_piece(void *arg, const uint8_t *head, size_t head_size, const uint8_t *payload,
     size_t payload_size, uint16_t mss)
 {
     const struct queueing *q = arg;
-    struct link *l = q->b->l;
-    struct link_peer *peer = q->peer;
-    unsigned dropped = 1;
-    if (!peer->queue)
-        peer->queue = fq_new(&l->pool, LINK_QUEUE_PEER);
-    struct fq_packet *p = peer->queue ? fq_packet_new(head_size + payload_size) : NULL;
-    if (p) {
-        p->kind = mss ? LINK_TCP6 : LINK_PACKET;
-        p->mss = mss;
-        p->flow = q->flow;
-        memcpy(p->bytes + FQ_HEADROOM, head, head_size);
-        memcpy(p->bytes + FQ_HEADROOM + head_size, payload, payload_size);
-        dropped = fq_push(peer->queue, p, q->b->now_ns);
+    struct fq_packet *p = fq_packet_new(head_size + payload_size);
+    if (!p) {
+        queue_lost(q->b->l, q->peer);
+        return;
     }
-    peer->dropped += dropped;
-    for (; dropped; dropped--)
-        link_count(l, LINK_COUNT_QUEUE_DROP);
+    p->kind = mss ? LINK_TCP6 : LINK_PACKET;
+    p->mss = mss;
+    memcpy(p->bytes + FQ_HEADROOM, head, head_size);
+    memcpy(p->bytes + FQ_HEADROOM + head_size, payload, payload_size);
+    queue_packet(q, p);
+}
+
+/* The packet that was just read leaves with its memory; NULL: there is none for the next one. */
+static struct fq_packet *take_reading(struct link *l, size_t size, uint16_t mss)
+{
+    struct fq_packet *next = fq_packet_new(LINK_PACKET_MAX + 1), *p = l->reading;
+    if (!next)
+        return NULL;
+    l->reading = next;
+    p->size = (uint32_t)size;
+    p->kind = mss ? LINK_TCP6 : LINK_PACKET;
+    p->mss = mss;
+    return p;
 }
 
 /* --- one packet --- */
 
 struct packet {
-    uint8_t *bytes; /* headroom in front of it */
+    uint8_t *bytes; /* in link.reading */
     size_t size;
     uint16_t mss;      /* 0: not a super-packet */
     unsigned segments; /* at most so many in one piece; 0: as it is */
@@ -119,6 +155,44 @@ static void limit_piece(struct packet *p, const struct link_session *s)
         p->segments = 1;
 }
 
+/* Sealed and sent at once: nothing waits in front of it. */
+static void send_now(struct send_batch *b, const struct packet *p, struct link_session *s)
+{
+    struct link *l = b->l;
+    bool big = p->size >= BIG_PACKET;
+    if (b->s != s || big || b->end + LINK_HEADROOM + p->size + LINK_TAG > LINK_BATCH_SIZE)
+        batch_flush(b); /* keeps the order */
+    s->peer->tx_bytes += p->size;
+    s->peer->tx_packets++;
+    if (big) {
+        struct fq_packet *taken = take_reading(l, p->size, p->mss);
+        if (!taken) {
+            queue_lost(l, s->peer);
+            return;
+        }
+        tx_packet(s, taken);
+        sent(b, s);
+        return;
+    }
+    uint8_t *frame = l->batch + b->end;
+    memcpy(frame + LINK_HEADROOM, p->bytes, p->size);
+    b->end += tx_seal(s, frame, p->mss ? LINK_TCP6 : LINK_PACKET, p->mss, p->size);
+    b->s = s;
+    s->tx.used += p->size;
+    if (b->end >= SMALL_FLUSH)
+        batch_flush(b);
+}
+
+static void queue_whole(const struct queueing *q, const struct packet *p)
+{
+    struct fq_packet *taken = p->size >= BIG_PACKET ? take_reading(q->b->l, p->size, p->mss) : NULL;
+    if (taken)
+        queue_packet(q, taken);
+    else
+        queue_piece((void *)(uintptr_t)q, p->bytes, LINK_IP6_HEAD, p->bytes + LINK_IP6_HEAD,
+            p->size - LINK_IP6_HEAD, p->mss);
+}
+
 static void send_packet(struct send_batch *b, struct packet *p)
 {
     struct link *l = b->l;
@@ -130,35 +204,21 @@ static void send_packet(struct send_batch *b, struct packet *p)
     struct link_session *s = peer->data;
     limit_piece(p, s);
     if (s && !p->segments && !s->tx.blocked && !tx_waiting(s) && !fq_bytes(peer->queue)) {
-        if (b->s != s) { /* frames before this packet belong to another stream */
-            size_t at = (size_t)(p->bytes - l->batch) - LINK_HEADROOM;
-            batch_flush(b);
-            b->s = s;
-            b->start = b->end = at;
-        }
-        size_t frame =
-            tx_seal(s, l->batch + b->end, p->mss ? LINK_TCP6 : LINK_PACKET, p->mss, p->size);
-        b->end += frame;
-        s->tx.used += p->size;
-        peer->tx_bytes += p->size;
-        peer->tx_packets++;
-        if (b->end - b->start >= SMALL_FLUSH || b->end > LINK_BATCH_FLUSH)
-            batch_flush(b);
+        send_now(b, p, s);
         return;
     }
     struct queueing q = {b, peer, fq_flow_of(p->bytes, p->size, (uint32_t)l->dest_seed)};
     if (b->s == s)
         batch_flush(b); /* keeps the order */
     if (!s && (answer_unreachable(l, peer, p->bytes, p->size, b->now_ns / 1000000) ||
-                  fq_bytes(peer->queue) + p->size > WAITING_BYTES)) {
-        link_count(l, LINK_COUNT_QUEUE_DROP);
-        peer->dropped++;
-    } else if (!p->segments) {
-        queue_piece(
-            &q, p->bytes, LINK_IP6_HEAD, p->bytes + LINK_IP6_HEAD, p->size - LINK_IP6_HEAD, p->mss);
-    } else if (!link_segment(p->bytes, p->size, p->mss, p->segments, queue_piece, &q)) {
+                  fq_bytes(peer->queue) + p->size > WAITING_BYTES))
+        queue_lost(l, peer);
+    else if (!have_queue(l, peer))
+        queue_lost(l, peer);
+    else if (!p->segments)
+        queue_whole(&q, p);
+    else if (!link_segment(p->bytes, p->size, p->mss, p->segments, queue_piece, &q))
         link_count(l, LINK_COUNT_TUN_TOO_LONG);
-    }
     if (s)
         tx_drain(s);
     else if (!peer->want) {
@@ -173,7 +233,7 @@ static void read_tun(struct link *l)
     struct send_batch b = {.l = l, .now_ns = clock_mono_ns()};
     for (int i = 0; i < READ_PACKETS && l->tun >= 0; i++) {
         struct virtio_net_hdr head;
-        struct packet p = {.bytes = l->batch + b.end + LINK_HEADROOM};
+        struct packet p = {.bytes = l->reading->bytes + FQ_HEADROOM};
         long n = tun_read(l, &head, p.bytes, LINK_PACKET_MAX + 1);
         if (n == -1)
             break;

@@ -139,8 +139,7 @@ static void wipe(struct link_session *s)
     noise_free(s->rekey);
     s->tx.key = s->rx.key[0] = s->rx.key[1] = NULL;
     s->hs = s->rekey = NULL;
-    free(s->tx.out.bytes);
-    memset(&s->tx.out, 0, sizeof s->tx.out);
+    tx_forget(s);
 }
 
 static void leave_peer(struct link_session *s, clan_link_Reason reason)
@@ -203,7 +202,7 @@ void link_session_close_flushed(struct link_session *s, clan_link_Reason reason)
     s->reason = reason;
     s->since_ms = clock_mono_ms();
     /* a replaced stream is read until the other end closes it, too: nothing in flight is lost */
-    if (s->tx.out.end == s->tx.out.from && reason != clan_link_Reason_REASON_REPLACED)
+    if (tx_waiting(s) == 0 && reason != clan_link_Reason_REASON_REPLACED)
         link_session_close(s, reason);
 }
 

@@ -5,9 +5,11 @@
 
 #include "base/clock.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define BLOCK          4096 /* small records that wait share one */
 #define DRAIN_PACKETS  16
 #define DRAIN_BYTES    (64u * 1024)
 #define DRAIN_ROUNDS   8
@@ -17,10 +19,15 @@
 
 size_t tx_waiting(const struct link_session *s)
 {
-    return s->tx.out.end - s->tx.out.from;
+    return s->tx.out.bytes;
 }
 
 /* --- the rate of the path, measured while the socket is full --- */
+
+static uint64_t between(uint64_t least, uint64_t value, uint64_t most)
+{
+    return value < least ? least : value < most ? value : most;
+}
 
 static void use_rate(struct link_session *s, uint64_t rate_bps)
 {
@@ -28,11 +35,12 @@ static void use_rate(struct link_session *s, uint64_t rate_bps)
     tx->rate_bps = rate_bps;
     uint64_t piece = rate_bps / 8 * LINK_PIECE_MS / 1000;
     tx->piece_max = rate_bps < LINK_SLOW_BPS ? 1 : (uint32_t)(piece < 65536 ? piece : 0);
-    /* 20 ms of the path wait in the kernel, not 128 KiB of it */
-    uint64_t notsent = rate_bps / 8 / 50;
-    if (notsent > LINK_NOTSENT)
-        notsent = LINK_NOTSENT;
-    sock_set_notsent(s->fd, notsent < 4096 ? 4096 : (uint32_t)notsent);
+    /* 20 ms of a slow path wait in the kernel, not 128 KiB of it; 2 ms of a fast one */
+    uint64_t slow = between(4096, rate_bps / 8 / 50, LINK_NOTSENT);
+    sock_set_notsent(s->fd, (uint32_t)between(slow, rate_bps / 8 / 500, LINK_NOTSENT_FAST));
+    /* less than CoDel's target of a fast path: drops where nothing waits long */
+    if (s->peer && s->peer->data == s)
+        fq_set_limit(s->peer->queue, between(LINK_QUEUE_PEER, rate_bps / 8 / 200, LINK_QUEUE_FAST));
 }
 
 static void measure(struct link_session *s, size_t sent, bool full)
@@ -74,39 +82,59 @@ void tx_tick(struct link_session *s, uint64_t now_ms)
     tx->rate_bps = 0;
     tx->piece_max = 0;
     sock_for_purpose(s->fd, s->purpose);
+    if (s->peer && s->peer->data == s)
+        fq_set_limit(s->peer->queue, LINK_QUEUE_PEER);
+    malloc_trim(0); /* what queues needed */
 }
 
 /* --- what the socket did not take --- */
 
-static uint8_t *out_room(struct link_out *o, size_t size)
+static void out_add(struct link_out *o, struct fq_packet *block)
 {
-    if (o->from == o->end)
-        o->from = o->end = 0;
-    if (o->cap - o->end < size && o->from) {
-        memmove(o->bytes, o->bytes + o->from, o->end - o->from);
-        o->end -= o->from;
-        o->from = 0;
-    }
-    if (o->cap - o->end < size) {
-        size_t cap = (o->end + size + 4095) & ~(size_t)4095;
-        uint8_t *bytes = malloc(cap); /* no realloc: mremap is not among link's calls */
-        if (!bytes)
-            return NULL;
-        if (o->end)
-            memcpy(bytes, o->bytes, o->end);
-        free(o->bytes);
-        o->bytes = bytes;
-        o->cap = cap;
-    }
-    return o->bytes + o->end;
+    block->next = NULL;
+    if (o->last)
+        o->last->next = block;
+    else
+        o->first = block;
+    o->last = block;
+    o->bytes += block->size;
 }
 
-static void out_release(struct link_out *o)
+/* Room for size bytes at the end of what waits; out_grow() says how many came.  NULL: out of
+ * memory. */
+static uint8_t *out_room(struct link_out *o, size_t size)
 {
-    if (o->from != o->end)
-        return;
-    free(o->bytes);
-    memset(o, 0, sizeof *o);
+    struct fq_packet *p = o->last;
+    if (!p || FQ_HEADROOM + p->room + FQ_TAILROOM - p->size < size) {
+        p = fq_packet_new(size < BLOCK ? BLOCK : size);
+        if (!p)
+            return NULL;
+        p->size = 0;
+        out_add(o, p);
+    }
+    return p->bytes + p->size;
+}
+
+static void out_grow(struct link_out *o, size_t size)
+{
+    o->last->size += (uint32_t)size;
+    o->bytes += size;
+}
+
+static void out_drop_first(struct link_out *o)
+{
+    struct fq_packet *p = o->first;
+    o->first = p->next;
+    if (!o->first)
+        o->last = NULL;
+    o->bytes -= p->size - p->from;
+    free(p);
+}
+
+void tx_forget(struct link_session *s)
+{
+    while (s->tx.out.first)
+        out_drop_first(&s->tx.out);
 }
 
 /* One sendmsg; keeps the account.  Bytes taken. */
@@ -125,15 +153,34 @@ static size_t send_now(struct link_session *s, const struct iovec *iov, size_t c
     return (size_t)n;
 }
 
+/* What was sent leaves; an emptied block goes. */
+static void out_sent(struct link_out *o, size_t bytes)
+{
+    while (o->first) {
+        struct fq_packet *p = o->first;
+        size_t some = p->size - p->from < bytes ? p->size - p->from : bytes;
+        p->from += (uint32_t)some;
+        o->bytes -= some;
+        bytes -= some;
+        if (p->from < p->size)
+            return;
+        out_drop_first(o);
+    }
+}
+
 static void flush(struct link_session *s)
 {
     struct link_out *o = &s->tx.out;
     s->tx.blocked = false;
-    while (o->from < o->end && !s->tx.blocked) {
-        struct iovec iov = {o->bytes + o->from, o->end - o->from};
-        o->from += send_now(s, &iov, 1, iov.iov_len);
+    while (o->first && !s->tx.blocked) {
+        struct iovec iov[DRAIN_PACKETS];
+        size_t count = 0, size = 0;
+        for (struct fq_packet *p = o->first; p && count < DRAIN_PACKETS; p = p->next) {
+            iov[count++] = (struct iovec){p->bytes + p->from, p->size - p->from};
+            size += p->size - p->from;
+        }
+        out_sent(o, send_now(s, iov, count, size));
     }
-    out_release(o);
 }
 
 /* Sends pieces that lie apart; the rest of them waits. */
@@ -156,7 +203,7 @@ static void send_or_keep(struct link_session *s, const struct iovec *iov, size_t
             return;
         }
         memcpy(room, (const uint8_t *)iov[i].iov_base + skip, rest);
-        s->tx.out.end += rest;
+        out_grow(&s->tx.out, rest);
     }
 }
 
@@ -215,7 +262,7 @@ bool tx_record(struct link_session *s, uint8_t kind, const void *body, size_t si
     if (!frame)
         return false;
     bool was_blocked = s->tx.blocked;
-    s->tx.out.end += frame;
+    out_grow(&s->tx.out, frame);
     if (kind == LINK_CONTROL) { /* pings and pongs ask for nothing in return */
         s->tx.last_ms = clock_mono_ms();
         s->tx.used += size;
@@ -235,14 +282,28 @@ void tx_new_key(struct link_session *s, struct aead *key, uint8_t type)
 
 /* --- the queue in front --- */
 
+/* Sealed, it waits behind the others: until flush() only. */
+static void seal_packet(struct link_session *s, struct fq_packet *p)
+{
+    size_t size = p->size;
+    p->size = (uint32_t)tx_seal(s, p->bytes, p->kind, p->mss, size);
+    p->from = 0;
+    s->tx.used += size;
+    out_add(&s->tx.out, p);
+}
+
+void tx_packet(struct link_session *s, struct fq_packet *p)
+{
+    seal_packet(s, p);
+    flush(s);
+}
+
 /* Seals and sends up to DRAIN_PACKETS of the queue at once; false: it was empty. */
 static bool drain_some(struct link_session *s)
 {
-    struct fq_packet *packets[DRAIN_PACKETS];
-    struct iovec iov[DRAIN_PACKETS];
-    size_t count = 0, bytes = 0;
+    size_t count = 0;
     uint64_t now_ns = clock_mono_ns();
-    while (count < DRAIN_PACKETS && bytes < DRAIN_BYTES) {
+    while (count < DRAIN_PACKETS && tx_waiting(s) < DRAIN_BYTES) {
         unsigned dropped;
         struct fq_packet *p = fq_pop(s->peer->queue, now_ns, &dropped);
         s->peer->dropped += dropped;
@@ -250,21 +311,16 @@ static bool drain_some(struct link_session *s)
             link_count(s->link, LINK_COUNT_QUEUE_DROP);
         if (!p)
             break;
-        size_t frame = tx_seal(s, p->bytes, p->kind, p->mss, p->size);
-        packets[count] = p;
-        iov[count++] = (struct iovec){p->bytes, frame};
-        bytes += frame;
-        s->tx.used += p->size;
         s->peer->tx_bytes += p->size;
         s->peer->tx_packets++;
+        seal_packet(s, p);
+        count++;
     }
     if (count) {
-        send_or_keep(s, iov, count);
+        flush(s);
         s->tx.last_ms = now_ns / 1000000;
         tx_sample(s, now_ns);
     }
-    for (size_t i = 0; i < count; i++)
-        free(packets[i]);
     return count > 0;
 }
 

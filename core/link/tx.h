@@ -12,6 +12,10 @@ bool tx_record(struct link_session *s, uint8_t kind, const void *body, size_t si
 /* Seals where the packet lies: LINK_HEADROOM before it, LINK_TAG behind.  Size of the frame, 0:
  * failed. */
 size_t tx_seal(struct link_session *s, uint8_t *frame, uint8_t kind, uint16_t mss, size_t size);
+/* Seals a packet and sends it, takes it: what the socket does not take waits in it.  Only while
+ * nothing waits. */
+void tx_packet(struct link_session *s, struct fq_packet *p);
+void tx_forget(struct link_session *s); /* what waits sealed */
 /* Sends sealed frames; what the socket does not take waits. */
 void tx_frames(struct link_session *s, const uint8_t *frames, size_t size);
 /* What waits sealed, then the peer's queue, until the socket is full.  true: there is more to do.

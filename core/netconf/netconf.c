@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
@@ -115,6 +116,18 @@ static clan_status link_set(const struct netconf *n, bool up, struct clan_error 
         &r, NULL, NULL, e, up ? "bring the interface up" : "set the interface's sizes");
 }
 
+/* A TUN takes every packet at once, the queue of a path is clan-link's: one in front of it only
+ * costs.  A kernel that will not keeps its own. */
+static void queue_none(const struct netconf *n)
+{
+    struct netconf_request r;
+    struct tcmsg *m = netconf_request(&r, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, sizeof *m);
+    *m = (struct tcmsg){.tcm_ifindex = (int)n->ifindex, .tcm_parent = TC_H_ROOT};
+    mnl_attr_put_strz(r.head, TCA_KIND, "noqueue");
+    struct clan_error ignored = CLAN_ERROR_INIT;
+    netconf_run(&r, NULL, NULL, &ignored, "leave out the interface's queue");
+}
+
 static clan_status sysctl_set(
     const struct netconf *n, const char *key, char value, struct clan_error *e)
 {
@@ -178,6 +191,7 @@ clan_status netconf_up(const struct netconf *n, struct clan_error *e)
         (s = netconf_address(n, n->address, true, e)) != CLAN_OK ||
         (s = netconf_address(n, n->resolver, true, e)) != CLAN_OK)
         return s;
+    queue_none(n);
     return route_set(n, false, true, e);
 }
 

@@ -54,10 +54,10 @@ static const char hosts_rules[] =
     "set lan4 { type ipv4_addr; flags interval; auto-merge; elements = { " LAN4 " } }\n"
     "set lan6 { type ipv6_addr; flags interval; auto-merge; elements = { " LAN6 " } }\n"
     "chain output { type filter hook output priority filter; policy accept;\n"
-    " meta skuid {a}-{b} jump ours\n" /* packets of the kernel have no user and pass */
+    " ct state established,related accept\n" /* before a look at the socket: that is dear */
+    " meta skuid {a}-{b} jump ours\n"        /* packets of the kernel have no user and pass */
     "}\n"
     "chain ours {\n"
-    " ct state established,related accept\n"
     " oifname \"clan*\" meta skuid @overlay accept\n"
     " oifname { \"clan*\", \"lo\" } counter reject with icmpx type admin-prohibited\n"
     " ip daddr @lan4 meta skuid @lan accept\n"

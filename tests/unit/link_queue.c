@@ -53,6 +53,32 @@ static void bounded(void **state)
     fq_free(q);
 }
 
+/* A block costs what it can hold, not what lies in it; a faster path may hold more. */
+static void memory_counts(void **state)
+{
+    (void)state;
+    struct fq_pool pool = {0, 4 * LIMIT};
+    struct fq *q = fq_new(&pool, LIMIT);
+    unsigned d;
+    for (int i = 0; i < 8; i++) {
+        struct fq_packet *p = packet(1, 65000, 0);
+        p->size = 20000;
+        fq_push(q, p, 0);
+    }
+    assert_true(fq_bytes(q) > 4 * 65000 && fq_bytes(q) <= LIMIT);
+    fq_set_limit(q, 2 * LIMIT);
+    assert_int_equal(fq_push(q, packet(1, 65000, 0), 0), 0);
+    assert_true(fq_bytes(q) > LIMIT);
+    fq_set_limit(q, LIMIT);
+    assert_int_equal(fq_push(q, packet(1, 65000, 0), 0), 1 + 1); /* what is too much goes, too */
+    assert_true(fq_bytes(q) <= LIMIT);
+    for (struct fq_packet *p; (p = fq_pop(q, 0, &d)); free(p))
+        assert_in_range(p->size, 20000, 65000);
+    assert_int_equal(pool.bytes, 0);
+    fq_set_limit(NULL, 1);
+    fq_free(q);
+}
+
 static void new_flows_first(void **state)
 {
     (void)state;
@@ -256,6 +282,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bounded),
+        cmocka_unit_test(memory_counts),
         cmocka_unit_test(new_flows_first),
         cmocka_unit_test(two_flows_share),
         cmocka_unit_test(standing_queue_drops),
