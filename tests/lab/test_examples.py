@@ -137,7 +137,7 @@ def test_beside_tcp(lab, plugins):
     L.up(nas)
     order(nas, "websocket, tcp-noise")
     # a link names what the machine is reached by at that moment
-    L.wait_for(lambda: any(":7180" in e for e in nas.json("invite")[-1]["endpoints"]), what="an endpoint of websocket")
+    L.wait_for(lambda: "reachable at 2 addresses" in nas.log(), what="an endpoint of each transport")
     for m, transport in ((laptop, "websocket"), (phone, "tcp-noise")):
         L.admit(nas, m)
         L.wait_for(lambda: m.ping("nas", check=False).returncode == 0, what=f"nas from {m.name}")
