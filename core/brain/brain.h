@@ -119,6 +119,7 @@ struct host {
     unsigned offences,
         refused; /* of its running process: broken rules; calls its sandbox refused */
     struct rate messages;
+    uint64_t gone_ms;                                          /* when its channel ended */
     uint64_t retry_ms;                                         /* after a failure: not before */
     char endpoints[STMT_ENDPOINTS_MAX][STMT_ENDPOINT_MAX + 1]; /* transports: as it told them */
     unsigned endpoint_count;

@@ -13,6 +13,7 @@
 #define HOSTS_HEALTH_MS      5000
 #define HOSTS_HEALTH_WAIT_MS 10000
 #define HOSTS_RETRY_MS       1000
+#define HOSTS_MUTE_MS        2000
 #define HOSTS_RETRY_MAX_MS   60000
 
 static clan_host_ToHost host_out;
@@ -404,6 +405,20 @@ static void on_host_gone(void *arg)
     struct host *h = arg; /* WARD_EV_CHILD_DIED follows */
     chan_close(h->chan);
     h->chan = NULL;
+    h->gone_ms = brain_now();
+}
+
+/* It lives and has no channel: an empty or too long message ended that, which no clan-host sends. */
+static void end_mute(struct host *h)
+{
+    struct clan_error e = CLAN_ERROR_INIT;
+    if (!h->used || !h->child || h->chan || h->state == HOST_FAILED || h->state == HOST_ENDING ||
+        brain_now() - h->gone_ms < HOSTS_MUTE_MS)
+        return;
+    err_set(&e, CLAN_E_PROTO, "the plugin %s broke its channel to Clan", h->plugin);
+    err_remedy(
+        &e, "if it does so again, take it out of machine.yaml and run as root: clan machine apply");
+    host_fail(h, &e);
 }
 
 /* A program that a host ran under an earlier core. */
@@ -532,6 +547,7 @@ void hosts_tick(struct brain *b)
     uint64_t now = brain_now();
     for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
         struct host *h = &b->hosts[i];
+        end_mute(h);
         if (!h->used || !h->service || h->state != HOST_STARTED)
             continue;
         if (h->health_request && now - h->health_asked_ms > HOSTS_HEALTH_WAIT_MS) {

@@ -49,10 +49,11 @@ static void threads(void)
     pthread_attr_t small;
     pthread_t t;
     pthread_attr_init(&small);
-    pthread_attr_setstacksize(&small, 65536);
+    pthread_attr_setstacksize(&small, 1 << 18);
     while (n < 100000 && pthread_create(&t, &small, wait_forever, NULL) == 0)
         n++;
     say_number("threads", n);
+    n = 0;
     while (fork() >= 0 && n < 100000) /* the clan's machine has one plugin more, not thousands */
         n++;
     say_number("forks", n);
@@ -62,15 +63,23 @@ static void threads(void)
 static void fill_memory(int flags)
 {
     unsigned long mib = 0;
+    char *last = NULL;
     for (; mib < 16384; mib++) {
         char *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
         if (p == MAP_FAILED)
             break;
         memset(p, 1, 1 << 20);
+        memcpy(p, &last, sizeof last);
+        last = p;
         if (mib % 64 == 0)
             say_number("has MiB", mib);
     }
     say_number("memory MiB", mib);
+    while (last) { /* the next order needs some */
+        char *p = last;
+        memcpy(&last, p, sizeof last);
+        munmap(p, 1 << 20);
+    }
 }
 static void memory(void)
 {
@@ -185,7 +194,7 @@ static bool put(const void *data, size_t size, const int *fds, unsigned fd_count
         c->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
         memcpy(CMSG_DATA(c), fds, sizeof(int) * fd_count);
     }
-    return sendmsg(CHANNEL, &m, MSG_NOSIGNAL) >= 0;
+    return sendmsg(CHANNEL, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
 }
 
 enum { HELLO = 1, STATE, STREAM, DIAL_FAILED, ENDPOINTS, RUN, END_RUN, HEALTH };

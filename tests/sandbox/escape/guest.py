@@ -130,7 +130,7 @@ def judge(text):
         print(f"{kernel}, {phase}: {len(rows)} attempts, {len(wins)} succeeded {wins or ''}, "
               f"{len(unnamed)} not named {unnamed or ''}")
         bad += len(rows) < 40 or bool(wins) or bool(unnamed)
-    counted = "calls were refused to it" in parts.get("status", "")
+    counted = "calls were refused" in re.sub(r"\s+", " ", parts.get("status", ""))
     print("counted in status" if counted else "NOT counted in status")
     if bad or not counted:
         print(text[-12000:])
