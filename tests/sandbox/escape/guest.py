@@ -32,7 +32,7 @@ exec > /dev/ttyS0 2>&1 < /dev/null
 echo "=== kernel $(uname -r)"
 for m in {modules}; do [ ! -e /modules/$m.ko ] || insmod /modules/$m.ko; done
 ip link set lo up; hostname nas
-export PATH={prefix}/bin:{prefix}/sbin:/usr/sbin:/bin HOME=/root NO_COLOR=1
+export PATH={prefix}/bin:{prefix}/sbin:/usr/sbin:/bin HOME=/root NO_COLOR=1 LC_ALL=C.UTF-8
 ulimit -n 65536
 clan machine apply --yes --plugin-dir /plugins
 cland --plugin-dir /plugins &
@@ -47,7 +47,7 @@ for phase in constructor create run; do
     for i in $(seq 600); do tail -n 1 $S/results-$phase 2>/dev/null | grep -q '^end$' && break; sleep 0.2; done
     echo "=== results $phase"; cat $S/results-$phase
 done
-sleep 3
+sleep 8
 echo "=== status"; clan status
 echo "=== machine"; clan machine plugins
 echo "=== logs"; cat /var/lib/clan/log/*
@@ -133,7 +133,7 @@ def judge(text):
     counted = "calls were refused" in re.sub(r"\s+", " ", parts.get("status", ""))
     print("counted in status" if counted else "NOT counted in status")
     if bad or not counted:
-        print(text[-12000:])
+        print(parts.get("status", "no status"), text[-9000:])
     return 1 if bad or not counted else 0
 
 

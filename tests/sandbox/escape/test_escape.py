@@ -282,21 +282,24 @@ def test_what_no_host_says(clan, others, which, name):
         L.wait_for(lambda: log_of(nas, "home-core").count("the plugin " + hostile.name) > before, what="core names it")
 
 
-@pytest.mark.parametrize("which,name", [(3, "send-out"), (4, "send-out"), (4, "connect-out")])
-def test_a_listener_does_not_connect(clan, others, which, name):
-    nas, hostile = clan[0], clan[which]
-    server = nas.popen("/usr/bin/python3", "-c", "import socket\ns = socket.create_server(('::', 12345), "
-                       "family=socket.AF_INET6, dualstack_ipv6=True)\nprint('up', flush=True)\nwhile True: s.accept()",
-                       stdout=subprocess.PIPE)
-    try:
-        assert server.stdout.readline() == "up\n"
-        said, _ = hostile.bomb(name)
-        figure(f"{hostile.name} {name}: {' '.join(said.split())}")
-        assert re.search(r"(connect|send) [1-9]", said), said
-    finally:
-        server.kill()
-        server.wait()
-        hostile.again()
+@pytest.fixture(scope="module")
+def server(clan):
+    """Listens on nas, port 12345, until the lab ends."""
+    process = clan[0].popen("/usr/bin/python3", "-c", "import socket\ns = socket.create_server(('::', 12345), "
+                            "family=socket.AF_INET6, dualstack_ipv6=True)\nprint('up', flush=True)\nwhile True: s.accept()",
+                            stdout=subprocess.PIPE)
+    assert process.stdout.readline() == "up\n"
+    yield
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize("which,name", [(3, "send-out"), (4, "connect-out")])
+def test_a_listener_does_not_connect(clan, server, others, which, name):
+    hostile = clan[which]
+    said, _ = hostile.bomb(name)
+    figure(f"{hostile.name} {name}: {' '.join(said.split())}")
+    assert re.search(r"(connect|send) [1-9]", said), said
 
 
 def test_the_downloads_arrived(clan):
