@@ -207,6 +207,7 @@ struct brain {
     uint32_t resolver_child, keeper_child, link_child;
     struct host hosts[BRAIN_HOSTS_MAX];
     struct rate runs, ends; /* of programs, asked of the warden */
+    struct rate addresses;  /* asked for while this machine has none */
     struct dialing dials[BRAIN_DIALS_MAX];
     uint32_t next_request, next_session, next_serial;
     struct {

@@ -115,7 +115,7 @@ void transports_reconcile(struct brain *b)
     merge(b, &order); /* the order may be another one */
     if (transports_up(b) && b->endpoint_count == 0 && b->local.count)
         hosts_ask_endpoints(b);
-    else if (transports_up(b) && b->local.count == 0)
+    else if (transports_up(b) && b->local.count == 0 && rate_within(&b->addresses, 2))
         ward_simple(b, WARD_REQ_LOCAL_ADDRS, NULL, NULL);
 }
 
