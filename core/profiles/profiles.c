@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "profiles/notify.def"
 #include "profiles/profiles.def"
 #include "profiles/programs.def"
 
@@ -40,5 +41,25 @@ bool profile_lists(const char *list, const char *name)
     while (profile_word(&list, word))
         if (strcmp(word, name) == 0)
             return true;
+    return false;
+}
+
+const struct profile_call *profile_call_find(const char *call)
+{
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(known[i].call, call) == 0)
+            return &known[i];
+    return NULL;
+}
+
+bool profile_readable(const char *path)
+{
+    if (strstr(path, "..")) /* the name says nothing about the place */
+        return false;
+    for (size_t i = 0; i < sizeof readable / sizeof readable[0]; i++) {
+        size_t n = strlen(readable[i]);
+        if (strncmp(path, readable[i], n) == 0 && (path[n] == 0 || readable[i][n - 1] == '/'))
+            return true;
+    }
     return false;
 }

@@ -35,6 +35,29 @@ extern const char profile_link_last[]; /* sandbox_close_link() */
 bool profile_word(const char **list, char ret_word[32]); /* the next one; false at the end */
 bool profile_lists(const char *list, const char *name);
 
+enum profile_about { /* what decides about a call, or is only said of it */
+    ABOUT_OPENS,
+    ABOUT_PATH,
+    ABOUT_CHANGE,
+    ABOUT_TARGET,
+    ABOUT_FAMILY,
+    ABOUT_PID,
+    ABOUT_CODE,
+    ABOUT_MAP,
+    ABOUT_NUMBER,
+    ABOUT_OPTION,
+    ABOUT_NOTHING
+};
+struct profile_call {
+    const char *call;
+    enum profile_about about;
+    uint8_t arg;  /* which argument that is; an open has its flags in the next one */
+    uint8_t more; /* of a change: the second path, 0: none */
+};
+const struct profile_call *profile_call_find(const char *call); /* NULL: nothing to look at */
+/* Whether a library may read it before the host says that all are loaded. */
+bool profile_readable(const char *path);
+
 struct profile_program {
     const char *profile;     /* "lighttpd" */
     const char *program;     /* "/usr/sbin/lighttpd" */

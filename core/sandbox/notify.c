@@ -4,7 +4,7 @@
  * call is the root, Landlock and the filter.  This names what a plugin tried.
  */
 #include "base/error.h"
-#include "base/text.h"
+#include "refusal/refusal.h"
 #include "sandbox/steps.h"
 
 #include <errno.h>
@@ -17,25 +17,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define ABOUT_CAP 200
-
-enum about {
-    OPENS,
-    PATH,
-    CHANGE,
-    TARGET,
-    FAMILY,
-    OF_PID,
-    OF_CODE,
-    OF_MAP,
-    NUMBER,
-    OPTION,
-    NOTHING
-};
-#include "profiles/notify.def"
 
 /* Does not wait for the process; ends at the first page that is not there. */
 static bool read_text(uint32_t pid, uint64_t address, char ret_text[ABOUT_CAP])
@@ -60,23 +44,12 @@ static bool own_path(const char *path, bool at, uint64_t dir)
     return strncmp(path, "/state/", 7) == 0 || strncmp(path, "/volume/", 8) == 0;
 }
 
-/* What ld.so opens; "..": the name says nothing about the place. */
-static bool readable_path(const char *path)
-{
-    for (size_t i = 0; i < READABLE; i++) {
-        size_t n = strlen(readable[i]);
-        if (strncmp(path, readable[i], n) == 0 && (path[n] == 0 || readable[i][n - 1] == '/'))
-            return !strstr(path, "..");
-    }
-    return false;
-}
-
 static int judge_open(
     const struct sandbox_child *child, const char *path, bool at, const __u64 *args)
 {
     uint64_t flags = args[at ? 2 : 1];
     bool reads = (flags & (O_ACCMODE | O_CREAT | O_TRUNC | __O_TMPFILE)) == O_RDONLY;
-    if (own_path(path, at, args[0]) || (reads && !child->loaded && readable_path(path)))
+    if (own_path(path, at, args[0]) || (reads && !child->loaded && profile_readable(path)))
         return 0;
     return reads && !child->loaded ? ENOENT
                                    : EACCES; /* a library can do without what is not there */
@@ -93,11 +66,12 @@ static int judge_change(
     return own_path(ret_about, at, at ? args[arg - 1] : 0) ? 0 : EACCES;
 }
 
-static int judge_paths(const struct seccomp_notif *req, size_t i, char ret_about[ABOUT_CAP])
+static int judge_paths(
+    const struct seccomp_notif *req, const struct profile_call *about, char ret_about[ABOUT_CAP])
 {
     const __u64 *args = req->data.args;
-    unsigned first = known[i].arg, second = known[i].more;
-    if (known[i].about == CHANGE) {
+    unsigned first = about->arg, second = about->more;
+    if (about->about == ABOUT_CHANGE) {
         int r = judge_change(req->pid, args, first, first == 1, ret_about);
         return r || !second ? r : judge_change(req->pid, args, second, second == 3, ret_about);
     }
@@ -113,56 +87,38 @@ static bool maps_library(const struct sandbox_child *child, const __u64 *args)
            !(args[3] & MAP_ANONYMOUS);
 }
 
-static void say_about(size_t i, const __u64 *args, char ret_about[ABOUT_CAP])
-{
-    uint64_t arg = args[known[i].arg];
-    switch (known[i].about) {
-    case FAMILY:
-        snprintf(ret_about, ABOUT_CAP, "%s",
-            arg < FAMILIES && families[arg] ? families[arg] : "of another family");
-        break;
-    case OF_PID:
-        snprintf(ret_about, ABOUT_CAP, "of %d", (int)arg);
-        break;
-    case OF_CODE:
-        snprintf(ret_about, ABOUT_CAP, "of executable memory");
-        break;
-    case OF_MAP:
-        snprintf(ret_about, ABOUT_CAP, "of %s memory", arg & PROT_EXEC ? "executable" : "shared");
-        break;
-    case NUMBER:
-        snprintf(ret_about, ABOUT_CAP, "%#llx", (unsigned long long)arg);
-        break;
-    case OPTION:
-        snprintf(ret_about, ABOUT_CAP, "%d", (int)arg);
-        break;
-    default:
-        break;
-    }
-}
-
 /* Returns 0 to let it pass or the errno of the refusal, and says what it was about. */
 static int judge(const struct sandbox_child *child, const struct seccomp_notif *req,
     const char *call, char ret_about[ABOUT_CAP])
 {
     const __u64 *args = req->data.args;
-    size_t i = 0;
+    const struct profile_call *about = profile_call_find(call);
     ret_about[0] = 0;
-    while (i < KNOWN && strcmp(known[i].call, call) != 0)
-        i++;
-    if (i == KNOWN) /* what no list refuses is harmless, only not offered */
+    if (!about) /* what no list refuses is harmless, only not offered */
         return profile_lists(profile_fatal, call) || profile_lists(profile_refused, call) ? EPERM
                                                                                           : ENOSYS;
-    if (known[i].about == CHANGE || known[i].about == TARGET)
-        return judge_paths(req, i, ret_about);
-    if (known[i].about <= PATH && !read_text(req->pid, args[known[i].arg], ret_about))
-        return EFAULT;
-    if (known[i].about == OPENS)
-        return judge_open(child, ret_about, known[i].arg == 1, args);
-    if (known[i].about == OF_MAP && maps_library(child, args))
-        return 0;
-    say_about(i, args, ret_about);
-    return known[i].about == OPTION || strcmp(call, "openat2") == 0 ? ENOSYS : EPERM;
+    uint64_t arg = args[about->arg];
+    switch (about->about) {
+    case ABOUT_CHANGE:
+    case ABOUT_TARGET:
+        return judge_paths(req, about, ret_about);
+    case ABOUT_OPENS:
+        return read_text(req->pid, arg, ret_about)
+                   ? judge_open(child, ret_about, about->arg == 1, args)
+                   : EFAULT;
+    case ABOUT_PATH:
+        return !read_text(req->pid, arg, ret_about) ? EFAULT
+               : strcmp(call, "openat2") == 0       ? ENOSYS
+                                                    : EPERM;
+    case ABOUT_MAP:
+        if (maps_library(child, args))
+            return 0;
+        break;
+    default:
+        break;
+    }
+    refusal_about(about->about, arg, ret_about, ABOUT_CAP);
+    return about->about == ABOUT_OPTION ? ENOSYS : EPERM;
 }
 
 clan_status sandbox_notification(struct sandbox_child *child, char *ret_text, size_t cap)
@@ -185,8 +141,7 @@ clan_status sandbox_notification(struct sandbox_child *child, char *ret_text, si
     /* else the process died, and what was read may be another's with its PID */
     bool valid = ioctl(child->notify_fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &req.id) == 0;
     if (valid && refused)
-        snprintf(ret_text, cap, "%s%s%s refused", call, about[0] ? " " : "", about);
-    text_sanitize(ret_text);
+        refusal_text(call, about, ret_text, cap);
     free(name);
     if (!valid || ioctl(child->notify_fd, SECCOMP_IOCTL_NOTIF_SEND, &resp) != 0)
         return CLAN_E_AGAIN;

@@ -6,6 +6,8 @@
 #ifndef SANDBOX_SANDBOX_H
 #define SANDBOX_SANDBOX_H
 
+#include "kernel/kernel.h"
+
 #include <clan/status.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,11 +16,6 @@
 
 #define SANDBOX_FDS_MAX   32
 #define SANDBOX_BINDS_MAX 16
-
-/* Mechanisms that machine.yaml may allow to be missing: sandbox: {weaker: [landlock]} */
-#define SANDBOX_WEAKER_LANDLOCK (1u << 0)
-#define SANDBOX_WEAKER_NOTIFY   (1u << 1)
-#define SANDBOX_WEAKER_CGROUP   (1u << 2)
 
 struct sandbox_fd {
     int from,
@@ -58,8 +55,6 @@ struct sandbox_child {
     bool loaded;   /* set by the warden: library opens are refused from now on */
 };
 
-/* Which features this kernel has; names the missing ones.  NOSYS when one is missing that is not in `weaker`. */
-clan_status sandbox_probe(uint32_t weaker, struct clan_error *reterr);
 /* Forks, builds, execs.  Returns after exec succeeded or a step failed (named in *reterr, the child is
  * reaped).  The caller is root and has one thread.  A program is PID 1 of its own PID namespace. */
 clan_status sandbox_spawn(

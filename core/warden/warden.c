@@ -143,7 +143,7 @@ static bool prepare(struct warden *w, struct clan_error *e)
     if (daemon_mounts(e) != CLAN_OK || directories(w, e) != CLAN_OK)
         return false;
     consent(w);
-    if (sandbox_probe(w->grants.weaker, e) != CLAN_OK ||
+    if (kernel_probe(w->grants.weaker, e) != CLAN_OK ||
         (cgroup_begin(w->opt.cgroup, &w->procs.cgroup_fd, &limits, e) != CLAN_OK &&
             !(w->grants.weaker & SANDBOX_WEAKER_CGROUP)))
         return false;

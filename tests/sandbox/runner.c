@@ -457,7 +457,7 @@ int main(int argc, char **argv)
         printf("SKIP: needs root\n");
         return SKIP;
     }
-    if (sandbox_probe(0, &err) != CLAN_OK) {
+    if (kernel_probe(0, &err) != CLAN_OK) {
         fprintf(stderr, "%s: %s\n", err.what, err.why);
         return 1;
     }

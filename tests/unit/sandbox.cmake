@@ -1,4 +1,5 @@
 if(TARGET clan_sandbox)
   clan_unit_test(sandbox SOURCES ${CMAKE_CURRENT_LIST_DIR}/sandbox.c LIBS clan_sandbox)
+  clan_unit_test(refusal SOURCES ${CMAKE_CURRENT_LIST_DIR}/refusal.c LIBS clan_refusal)
   clan_unit_test(landlock SOURCES ${CMAKE_CURRENT_LIST_DIR}/landlock.c LIBS clan_landlock)
 endif()

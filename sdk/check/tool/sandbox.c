@@ -343,7 +343,7 @@ void try_sandbox(struct subject *s, struct try_report *r)
         try_skip(r, "install Clan, or name its clan-host: --host FILE", "%s is not there", s->host);
         return;
     }
-    if (sandbox_probe(0, &b.error) != CLAN_OK) {
+    if (kernel_probe(0, &b.error) != CLAN_OK) {
         try_skip(r, b.error.remedy, "%s: %s", b.error.what, b.error.why);
         return;
     }
