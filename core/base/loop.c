@@ -29,6 +29,8 @@ struct loop {
     int result;
     uint32_t generation;
     uint64_t next_timer;
+    /* how many were ever in use: memory above was never touched and costs nothing */
+    unsigned watches, timers;
     struct loop_watch watch[LOOP_FDS_MAX];
     struct loop_timer timer[LOOP_TIMERS_MAX];
 };
@@ -43,8 +45,6 @@ struct loop *loop_new(void)
         free(l);
         return NULL;
     }
-    for (unsigned i = 0; i < LOOP_FDS_MAX; i++)
-        l->watch[i].fd = -1;
     return l;
 }
 
@@ -58,10 +58,16 @@ void loop_free(struct loop *l)
 
 static struct loop_watch *find_watch(struct loop *l, int fd)
 {
-    for (unsigned i = 0; i < LOOP_FDS_MAX; i++)
+    for (unsigned i = 0; i < l->watches; i++)
         if (l->watch[i].fd == fd)
             return &l->watch[i];
     return NULL;
+}
+
+static struct loop_watch *free_watch(struct loop *l)
+{
+    struct loop_watch *w = find_watch(l, -1);
+    return w || l->watches == LOOP_FDS_MAX ? w : &l->watch[l->watches++];
 }
 
 static struct epoll_event event_of(struct loop *l, const struct loop_watch *w, uint32_t events)
@@ -73,7 +79,7 @@ static struct epoll_event event_of(struct loop *l, const struct loop_watch *w, u
 
 clan_status loop_fd_add(struct loop *l, int fd, uint32_t epoll_events, loop_fd_fn *fn, void *arg)
 {
-    struct loop_watch *w = find_watch(l, -1);
+    struct loop_watch *w = free_watch(l);
     if (!w)
         return CLAN_E_LIMIT;
     *w = (struct loop_watch){.fd = fd, .generation = ++l->generation, .fn = fn, .arg = arg};
@@ -105,13 +111,16 @@ void loop_fd_del(struct loop *l, int fd)
 
 uint64_t loop_timer_at(struct loop *l, uint64_t mono_ms, loop_timer_fn *fn, void *arg)
 {
-    for (unsigned i = 0; i < LOOP_TIMERS_MAX; i++)
-        if (l->timer[i].id == 0) {
-            l->timer[i] =
-                (struct loop_timer){.id = ++l->next_timer, .at_ms = mono_ms, .fn = fn, .arg = arg};
-            return l->timer[i].id;
-        }
-    return 0;
+    unsigned i = 0;
+    while (i < l->timers && l->timer[i].id)
+        i++;
+    if (i == LOOP_TIMERS_MAX)
+        return 0;
+    if (i == l->timers)
+        l->timers++;
+    l->timer[i] =
+        (struct loop_timer){.id = ++l->next_timer, .at_ms = mono_ms, .fn = fn, .arg = arg};
+    return l->timer[i].id;
 }
 
 uint64_t loop_timer_in(struct loop *l, uint64_t delay_ms, loop_timer_fn *fn, void *arg)
@@ -121,7 +130,7 @@ uint64_t loop_timer_in(struct loop *l, uint64_t delay_ms, loop_timer_fn *fn, voi
 
 void loop_timer_cancel(struct loop *l, uint64_t id)
 {
-    for (unsigned i = 0; id && i < LOOP_TIMERS_MAX; i++)
+    for (unsigned i = 0; id && i < l->timers; i++)
         if (l->timer[i].id == id)
             l->timer[i].id = 0;
 }
@@ -130,7 +139,7 @@ void loop_timer_cancel(struct loop *l, uint64_t id)
 static int run_timers(struct loop *l)
 {
     uint64_t now = clock_mono_ms(), next = UINT64_MAX;
-    for (unsigned i = 0; i < LOOP_TIMERS_MAX && !l->stopping; i++) {
+    for (unsigned i = 0; i < l->timers && !l->stopping; i++) {
         struct loop_timer t = l->timer[i];
         if (t.id == 0)
             continue;
@@ -140,7 +149,7 @@ static int run_timers(struct loop *l)
         }
     }
     now = clock_mono_ms();
-    for (unsigned i = 0; i < LOOP_TIMERS_MAX; i++)
+    for (unsigned i = 0; i < l->timers; i++)
         if (l->timer[i].id && l->timer[i].at_ms < next)
             next = l->timer[i].at_ms;
     if (next == UINT64_MAX)

@@ -66,10 +66,16 @@ void host_refused(struct host *h, const char *call)
 
 static struct host_watch *find_watch(struct host *h, int fd)
 {
-    for (unsigned i = 0; i < HOST_WATCHES_MAX; i++)
+    for (unsigned i = 0; i < h->watch_count; i++)
         if (h->watches[i].fd == fd)
             return &h->watches[i];
     return NULL;
+}
+
+static struct host_watch *free_watch(struct host *h)
+{
+    struct host_watch *w = find_watch(h, -1);
+    return w || h->watch_count == HOST_WATCHES_MAX ? w : &h->watches[h->watch_count];
 }
 
 static uint32_t to_epoll(uint32_t events)
@@ -105,10 +111,11 @@ static clan_status api_io_watch(
     if (w)
         st = loop_fd_mod(h->loop, fd, to_epoll(events));
     else {
-        w = find_watch(h, -1);
+        w = free_watch(h);
         if (!w)
             return CLAN_E_LIMIT;
         st = loop_fd_add(h->loop, fd, to_epoll(events), on_io, w);
+        h->watch_count += st == CLAN_OK && w == &h->watches[h->watch_count];
     }
     if (st == CLAN_OK)
         *w = (struct host_watch){.h = h, .fd = fd, .events = events, .fn = fn, .user = user};
@@ -234,7 +241,7 @@ static const void *api_get_interface(void *host_data, const char *id)
 void host_api_drop(struct host *h)
 {
     h->dropped = true;
-    for (unsigned i = 0; i < HOST_WATCHES_MAX; i++)
+    for (unsigned i = 0; i < h->watch_count; i++)
         if (h->watches[i].fd >= 0)
             api_io_unwatch(h, h->watches[i].fd);
     for (unsigned i = 0; i < HOST_TIMERS_MAX; i++)
@@ -246,8 +253,6 @@ clan_status host_api_open(struct host *h)
     host_is_loop_thread = true;
     h->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&h->lock, NULL);
-    for (unsigned i = 0; i < HOST_WATCHES_MAX; i++)
-        h->watches[i].fd = -1;
     h->log_tokens = HOST_LOG_BURST;
     h->log_at_ms = clock_mono_ms();
     h->table = (struct clan_host){.size = sizeof h->table,

@@ -85,6 +85,7 @@ struct host {
 
     _Atomic bool dropped; /* see host_api_drop() */
     struct host_watch watches[HOST_WATCHES_MAX];
+    unsigned watch_count; /* of them that were ever in use: the rest is memory never touched */
     struct host_timer timers[HOST_TIMERS_MAX];
     uint64_t next_timer;
 
