@@ -299,6 +299,28 @@ class Life(unittest.TestCase):
         finally:
             s.end()
 
+    def test_writes_only_what_differs(self):
+        """Each start writes the page; what says it already stays the file that it is."""
+        s = Server().start()
+        try:
+            css, icon, settings = (f"{s.state}/www/{n}" for n in ("files.css", "icon.svg", "settings.json"))
+            with open(css, "r+b") as f:
+                page = f.read()
+                f.seek(-1, os.SEEK_END)
+                f.write(b"x")  # as long as before
+            os.chmod(settings, 0o600)  # lighttpd could not read it
+            before = [os.stat(n).st_ino for n in (css, icon, settings)]
+            s.say("kill")
+            s.wait("exited")
+            s.wait("up")
+            after = [os.stat(n).st_ino for n in (css, icon, settings)]
+            self.assertEqual([a == b for a, b in zip(after, before)], [False, True, False])
+            with open(css, "rb") as f:
+                self.assertEqual(f.read(), page)
+            self.assertEqual(s.raw("GET", "/.clan/settings.json")[0], 200)
+        finally:
+            s.end()
+
     def test_gives_up_with_a_reason(self):
         s = Server()
         try:
