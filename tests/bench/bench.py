@@ -27,7 +27,8 @@ class Report:
         self.args = parser.parse_args()
         self.bench, self.rows, self.bad = bench, [], []
 
-    def add(self, metric, unit, values, peer="clan", ratio=None):
+    def add(self, metric, unit, values, peer="clan", ratio=None, must=None):
+        """must: the most that the median may be; a quick run is not judged by it."""
         if not values or not all(v is not None for v in values):
             self.bad.append(f"{metric} of {peer} was not measured")
             return
@@ -38,12 +39,16 @@ class Report:
             "p50": round(percentile(values, 0.5), 4), "p99": round(percentile(values, 0.99), 4),
             "n": len(values), "peer": peer, "ratio": None if ratio is None else round(ratio, 3),
         }
+        if must is not None:
+            row["must"] = must
+            if row["p50"] > must and not self.args.quick:
+                self.bad.append(f"{metric} of {peer} is {row['p50']} {unit} and must be at most {must}")
         self.rows.append(row)
         if self.args.json:
             print(json.dumps(row), flush=True)
         else:
             print(f"{metric:<28} {peer:<14} p50 {row['p50']:>10} p99 {row['p99']:>10} {unit:<8} n {row['n']:<5}"
-                  + (f" ratio {row['ratio']}" if ratio is not None else ""), flush=True)
+                  + (f" ratio {row['ratio']}" if ratio is not None else "") + (f" must {must}" if must is not None else ""), flush=True)
 
     def note(self, text):
         print(text, file=sys.stderr, flush=True)
