@@ -1,17 +1,19 @@
 /*
  * The state of clan-link, and who may touch what.
  *
- * Two threads work: the receiver (main: core's channel, handshakes, every record that arrives,
- * timers) and the sender (TUN -> streams).  The receiver owns everything here; what the sender
- * touches, too, is marked [lock] and changes only under the lock.  The receiver's link_lock() nests
- * and goes first: the sender steps aside between two packets.  A third thread only closes
- * descriptors (closer.h).
+ * The receiver (main thread: core's channel, handshakes, every record that arrives, timers) owns
+ * everything here.  It sends, too (TUN -> streams), as long as one processor is enough for both: an
+ * answer then costs no second wake-up.  When it is not, the sender's thread takes that over
+ * (share.h).  What sending touches is marked [lock] and changes only under the lock; the receiver's
+ * link_lock() nests and goes first: the sender's thread steps aside between two packets.  A third
+ * thread only closes descriptors (closer.h).
  */
 #ifndef LINK_LINK_H
 #define LINK_LINK_H
 
 #include "fq.h"
 #include "protocol.h"
+#include "share.h"
 
 #include "noise/aead.h"
 #include "noise/noise.h"
@@ -162,7 +164,8 @@ struct link_arrived { /* checked, not yet written to the TUN */
 
 struct link {
     int core_fd, epoll, wake_fd;
-    int send_epoll;
+    int send_epoll; /* TUN and streams with room: in `epoll` while the receiver sends */
+    struct link_share share;
     bool sandboxed, tun_nonblocking;
     const char *cipher;
     pthread_barrier_t started; /* a thread's first steps need calls the sandbox forbids */
@@ -213,9 +216,9 @@ struct link {
     unsigned arrived_count;
     /* buffers, touched only when used */
     uint8_t *spare_part;
-    struct fq_packet *reading; /* the next packet of the TUN; never NULL, the sender's */
+    struct fq_packet *reading; /* [lock] the next packet of the TUN; never NULL */
     _Alignas(64) uint8_t recv_bytes[LINK_RECV_SIZE];
-    _Alignas(64) uint8_t batch[LINK_BATCH_SIZE]; /* small packets, sealed; the sender's */
+    _Alignas(64) uint8_t batch[LINK_BATCH_SIZE]; /* [lock] small packets, sealed */
     _Atomic uint64_t counters[LINK_COUNTERS];
 };
 
@@ -245,9 +248,11 @@ void link_wake(struct link *l);
 
 /* sender.c */
 void *link_sender_main(void *arg);
+void link_sender_turn(struct link *l); /* the receiver's: what is there now */
 #define LINK_TAG_CORE 1ull
 #define LINK_TAG_WAKE 2ull
 #define LINK_TAG_TUN  3ull
+#define LINK_TAG_SEND 4ull
 /* epoll data of a session: generation << 32 | slot + 16 */
 uint64_t link_tag_of(const struct link_session *s);
 struct link_session *link_session_by_tag(struct link *l, uint64_t tag);

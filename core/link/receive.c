@@ -364,6 +364,10 @@ static bool on_event(struct link *l, const struct epoll_event *ev)
             core_flush(l);
         return !(ev->events & (EPOLLIN | EPOLLHUP)) || core_read(l);
     }
+    if (ev->data.u64 == LINK_TAG_SEND) {
+        link_sender_turn(l);
+        return true;
+    }
     struct link_session *s = link_session_by_tag(l, ev->data.u64);
     if (s)
         on_stream(s, ev->events);
@@ -387,6 +391,7 @@ int link_receive_loop(struct link *l)
             if (!on_event(l, &events[i]))
                 return 0; /* core's end is gone: the warden ends this clan or starts anew */
         }
+        share_look(l, l->now_ms);
         if (l->line)
             link_line_move(l, l->now_ms);
         if (other || !next_ms || l->now_ms >= next_ms || l->dead) {

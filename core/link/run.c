@@ -69,7 +69,8 @@ static bool setup(struct link *l, int core_fd)
     l->send_epoll = epoll_create1(EPOLL_CLOEXEC);
     l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return l->keys && l->reading && l->epoll >= 0 && l->send_epoll >= 0 && l->wake_fd >= 0 &&
-           watch(l->epoll, core_fd, LINK_TAG_CORE) && watch(l->epoll, l->wake_fd, LINK_TAG_WAKE);
+           watch(l->epoll, core_fd, LINK_TAG_CORE) && watch(l->epoll, l->wake_fd, LINK_TAG_WAKE) &&
+           share_setup(l);
 }
 
 void link_close_sandbox(struct link *l)
@@ -98,5 +99,7 @@ int link_run(int core_fd)
         return 1;
     }
     pthread_barrier_wait(&l.started);
+    if (pthread_getcpuclockid(sender, &l.share.sender) != 0)
+        return 1;
     return link_receive_loop(&l);
 }

@@ -19,6 +19,7 @@
 
 #define EVENTS        64
 #define READ_PACKETS  64
+#define READ_BYTES    (256u * 1024) /* what arrives meanwhile waits */
 #define SMALL_FLUSH   (16u * 1024)
 #define BIG_PACKET    (16u * 1024) /* stays where it was read; smaller ones are copied together */
 #define WAITING_BYTES (64u * 1024) /* for a peer that has to be dialed first */
@@ -228,35 +229,57 @@ static void send_packet(struct send_batch *b, struct packet *p)
     }
 }
 
-static void read_tun(struct link *l)
+/* aside: the sender's thread lets the receiver go first. */
+static void read_tun(struct link *l, bool aside)
 {
     struct send_batch b = {.l = l, .now_ns = clock_mono_ns()};
-    for (int i = 0; i < READ_PACKETS && l->tun >= 0; i++) {
+    size_t bytes = 0;
+    for (int i = 0; i < READ_PACKETS && bytes < READ_BYTES && l->tun >= 0; i++) {
         struct virtio_net_hdr head;
         struct packet p = {.bytes = l->reading->bytes + FQ_HEADROOM};
         long n = tun_read(l, &head, p.bytes, LINK_PACKET_MAX + 1);
         if (n == -1)
             break;
         p.size = n > 0 ? (size_t)n : 0;
+        bytes += p.size;
         link_count(l, LINK_COUNT_TUN_RX);
         int why = n == -2 ? LINK_COUNT_TUN_TOO_LONG : prepare(&p, &head);
         if (why == LINK_OK)
             send_packet(&b, &p);
         else
             link_count(l, why);
-        if (!l->tun_nonblocking || atomic_load_explicit(&l->waiting, memory_order_relaxed))
+        if (!l->tun_nonblocking ||
+            (aside && atomic_load_explicit(&l->waiting, memory_order_relaxed)))
             break;
     }
     batch_flush(&b);
 }
 
-/* --- the thread --- */
+/* --- turns --- */
 
-static void sender_lock(struct link *l)
+static void on_events(struct link *l, const struct epoll_event *events, int count, bool aside)
 {
-    pthread_mutex_lock(&l->lock);
-    while (atomic_load(&l->waiting)) /* the receiver goes first */
-        pthread_cond_wait(&l->turn, &l->lock);
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.u64 == LINK_TAG_TUN) {
+            read_tun(l, aside);
+            continue;
+        }
+        struct link_session *s = link_session_by_tag(l, events[i].data.u64);
+        if (!s || !tx_drain(s))
+            continue;
+        /* more than its share: edge-triggered, so ask for another event behind the others */
+        struct epoll_event ev = {.events = EPOLLOUT | EPOLLET, .data.u64 = link_tag_of(s)};
+        epoll_ctl(l->send_epoll, EPOLL_CTL_MOD, s->fd, &ev);
+    }
+}
+
+void link_sender_turn(struct link *l)
+{
+    struct epoll_event events[EVENTS];
+    int n = epoll_wait(l->send_epoll, events, EVENTS, 0);
+    link_lock(l);
+    on_events(l, events, n, false);
+    link_unlock(l);
 }
 
 void *link_sender_main(void *arg)
@@ -264,25 +287,17 @@ void *link_sender_main(void *arg)
     struct link *l = arg;
     pthread_barrier_wait(&l->started);
     for (;;) {
+        pthread_mutex_lock(&l->lock);
+        while (!l->share.two)
+            pthread_cond_wait(&l->share.begin, &l->lock);
+        pthread_mutex_unlock(&l->lock);
         struct epoll_event events[EVENTS];
         int n = epoll_wait(l->send_epoll, events, EVENTS, -1);
-        if (n < 0) {
-            clan_assert(errno == EINTR);
-            n = 0;
-        }
-        sender_lock(l);
-        for (int i = 0; i < n; i++) {
-            if (events[i].data.u64 == LINK_TAG_TUN) {
-                read_tun(l);
-                continue;
-            }
-            struct link_session *s = link_session_by_tag(l, events[i].data.u64);
-            if (!s || !tx_drain(s))
-                continue;
-            /* more than its share: edge-triggered, so ask for another event behind the others */
-            struct epoll_event ev = {.events = EPOLLOUT | EPOLLET, .data.u64 = link_tag_of(s)};
-            epoll_ctl(l->send_epoll, EPOLL_CTL_MOD, s->fd, &ev);
-        }
+        clan_assert(n >= 0 || errno == EINTR);
+        pthread_mutex_lock(&l->lock);
+        while (atomic_load(&l->waiting)) /* the receiver goes first */
+            pthread_cond_wait(&l->turn, &l->lock);
+        on_events(l, events, n, true);
         pthread_mutex_unlock(&l->lock);
     }
     return NULL;

@@ -9,6 +9,7 @@
 #include "link/fq.h"
 #include "link/packet.h"
 #include "link/segment.h"
+#include "link/share.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -278,6 +279,19 @@ static void checksum_left_to_the_device(void **state)
     assert_false(link_finish_checksum(p, sizeof p, &head));
 }
 
+static void two_threads_when_one_is_not_enough(void **state)
+{
+    (void)state;
+    assert_false(share_two(false, 1000, 500, 0));
+    assert_false(share_two(false, 1000, 950, 0));
+    assert_true(share_two(false, 1000, 990, 0));
+    /* together they would still fill one */
+    assert_true(share_two(true, 1000, 300, 600));
+    assert_true(share_two(true, 1000, 1000, 1000));
+    assert_false(share_two(true, 1000, 300, 500));
+    assert_false(share_two(true, 1000, 0, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +301,7 @@ int main(void)
         cmocka_unit_test(two_flows_share),
         cmocka_unit_test(standing_queue_drops),
         cmocka_unit_test(restart_forgives),
+        cmocka_unit_test(two_threads_when_one_is_not_enough),
         cmocka_unit_test(cut_tcp),
         cmocka_unit_test(cut_into_shorter_supers),
         cmocka_unit_test(cut_udp),
