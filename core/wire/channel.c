@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* One encode and one decode buffer per thread: messages are not held across calls. */
-static _Thread_local uint8_t channel_bytes[WIRE_FRAME_MAX];
+/* A message on its way, on the stack and not cleared: of 16 pages mostly one is touched. */
+#define MESSAGE(name) __attribute__((uninitialized)) uint8_t name[WIRE_FRAME_MAX]
 
 void channel_close_fds(int *fds, size_t count)
 {
@@ -117,21 +117,23 @@ clan_status channel_recv_raw(int fd, void *ret_data, size_t cap, size_t *ret_siz
 clan_status channel_send(
     int fd, const pb_msgdesc_t *desc, const void *msg, const int *fds, size_t fd_count)
 {
-    pb_ostream_t os = pb_ostream_from_buffer(channel_bytes, sizeof channel_bytes);
+    MESSAGE(bytes);
+    pb_ostream_t os = pb_ostream_from_buffer(bytes, sizeof bytes);
     if (!pb_encode(&os, desc, msg) || os.bytes_written == 0)
         return CLAN_E_LIMIT;
-    return channel_send_raw(fd, channel_bytes, os.bytes_written, fds, fd_count);
+    return channel_send_raw(fd, bytes, os.bytes_written, fds, fd_count);
 }
 
 clan_status channel_recv(int fd, const pb_msgdesc_t *desc, void *ret_msg, int *ret_fds,
     size_t fds_cap, size_t *ret_fd_count)
 {
+    MESSAGE(bytes);
     size_t size;
-    clan_status st = channel_recv_raw(
-        fd, channel_bytes, sizeof channel_bytes, &size, ret_fds, fds_cap, ret_fd_count);
+    clan_status st =
+        channel_recv_raw(fd, bytes, sizeof bytes, &size, ret_fds, fds_cap, ret_fd_count);
     if (st != CLAN_OK)
         return st;
-    pb_istream_t is = pb_istream_from_buffer(channel_bytes, size);
+    pb_istream_t is = pb_istream_from_buffer(bytes, size);
     if (!pb_decode(&is, desc, ret_msg)) {
         channel_close_fds(ret_fds, *ret_fd_count);
         *ret_fd_count = 0;
