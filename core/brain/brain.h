@@ -113,6 +113,7 @@ struct host {
     struct clan_config_service cfg; /* services: what it runs with */
     uint8_t address[16];
     bool address_added, healthy;
+    bool disk_full; /* its process waits until it has less */
     uint32_t health_request;
     uint64_t health_asked_ms;
     char why[320], remedy[240];
@@ -328,6 +329,7 @@ void transports_local_addrs(struct brain *b);
 void transports_tick(struct brain *b);
 bool transports_up(const struct brain *b);
 bool transports_wanted(const struct brain *b, const char *name);
+bool transports_starting(const struct brain *b); /* one may run soon */
 /* The preferred one, for texts. */
 void transports_first(const struct brain *b, char ret_name[33]);
 

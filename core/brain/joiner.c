@@ -13,7 +13,8 @@
 #define JOINER_DIAL_MS 5000 /* one endpoint (SECURITY A6) */
 #define JOINER_PHASE_MS                                                                            \
     15000 /* dial, handshake and statements of one phase; 200 callers wait in line */
-#define JOINER_START_MS 5000 /* until a transport runs */
+#define JOINER_START_MS 5000  /* until a transport runs */
+#define JOINER_SLOW_MS  60000 /* while one is starting, on a computer that is slow or busy */
 
 enum phase {
     PHASE_START_FETCH,
@@ -35,7 +36,7 @@ struct joiner {
     uint32_t wait_ms;
     unsigned endpoint, transport; /* the next ones to try: a link does not say whose they are */
     uint32_t session;
-    bool answered;
+    bool answered, patient;
     uint64_t deadline_ms;
     uint8_t door_static[32];
     struct member_set *set;
@@ -573,6 +574,12 @@ void joiner_tick(struct brain *b)
     if (brain_now() < j->deadline_ms || j->phase == PHASE_ASK || j->phase >= PHASE_BIND)
         return;
     if (j->phase == PHASE_START_FETCH) {
+        if (!j->patient && transports_starting(b)) {
+            j->patient = true;
+            j->deadline_ms += JOINER_SLOW_MS;
+            api_progress(j->client, "start", "this computer is busy: still starting");
+            return;
+        }
         err_set(&j->last, CLAN_E_NOTRUNNING, "no transport runs on this computer");
         char name[33];
         transports_first(b, name);

@@ -71,6 +71,16 @@ void transports_order(const struct brain *b, struct path_order *ret)
             memcpy(ret->names[ret->count++], all.names[i], sizeof ret->names[0]);
 }
 
+bool transports_starting(const struct brain *b)
+{
+    for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
+        const struct host *h = &b->hosts[i];
+        if (h->used && !h->service && h->state >= HOST_ASKED && h->state <= HOST_STARTED)
+            return true; /* STARTED: its endpoints are still to come */
+    }
+    return !b->link_ready;
+}
+
 static const struct host *endpoints_of(struct brain *b, const char *transport)
 {
     const struct host *h = host_find(b, transport);
