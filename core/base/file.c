@@ -94,3 +94,10 @@ clan_status file_read(int dir_fd, const char *name, size_t max, uint8_t **ret_da
     close(fd);
     return st;
 }
+
+void file_forget(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}

@@ -19,5 +19,6 @@ clan_status file_read_fd(
     int fd, size_t max, uint8_t **ret_data, size_t *ret_size, struct clan_error *reterr);
 clan_status file_write_all(
     int fd, const void *data, size_t size); /* retries EINTR and short writes */
+void file_forget(int *fd);                  /* closes it, -1: not; then it is -1 */
 
 #endif

@@ -171,6 +171,13 @@ static void suspects(struct brain *b, struct lines *l)
 {
     char what[320], remedy[240];
     for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
+        const struct host *h = &b->hosts[i];
+        if (h->used && h->disk_full && !h->child) {
+            snprintf(what, sizeof what, "%s was ended: %.200s", h->instance, h->why);
+            add(l, 2, "plugin-disk", what,
+                "remove some of its files, or allow it more with disk: in machine.yaml and run as "
+                "root: clan machine apply; it starts by itself");
+        }
         if (!host_suspect(&b->hosts[i], what, sizeof what))
             continue;
         snprintf(remedy, sizeof remedy,

@@ -508,8 +508,10 @@ void hosts_child_died(struct brain *b, const struct ward_child_died *d)
         host_unwant(b, h);
     } else if (d->restarting && h->state != HOST_FAILED) {
         h->state = HOST_ASKED; /* the warden's new one comes as WARD_EV_CHILD */
-        snprintf(
-            h->why, sizeof h->why, "its process died and is started anew: %.200s", d->last_words);
+        h->disk_full = d->disk_full;
+        snprintf(h->why, sizeof h->why, "%s%.200s",
+            h->disk_full ? "" : "its process died and is started anew: ", d->last_words);
+        text_sanitize(h->why);
     } else if (h->state != HOST_FAILED) {
         h->state = HOST_IDLE;
     }

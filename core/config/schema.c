@@ -261,11 +261,9 @@ static const struct cfg_row machine_rows[] = {
     {.path = "plugins.*.disk",
         .type = CFG_T_SIZE,
         .fallback = "",
-        .doc = "Most disk space, if not the usual.",
-        .since = "0.1",
-        .later = "*",
-        .instead = "disk is not available in this version of Clan: nothing would keep a plugin "
-                   "within it; leave it out"},
+        .doc = "Most disk space of its state and its volume; without it: 1 GiB of state, and a "
+               "volume without a limit.",
+        .since = "0.1"},
     {.path = "plugins.*.signer",
         .type = CFG_T_NAME,
         .max = 32,

@@ -2,6 +2,7 @@
 #include "daemon/daemon.h"
 
 #include "base/error.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -83,4 +84,10 @@ bool daemon_told_to_end(int signals)
     while (read(signals, &info, sizeof info) == sizeof info)
         told |= info.ssi_signo == SIGTERM;
     return told;
+}
+
+void daemon_tell(int supervisor, char word)
+{
+    if (supervisor >= 0 && write(supervisor, &word, 1) < 0)
+        log_warn("the supervisor does not listen");
 }

@@ -15,6 +15,8 @@ clan_status daemon_lock(int dir, const char *path, struct clan_error *e);
 gid_t daemon_group(const char *name); /* of /etc/group; 0: there is none */
 /* A descriptor that says SIGTERM and SIGCHLD; those of a terminal and of pipes are ignored.  -1: error. */
 int daemon_signals(struct clan_error *e);
+void daemon_tell(
+    int supervisor, char word); /* one that does not listen hears nothing; -1: there is none */
 bool daemon_told_to_end(int signals); /* reads all there is; SIGCHLD only wakes the caller */
 
 #endif

@@ -20,6 +20,11 @@ bool resolved_runs(void)
     return access("/run/systemd/resolve/stub-resolv.conf", F_OK) == 0;
 }
 
+bool resolved_chosen(enum grant_dns by)
+{
+    return by == GRANT_DNS_RESOLVED || (by == GRANT_DNS_AUTO && resolved_runs());
+}
+
 static void one_done(void *arg, const struct clan_error *e)
 {
     struct asked *a = arg;

@@ -3,11 +3,13 @@
 #define HOSTSFILE_RESOLVED_H
 
 #include "tool/tool.h"
+#include "wire/grants.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-bool resolved_runs(void); /* and is what programs of this machine ask */
+bool resolved_runs(void);                /* and is what programs of this machine ask */
+bool resolved_chosen(enum grant_dns by); /* by the owner, or because it runs */
 /* Names below `domain` are asked at that resolver over that interface, nothing else; forgotten with it.
  * done() hears what went wrong first. */
 void resolved_set(

@@ -109,7 +109,8 @@ static bool within(struct logring_file *f, struct logring_rate *r, unsigned limi
 
 static bool seen_before(struct logring_file *f, const char *text)
 {
-    uint32_t hash = 2166136261u; /* FNV-1a; a plugin that makes two texts equal hides one of its own */
+    uint32_t hash =
+        2166136261u; /* FNV-1a; a plugin that makes two texts equal hides one of its own */
     while (*text)
         hash = (hash ^ (uint8_t)*text++) * 16777619u;
     hash += hash == 0;
@@ -171,4 +172,10 @@ bool logring_read(struct logring_file *f, int channel, unsigned limit)
         take(f, text, size);
     }
     return true;
+}
+
+void logring_rename(struct logring_file *f, const char *clan)
+{
+    logring_close(f);
+    snprintf(f->clan, sizeof f->clan, "%s", clan);
 }

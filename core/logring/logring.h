@@ -44,5 +44,7 @@ void logring_refused(struct logring_file *f, const char *text);
 /* At most `limit` records from its channel; false at the end of the channel. */
 bool logring_read(struct logring_file *f, int channel, unsigned limit);
 void logring_close(struct logring_file *f); /* until the next line */
+void logring_rename(
+    struct logring_file *f, const char *clan); /* it goes on in the file of that clan */
 
 #endif

@@ -49,6 +49,22 @@ int netconf_socket(
     return -1;
 }
 
+unsigned netconf_listen(const struct grant_plugin *p, unsigned tries,
+    void (*failed)(void *arg, const struct clan_error *e), void *arg,
+    int ret_fds[GRANTS_LISTEN_MAX])
+{
+    unsigned count = 0;
+    for (unsigned i = 0; (p->permissions & GRANT_NET_LISTEN) && i < p->listen_count; i++) {
+        struct clan_error e = CLAN_ERROR_INIT;
+        int fd = netconf_socket(SOCK_STREAM, p->listen[i].addr, p->listen[i].port, tries, &e);
+        if (fd >= 0)
+            ret_fds[count++] = fd;
+        else
+            failed(arg, &e); /* the others may do */
+    }
+    return count;
+}
+
 int netconf_unix(const char *path, uid_t uid, gid_t gid, mode_t mode, struct clan_error *e)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};

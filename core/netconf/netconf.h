@@ -3,6 +3,7 @@
 #define NETCONF_NETCONF_H
 
 #include "base/loop.h"
+#include "wire/grants.h"
 #include "wire/warden_requests.h"
 
 #include <clan/status.h>
@@ -43,6 +44,10 @@ clan_status netconf_watch(struct netconf_watch *watch); /* lives as long as the 
  * listens, at the next free port of `tries`. */
 int netconf_socket(
     int type, const uint8_t address[16], uint16_t port, unsigned tries, struct clan_error *e);
+/* Those of a grant that can be had, TCP, at the next free port of `tries`; failed() hears of the others. */
+unsigned netconf_listen(const struct grant_plugin *p, unsigned tries,
+    void (*failed)(void *arg, const struct clan_error *e), void *arg,
+    int ret_fds[GRANTS_LISTEN_MAX]);
 /* The same at directory/name.sock, and the end of it. */
 int netconf_unix_in(const char *directory, const char *name, uid_t uid, gid_t gid, mode_t mode,
     struct clan_error *e);

@@ -98,6 +98,15 @@ struct rules_table rules_table_of(const struct netconf *n)
     return f;
 }
 
+void rules_speaker(struct rules_table *f, uid_t uid)
+{
+    for (unsigned i = 0; i < f->speaker_count; i++)
+        if (f->speakers[i] == uid)
+            return;
+    clan_assert(f->speaker_count < RULES_SPEAKERS_MAX);
+    f->speakers[f->speaker_count++] = uid;
+}
+
 void rules_table(struct text *t, const struct rules_table *f)
 {
     const char *values['z' - 'a' + 1] = {0};

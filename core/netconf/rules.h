@@ -20,8 +20,9 @@ struct rules_table {
 /* Name, interface and addresses of that network; root alone may speak. */
 struct rules_table rules_table_of(const struct netconf *n);
 typedef void rules_fn(struct text *t, const struct rules_table *f);
-rules_fn rules_table;    /* in place of the one that is there */
-rules_fn rules_speakers; /* of the one that is there */
+void rules_speaker(struct rules_table *f, uid_t uid); /* may use it too; each once */
+rules_fn rules_table;                                 /* in place of the one that is there */
+rules_fn rules_speakers;                              /* of the one that is there */
 rules_fn rules_remove;
 
 struct rules_element { /* a member has protocol 0 and no destination */

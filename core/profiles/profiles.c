@@ -1,7 +1,10 @@
 /* Finding rows in the policy (profiles.def, programs.def) and words in its lists. */
 #include "profiles/profiles.h"
 
+#include "base/error.h"
+
 #include <string.h>
+#include <unistd.h>
 
 #include "profiles/notify.def"
 #include "profiles/profiles.def"
@@ -12,6 +15,16 @@ const struct profile_program *profile_program_find(const char *profile)
     for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
         if (strcmp(programs[i].profile, profile) == 0)
             return &programs[i];
+    return NULL;
+}
+
+const struct profile_program *profile_program_need(const char *profile, struct clan_error *reterr)
+{
+    const struct profile_program *row = profile_program_find(profile);
+    if (row && access(row->program, X_OK) == 0)
+        return row;
+    err_set(reterr, CLAN_E_NOENT, "the program %s is not there", profile);
+    err_remedy(reterr, "apt install %s", row ? row->package : profile);
     return NULL;
 }
 

@@ -6,6 +6,7 @@
 #ifndef PROFILES_PROFILES_H
 #define PROFILES_PROFILES_H
 
+#include <clan/status.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -67,5 +68,7 @@ struct profile_program {
     const char *package; /* Debian package to install when it is missing */
 };
 const struct profile_program *profile_program_find(const char *profile); /* NULL: there is none */
+/* The same, or NULL with what to install when the program is not on this machine. */
+const struct profile_program *profile_program_need(const char *profile, struct clan_error *reterr);
 
 #endif

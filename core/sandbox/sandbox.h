@@ -43,6 +43,7 @@ struct sandbox_spec {
     unsigned bind_count;
     int cgroup_fd;             /* directory of its cgroup (v2), -1: none */
     uint32_t memory_mib, pids; /* 0: the profile's */
+    uint32_t file_mib;         /* of one file; 0: any */
     uint32_t weaker;           /* SANDBOX_WEAKER_ bits the owner allowed */
 };
 

@@ -124,6 +124,8 @@ static int step_limits(struct sandbox_work *w)
     TRY(set_limit(RLIMIT_MEMLOCK, (rlim_t)p->memlock_kib << 10));
     TRY(set_limit(RLIMIT_NPROC, w->spec->pids ? w->spec->pids : p->nproc));
     TRY(set_limit(RLIMIT_MSGQUEUE, 0));
+    if (w->spec->file_mib)
+        TRY(set_limit(RLIMIT_FSIZE, (rlim_t)w->spec->file_mib << 20));
     return set_limit(RLIMIT_NOFILE, p->nofile);
 }
 

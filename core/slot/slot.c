@@ -72,8 +72,11 @@ int slot_uid_index(char names[SLOT_UIDS][SLOT_UID_NAME], const char *key)
     return -1;
 }
 
-int slot_uid(struct slot *s, const char *key, struct clan_error *e)
+int slot_uid(
+    struct slot *s, uint32_t kind, const char *name, const char *detail, struct clan_error *e)
 {
+    char key[SLOT_UID_NAME];
+    snprintf(key, sizeof key, "%u:%s:%s", kind, name, detail);
     for (int i = 0; i < SLOT_UIDS; i++)
         if (strcmp(s->uids[i], key) == 0)
             return i;

@@ -27,7 +27,8 @@ clan_status slot_load(const struct slot *s, struct slot_bound *ret_bound, struct
 clan_status slot_store(const struct slot *s, const uint8_t clan_id[32], const char *petname,
     bool down, struct clan_error *e);
 /* The same name gets the same index for ever: its directories belong to it.  -1: none. */
-int slot_uid(struct slot *s, const char *key, struct clan_error *e);
+int slot_uid(
+    struct slot *s, uint32_t kind, const char *name, const char *detail, struct clan_error *e);
 int slot_uid_index(char names[SLOT_UIDS][SLOT_UID_NAME], const char *key);
 /* Opens parent/name (parent may be empty) as a directory of uid, made on first use.  -1: error. */
 int slot_dir(const struct slot *s, const char *parent, const char *name, uid_t uid, gid_t gid,

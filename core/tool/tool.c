@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -112,7 +113,8 @@ bool tool_reap(pid_t pid, int wait_status)
             char words[256] = "";
             ssize_t n = pread(j->errors, words, sizeof words - 1, 0);
             words[n > 0 ? n : 0] = 0;
-            err_set(&e, CLAN_E_IO, "%s failed", j->argv[0]);
+            bool limit = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == TOOL_EXIT_LIMIT;
+            err_set(&e, limit ? CLAN_E_LIMIT : CLAN_E_IO, "%s failed", j->argv[0]);
             err_why(&e, "%s", words);
             if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 127)
                 err_remedy(&e, "install it: apt install nftables");

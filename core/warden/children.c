@@ -46,7 +46,7 @@ struct child *children_new(struct clan *c, uint32_t kind, uint32_t host, const c
         err_set(e, CLAN_E_LIMIT, "this clan has %d processes", WARD_CHILDREN_MAX);
     if (!ch || !uid)
         return NULL;
-    *ch = (struct child){.clan = c, .kind = kind, .host = host, .uid = uid};
+    *ch = (struct child){.clan = c, .kind = kind, .host = host, .uid = uid, .disk = {.owner = ch}};
     snprintf(ch->name, sizeof ch->name, "%s", name);
     snprintf(process, sizeof process, "%s%s%s", kind_names[kind], name[0] ? "-" : "", name);
     ch->proc.log =
@@ -60,6 +60,7 @@ void children_free(struct child *ch)
 {
     for (unsigned i = 0; i < ch->listen_count; i++)
         close(ch->listen[i]);
+    disk_forget(&ch->disk);
     proc_remove(&ch->proc);
     ch->clan = NULL;
 }
@@ -172,14 +173,19 @@ void children_start(struct clan *c, uint32_t kind)
         logs_error(clans_name(c), kind_names[kind], &e);
 }
 
-/* It was said to be started anew, and will not be: core may ask for it again. */
-static void gave_up(const struct child *ch)
+static void tell_death(const struct child *ch, int wait_status, bool again)
 {
-    struct ward_child_died event = {
-        .head = {WARD_EV_CHILD_DIED, 0}, .child = ch->proc.id, .kind = ch->kind};
+    struct ward_child_died event = {.head = {WARD_EV_CHILD_DIED, 0},
+        .child = ch->proc.id,
+        .kind = ch->kind,
+        .restarting = again,
+        .disk_full = ch->disk.why[0] != 0,
+        .wait_status = wait_status,
+        .host = ch->host};
     memcpy(event.name, ch->name, sizeof event.name);
-    if (ch->kind == WARD_KIND_HOST && !ch->clan->leaving)
-        monitor_event(ch->clan, &event, sizeof event, -1);
+    snprintf(event.last_words, sizeof event.last_words, "%s",
+        ch->disk.why[0] ? ch->disk.why : ch->proc.log.last_words);
+    monitor_event(ch->clan, &event, sizeof event, -1);
 }
 
 void children_end(struct child *ch, unsigned grace_ms)
@@ -188,27 +194,20 @@ void children_end(struct child *ch, unsigned grace_ms)
     if (ch->proc.runs)
         proc_end(&ch->proc, grace_ms);
     else {
-        gave_up(ch);
+        if (ch->kind == WARD_KIND_HOST && !ch->clan->leaving)
+            tell_death(ch, 0, false); /* it was to be started anew: core may ask for it again */
         children_free(ch);
     }
 }
 
 static void report(struct child *ch, int wait_status, bool again, unsigned wait)
 {
-    struct ward_child_died event = {.head = {WARD_EV_CHILD_DIED, 0},
-        .child = ch->proc.id,
-        .kind = ch->kind,
-        .restarting = again,
-        .wait_status = wait_status,
-        .host = ch->host};
     char how[512];
     proc_end_text(&ch->proc, wait_status, again ? (int)wait : -1, how, sizeof how);
     logs_say(clans_name(ch->clan), ch->proc.ending ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "%s%s",
         title(ch), how);
-    memcpy(event.name, ch->name, sizeof event.name);
-    memcpy(event.last_words, ch->proc.log.last_words, sizeof event.last_words);
     if (ch->kind != WARD_KIND_CORE)
-        monitor_event(ch->clan, &event, sizeof event, -1);
+        tell_death(ch, wait_status, again);
 }
 
 void children_refused(struct proc *p)

@@ -1,6 +1,7 @@
 /* Slots: what is on disk of each clan, its sockets, and how a clan begins and ends. */
 #include "warden/warden.h"
 
+#include "base/file.h"
 #include "base/text.h"
 
 #include <sodium.h>
@@ -80,9 +81,7 @@ struct clan *clans_new(struct warden *w, struct clan_error *e)
 uid_t clans_uid(
     struct clan *c, uint32_t kind, const char *name, const char *detail, struct clan_error *e)
 {
-    char key[SLOT_UID_NAME];
-    snprintf(key, sizeof key, "%u:%s:%s", kind, name, detail);
-    int index = slot_uid(&c->disk, key, e);
+    int index = slot_uid(&c->disk, kind, name, detail, e);
     return index < 0 ? 0 : c->warden->opt.uid_base + WARD_UIDS * c->slot + (uid_t)index;
 }
 
@@ -103,23 +102,16 @@ void clans_start(struct clan *c)
     children_start(c, WARD_KIND_LINK);
 }
 
-static void forget(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 /* Ends all that runs; clans_settle() goes on when the last one is gone. */
 void clans_end(struct clan *c, unsigned grace_ms)
 {
     c->leaving = true;
     loop_fd_del(c->warden->loop, c->core_fd); /* it may ask for nothing more */
     loop_fd_del(c->warden->loop, c->connection);
-    forget(&c->connection);
+    file_forget(&c->connection);
     if (c->listener >= 0)
         netconf_unix_remove(c->warden->opt.run_dir, c->petname);
-    forget(&c->listener);
+    file_forget(&c->listener);
     for (struct child *ch = NULL; (ch = children_next(c, ch));)
         if (ch->kind != WARD_KIND_CORE || grace_ms == 0)
             children_end(ch, grace_ms);
@@ -149,7 +141,7 @@ void clans_settle(struct clan *c)
     }
     if (c->bound && c->down)
         return;
-    forget(&c->disk.dir);
+    file_forget(&c->disk.dir);
     slots_discard(&c->warden->slots, c->slot);
     c->used = false;
 }
@@ -194,17 +186,15 @@ void clans_bind(struct clan *c, const void *request, struct ward_reply *a)
     c->listener = clans_socket(c->warden, c->petname, &a->error);
     if (c->listener < 0 || slot_store(&c->disk, c->id, c->petname, c->down, &a->error) != CLAN_OK) {
         c->bound = false;
-        forget(&c->listener);
+        file_forget(&c->listener);
         return;
     }
     c->state = WARD_BOUND;
     a->fd = c->listener;
     loop_fd_del(c->warden->loop, c->connection);
-    forget(&c->connection);
-    for (struct child *ch = NULL; (ch = children_next(c, ch));) {
-        logring_close(&ch->proc.log); /* it goes on under the clan's name */
-        snprintf(ch->proc.log.clan, sizeof ch->proc.log.clan, "%s", c->petname);
-    }
+    file_forget(&c->connection);
+    for (struct child *ch = NULL; (ch = children_next(c, ch));)
+        logring_rename(&ch->proc.log, c->petname);
     logs_say(clans_name(c), LOG_LEVEL_INFO, "bound to slot %u", c->slot);
 }
 

@@ -10,16 +10,14 @@ static struct rules_table table_of(struct clan *c)
 {
     const struct grants *g = &c->warden->grants;
     struct rules_table f = rules_table_of(&c->net);
-    if (g->owner_uid)
-        f.speakers[f.speaker_count++] = g->owner_uid;
+    rules_speaker(&f, g->owner_uid);
     for (unsigned i = 0; i < g->user_count; i++)
-        if (g->users[i] && g->users[i] != g->owner_uid)
-            f.speakers[f.speaker_count++] = g->users[i];
+        rules_speaker(&f, g->users[i]);
     for (struct child *ch = NULL; (ch = children_next(c, ch));) {
         const struct grant_plugin *p =
             ch->kind == WARD_KIND_HOST ? grants_find(g, ch->plugin) : NULL;
         if (p && (p->permissions & GRANT_NET_CONNECT_OVERLAY))
-            f.speakers[f.speaker_count++] = ch->uid;
+            rules_speaker(&f, ch->uid);
     }
     return f;
 }

@@ -30,7 +30,9 @@ clan_status hosts_spawn(struct child *ch, struct clan_error *e)
     char count[16];
     int state = -1, volume = -1;
     const struct grant_plugin *p = grants_need(&w->grants, w->opt.grants, ch->plugin, e);
-    int fd = p ? slot_plugin(w->opt.plugin_dir, p, w->grants.require_signature, e) : -1;
+    if (!p || disk_allow(&w->disk, &ch->disk, ch->clan->slot, ch->name, p->disk_mib, e) != CLAN_OK)
+        return e->status;
+    int fd = slot_plugin(w->opt.plugin_dir, p, w->grants.require_signature, e);
     if (fd < 0)
         return e->status;
     launch_fd(&l, fd, CHILD_FD_PLUGIN, true);
@@ -47,25 +49,24 @@ clan_status hosts_spawn(struct child *ch, struct clan_error *e)
     l.spec.profile = p->permissions & HOST_NET ? "host-net" : "host";
     l.spec.memory_mib = p->memory_mib;
     l.spec.pids = p->pids;
+    l.spec.file_mib = p->disk_mib;
     l.argv[1] = ch->plugin;
     l.argv[2] = ch->name;
     l.argv[3] = count;
     return children_launch(ch, &l, e);
 }
 
+static void listen_failed(void *arg, const struct clan_error *e)
+{
+    const struct child *ch = arg;
+    logs_error(clans_name(ch->clan), ch->name, e);
+}
+
 static void host_listen(struct child *ch, const struct grant_plugin *p, struct clan_error *e)
 {
     const struct ward_host_start *r = &ch->how;
     setfsuid(ch->uid); /* the firewall takes who makes a socket for whose it is */
-    for (unsigned i = 0; (p->permissions & GRANT_NET_LISTEN) && i < p->listen_count; i++) {
-        struct clan_error one = CLAN_ERROR_INIT;
-        int fd = netconf_socket(
-            SOCK_STREAM, p->listen[i].addr, p->listen[i].port, HOST_PORT_TRIES, &one);
-        if (fd >= 0)
-            ch->listen[ch->listen_count++] = fd;
-        else
-            logs_error(clans_name(ch->clan), ch->name, &one); /* the others may do */
-    }
+    ch->listen_count = netconf_listen(p, HOST_PORT_TRIES, listen_failed, ch, ch->listen);
     int fd =
         r->service ? netconf_socket(SOCK_STREAM, r->service_address, r->service_port, 1, e) : -1;
     setfsuid(0);
@@ -110,14 +111,9 @@ void hosts_start(struct clan *c, const void *request, struct ward_reply *a)
         !text_name_ok(r->instance))
         err_set(e, CLAN_E_INVAL, "not the name of a plugin or a service");
     else if ((p = grants_need(&c->warden->grants, c->warden->opt.grants, r->plugin, e)) &&
-             r->service) {
-        if (!(p->permissions & GRANT_NET_SERVICE)) {
-            err_set(e, CLAN_E_GRANT, "the plugin %s may not answer on a service's address", p->id);
-            err_remedy(
-                e, "allow net.service in machine.yaml, then run as root: clan machine apply");
-        } else if (!net_in_prefix(c, r->service_address) || r->service_port == 0)
-            err_set(e, CLAN_E_INVAL, "not an address and port of a service in this clan");
-    }
+             r->service && grants_serve(p, e) == CLAN_OK &&
+             (!net_in_prefix(c, r->service_address) || r->service_port == 0))
+        err_set(e, CLAN_E_INVAL, "not an address and port of a service in this clan");
     if (e->status == CLAN_OK && (p->permissions & HOST_NET) && !c->warden->guard.stands) {
         err_set(e, CLAN_E_NOSYS,
             "the plugin %s needs the machine's network, which no firewall guards", p->id);
@@ -146,6 +142,7 @@ static clan_status program_spawn(struct child *ch, const struct child *host,
     launch_program(&l, row);
     l.spec.memory_mib = p->memory_mib;
     l.spec.pids = p->pids;
+    l.spec.file_mib = p->disk_mib;
     l.spec.extra_gid = host->uid;
     return children_launch(ch, &l, e);
 }
@@ -160,16 +157,8 @@ void hosts_run(struct clan *c, const void *request, struct ward_reply *a)
     const struct profile_program *row = NULL;
     if (!host || !host->proc.runs || host->proc.ending || r->profile[31] != 0)
         err_set(e, CLAN_E_NOENT, "no host with the number %u runs", r->host);
-    else if (p && (!grants_exec(p, r->profile) || !(p->permissions & GRANT_FS_STATE))) {
-        err_set(e, CLAN_E_GRANT, "the plugin %s may not run %s", p->id, r->profile);
-        err_remedy(e,
-            "allow exec:%s and fs.state in machine.yaml, then run as root: clan machine apply",
-            r->profile);
-    } else if (p &&
-               (!(row = profile_program_find(r->profile)) || access(row->program, X_OK) != 0)) {
-        err_set(e, CLAN_E_NOENT, "the program %s is not there", r->profile);
-        err_remedy(e, "apt install %s", row ? row->package : r->profile);
-    }
+    else if (p && grants_run(p, r->profile, e) == CLAN_OK)
+        row = profile_program_need(r->profile, e);
     if (e->status != CLAN_OK)
         return;
     struct child *ch = children_new(c, WARD_KIND_PROGRAM, r->host, r->profile, host->name, e);
@@ -181,6 +170,15 @@ void hosts_run(struct clan *c, const void *request, struct ward_reply *a)
         a->child = ch;
     else
         children_free(ch);
+}
+
+/* Waits, and is started anew when it has less. */
+void hosts_disk_full(struct disk_user *u)
+{
+    struct child *ch = u->owner;
+    if (ch->proc.runs)
+        logs_say(clans_name(ch->clan), LOG_LEVEL_ERROR, "host %s is ended: %s", ch->name, u->why);
+    proc_kill(&ch->proc);
 }
 
 /* The owner said something new: whose grant is gone or another one ends; core may ask again. */

@@ -3,12 +3,6 @@
 
 #include <stdio.h>
 
-static bool by_resolved(const struct warden *w)
-{
-    return w->grants.dns == GRANT_DNS_RESOLVED ||
-           (w->grants.dns == GRANT_DNS_AUTO && resolved_runs());
-}
-
 void names_begin(struct clan *c, const void *request, struct ward_reply *a)
 {
     (void)request, (void)a;
@@ -28,7 +22,7 @@ void names_commit(struct clan *c, const void *request, struct ward_reply *a)
 {
     char domain[64];
     snprintf(domain, sizeof domain, "%s.clan", c->petname);
-    a->later = by_resolved(c->warden);
+    a->later = resolved_chosen(c->warden->grants.dns);
     if (a->later)
         resolved_set(c->net.ifname, c->net.resolver, domain, monitor_done,
             monitor_job(c, "names", NULL, request));

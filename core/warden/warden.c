@@ -21,17 +21,11 @@
 #define STOP_GRACE_MS 3000
 #define STOP_MS       8000
 
-static void tell_supervisor(const struct warden *w, char word)
-{
-    if (w->opt.supervisor_fd >= 0 && write(w->opt.supervisor_fd, &word, 1) < 0)
-        logs_say("", LOG_LEVEL_WARN, "the supervisor does not listen");
-}
-
 static void ready(void *arg)
 {
     struct warden *w = arg;
     if (!w->ready)
-        tell_supervisor(w, 'R');
+        daemon_tell(w->opt.supervisor_fd, 'R');
     w->ready = true;
 }
 
@@ -51,7 +45,8 @@ static void check(void *arg)
     if (clock_slept_ms(&w->sleep_ms) > SLEPT_MS)
         for (struct clan *c = NULL; (c = clans_next(w, c));)
             monitor_event(c, &event, sizeof event, -1);
-    tell_supervisor(w, 'W');
+    disk_check(&w->disk);
+    daemon_tell(w->opt.supervisor_fd, 'W');
     loop_timer_in(w->loop, CHECK_MS, check, w);
 }
 
@@ -123,6 +118,8 @@ static clan_status directories(struct warden *w, struct clan_error *e)
                        (void *)(uintptr_t) "/bin/rm", e) != CLAN_OK)
         return e->status;
     close(run);
+    w->disk =
+        (struct disk){w->opt.libexec_dir, w->slots.path, hosts_disk_full, logs_failed, NULL, 0, 0};
     w->clan_gid = daemon_group("clan");
     w->logs = (struct logring){.gid = w->clan_gid, .echo = w->opt.verbose};
     return logs_open(&w->logs, w->slots.dir, "../log", "cland", e);

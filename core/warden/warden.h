@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/rate.h"
+#include "disk/disk.h"
 #include "hostsfile/hostsfile.h"
 #include "hostsfile/resolved.h"
 #include "logring/logs.h"
@@ -37,6 +38,7 @@ struct child {
     int listen[GRANTS_LISTEN_MAX + 1]; /* host: kept over restarts; its service's is the last one */
     unsigned listen_count;
     struct ward_host_start how;
+    struct disk_user disk;
 };
 
 struct clan {
@@ -69,6 +71,7 @@ struct warden {
     struct netconf_watch watch;
     struct nft_guard guard;
     struct logring logs;
+    struct disk disk;
     int64_t sleep_ms;
     struct clan clans[WARD_SLOTS];
 };
@@ -139,6 +142,7 @@ ward_handler children_keeper_start, children_child_end;
 
 /* hosts.c: plugins and their programs, within the grants */
 clan_status hosts_spawn(struct child *ch, struct clan_error *e);
+void hosts_disk_full(struct disk_user *u);
 ward_handler hosts_start, hosts_run, hosts_grants;
 
 /* net.c: the network of a clan, once its firewall is closed */

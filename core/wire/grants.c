@@ -121,6 +121,26 @@ bool grants_exec(const struct grant_plugin *p, const char *profile)
     return false;
 }
 
+clan_status grants_serve(const struct grant_plugin *p, struct clan_error *reterr)
+{
+    if (p->permissions & GRANT_NET_SERVICE)
+        return CLAN_OK;
+    err_set(reterr, CLAN_E_GRANT, "the plugin %s may not answer on a service's address", p->id);
+    err_remedy(reterr, "allow net.service in machine.yaml, then run as root: clan machine apply");
+    return CLAN_E_GRANT;
+}
+
+clan_status grants_run(const struct grant_plugin *p, const char *profile, struct clan_error *reterr)
+{
+    if (grants_exec(p, profile) && (p->permissions & GRANT_FS_STATE))
+        return CLAN_OK;
+    err_set(reterr, CLAN_E_GRANT, "the plugin %s may not run %s", p->id, profile);
+    err_remedy(reterr,
+        "allow exec:%s and fs.state in machine.yaml, then run as root: clan machine apply",
+        profile);
+    return CLAN_E_GRANT;
+}
+
 bool grants_has(const struct grant_plugin *p, const char *word)
 {
     if (strncmp(word, "exec:", 5) == 0)

@@ -74,6 +74,10 @@ const struct grant_plugin *grants_find(const struct grants *g, const char *plugi
 const struct grant_plugin *grants_need(
     const struct grants *g, const char *path, const char *plugin_id, struct clan_error *reterr);
 bool grants_exec(const struct grant_plugin *p, const char *profile);
+/* Whether it may answer on a service's address, run that program; and what to tell who asked. */
+clan_status grants_serve(const struct grant_plugin *p, struct clan_error *reterr);
+clan_status grants_run(
+    const struct grant_plugin *p, const char *profile, struct clan_error *reterr);
 /* Whether a word of a note or of `allow:` is granted. */
 bool grants_has(const struct grant_plugin *p, const char *word);
 /* All words that are, as they are spelled in machine.yaml; returns their number. */

@@ -219,7 +219,8 @@ struct ward_child_died {
     uint32_t child, kind;
     char name[33];
     uint8_t restarting; /* 1: the warden starts it anew by itself (link, resolver, keeper, host) */
-    uint8_t zero[6];
+    uint8_t disk_full;  /* 1: when it has less on the disk; last_words say it */
+    uint8_t zero[5];
     int32_t wait_status; /* wait(2) */
     uint32_t host;
     char last_words[200];

@@ -91,7 +91,7 @@ static void test_grants(void **state)
     struct result *r =
         compile("version: 1\nmanage: services\noffer: {hosting: yes}\nplugins:\n"
                 "  files: {allow: [fs.state, 'exec:lighttpd', net.listen], memory: 512M, "
-                "pids: 64}\n"
+                "pids: 64, disk: 20G}\n"
                 "listen: {files: ['[::1]:80', '127.0.0.1:81']}\ndns: hosts\nstale: closed\n"
                 "owner: 1234\nlocal_users: [1234, 5, root, 5000000]\n"
                 "sandbox: {weaker: [notify]}\n");
@@ -116,6 +116,7 @@ static void test_grants(void **state)
     assert_string_equal(p->file, "files.so");
     assert_int_equal(p->permissions, GRANT_FS_STATE | GRANT_NET_LISTEN);
     assert_int_equal(p->memory_mib, 512);
+    assert_int_equal(p->disk_mib, 20 << 10);
     assert_int_equal(p->pids, 64);
     assert_true(grants_exec(p, "lighttpd"));
     assert_int_equal(p->listen_count, 2);
@@ -217,7 +218,7 @@ static const struct {
         "kvm is not available in this version of Clan"},
     {"version: 1\nplugins: {files: {allow: [memory]}}\n", 2, 27,
         "memory is a limit: write \"memory: SIZE\" beside"},
-    {"version: 1\nplugins: {files: {allow: [], disk: 20G}}\n", 2, 36, "disk is not available"},
+    {"version: 1\nplugins: {files: {allow: [], disk: 20}}\n", 2, 36, "a size such as"},
     {"version: 1\nplugins: {files: {allow: [], signer: ana}}\nsignatures: {keys: {anna: "
      "RWRap4KN6M5/Q6bI/AGHAZ8wJiLmyU6ghCGigzZviHFBQsMgvDZ/CFZx}}\n",
         2, 38, "names no ana (did you mean \"anna\"?)"},

@@ -131,6 +131,16 @@ static void fill_disk(bool hidden)
     }
     say_number("disk MiB", mib);
 }
+/* One file without end. */
+static void huge_file(void)
+{
+    static char block[1 << 20];
+    unsigned long mib = 0;
+    int fd = open("/state/huge", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    while (mib < 4096 && write(fd, block, sizeof block) > 0)
+        mib++;
+    say_number("file MiB", mib);
+}
 static void disk(void)
 {
     fill_disk(false);
@@ -340,7 +350,7 @@ static const struct {
     const char *name;
     void (*fn)(void);
 } bombs[] = {{"threads", threads}, {"memory", memory}, {"shared-memory", shared_memory},
-    {"socket-memory", socket_memory}, {"disk", disk}, {"hidden-disk", hidden_disk}, {"logs", logs},
+    {"socket-memory", socket_memory}, {"disk", disk}, {"huge-file", huge_file}, {"hidden-disk", hidden_disk}, {"logs", logs},
     {"calls", calls}, {"frames", frames}, {"descriptors", descriptors}, {"states", states},
     {"runs", runs}, {"streams", streams}, {"endpoints", endpoints}, {"connect-out", connect_out},
     {"send-out", send_out}};

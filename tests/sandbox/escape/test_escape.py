@@ -18,6 +18,8 @@ import lab as L  # noqa: E402
 PLUGINS = os.environ.get("CLAN_ESCAPE_PLUGINS", "")  # where escape.so, escape-net.so and escape_loose were built
 URL = "http://files.home.clan/"
 SIZE = 60_000_000
+DISK_MIB = 400  # of nas
+LIMIT_MIB = 40  # of each hostile plugin
 PHASES = ("constructor", "create", "run")
 _said = []
 
@@ -78,7 +80,7 @@ class Hostile:
 
     @property
     def state(self):
-        return L.wait_for(lambda: glob.glob(f"{self.nas.dir}/state/clans/*/hosts/{self.name}"), what="its directory")[0]
+        return L.wait_for(lambda: glob.glob(f"{disk_of(self.nas)}/clans/*/hosts/{self.name}"), what="its directory")[0]
 
     def pid(self):
         found = self.nas.pids(f"^clan-host {self.name} ")
@@ -98,10 +100,13 @@ class Hostile:
         os.rename(path + ".new", path)
 
     def forget(self):
+        self.remove()
+        self.order("")
+
+    def remove(self):
         for name in os.listdir(self.state):
             if name != "order":
                 os.unlink(os.path.join(self.state, name))
-        self.order("")
 
     def again(self):
         """A new process, which reads its order in its constructor."""
@@ -126,6 +131,11 @@ class Hostile:
         return self.read("said"), died
 
 
+def disk_of(nas):
+    """Its /var/lib/clan, a file system of its own, so that filling it is nobody else's matter."""
+    return f"/proc/{nas.holder.pid}/root/var/lib/clan"
+
+
 def log_of(machine, name):
     logs = f"{machine.dir}/state/log"
     return "".join(
@@ -134,6 +144,8 @@ def log_of(machine, name):
 
 def build(lab):
     nas, laptop = lab.machine("nas", start=False), lab.machine("laptop")
+    nas.sh(f"mount -t tmpfs -o size={DISK_MIB}m,mode=755 tmpfs /var/lib/clan; mkdir /var/lib/clan/log {nas.dir}/state/log;"
+           f" mount --bind {nas.dir}/state/log /var/lib/clan/log")
     plugins = os.path.join(nas.dir, "plugins")
     installed = f"{L.PREFIX}/lib/clan/plugins-0"
     if not os.path.isdir(installed):
@@ -145,8 +157,8 @@ def build(lab):
     with open(f"{nas.dir}/etc/machine.yaml", "w") as f:
         f.write('version: 1\nplugins:\n  tcp-noise: {allow: [net.listen, "net.connect:lan", "net.connect:internet"]}\n'
                 '  files: {allow: [fs.state, net.service, "exec:lighttpd"]}\n'
-                "  escape: {allow: [fs.state, net.service]}\n"
-                '  escape-net: {allow: [fs.state, net.listen, "net.connect:lan"]}\n'
+                f"  escape: {{allow: [fs.state, net.service], disk: {LIMIT_MIB}M}}\n"
+                f'  escape-net: {{allow: [fs.state, net.listen, "net.connect:lan"], disk: {LIMIT_MIB}M}}\n'
                 'listen: {tcp-noise: ["[::]:7117", "0.0.0.0:7117"], escape-net: ["0.0.0.0:7200"]}\n')
     nas.clan("machine", "apply", "--yes", "--plugin-dir", plugins)
     nas.start("--plugin-dir", plugins, apply=False)
@@ -251,11 +263,6 @@ def test_refusals_are_counted(clan, others):
     assert max(counts) >= 100
 
 
-def free_kib(path):
-    s = os.statvfs(path)
-    return s.f_bavail * s.f_frsize // 1024
-
-
 @pytest.mark.parametrize("which", [3, 4], ids=["service", "transport"])
 @pytest.mark.parametrize("name", ["threads", "memory", "shared-memory", "logs", "calls"])
 def test_exhaustion_is_bounded(clan, others, which, name):
@@ -280,6 +287,46 @@ def test_what_no_host_says(clan, others, which, name):
     figure(f"{hostile.name} {name}: {' '.join(said.split())}{' (it was ended)' if died else ''}")
     if (hostile.name, name) not in (("escape-net", "streams"), ("escape-net", "endpoints")):
         L.wait_for(lambda: log_of(nas, "home-core").count("the plugin " + hostile.name) > before, what="core names it")
+
+
+def free_mib(path):
+    s = os.statvfs(path)
+    return s.f_bavail * s.f_frsize >> 20
+
+
+@pytest.mark.parametrize("which", [3, 4], ids=["service", "transport"])
+@pytest.mark.parametrize("name", ["disk", "hidden-disk"])
+def test_a_full_disk_ends_who_filled_it(clan, others, which, name):
+    nas, hostile = clan[0], clan[which]
+    word, begin = f"host {hostile.name} is ended: it fills more than its {LIMIT_MIB} MiB", time.monotonic()
+    before = log_of(nas, "cland").count(word)
+    said, died = hostile.bomb(name)
+    filled = hostile.pid()
+    L.wait_for(lambda: log_of(nas, "cland").count(word) > before, limit=40, what="its end")
+    took = time.monotonic() - begin
+    if name == "hidden-disk":  # they end with it
+        L.wait_for(lambda: hostile.pid() not in (None, filled), limit=40, what="another one")
+        assert free_mib(disk_of(nas)) > DISK_MIB // 2
+    else:
+        L.wait_for(lambda: any(f"{hostile.name} was ended: it fills more than its {LIMIT_MIB} MiB" in json.dumps(h)
+                               for h in nas.health()), what="a line in status")
+        L.wait_for(lambda: free_mib(disk_of(nas)) >= 8, limit=40, what="what was kept for Clan's own files")
+        assert hostile.pid() is None
+        assert f"{hostile.name} does not run: it fills" in log_of(nas, "cland")
+        hostile.remove()
+        L.wait_for(hostile.pid, limit=40, what="it runs again")
+    figure(f"{hostile.name} {name}: {' '.join(said.split()[-4:])}, ended after {took:.1f} s")
+
+
+@pytest.mark.parametrize("which", [3, 4], ids=["service", "transport"])
+def test_a_file_has_a_limit(clan, others, which):
+    nas, hostile = clan[0], clan[which]
+    said, died = hostile.bomb("huge-file")
+    size = os.path.getsize(os.path.join(hostile.state, "huge")) >> 20
+    figure(f"{hostile.name} huge-file: {size} MiB{' (it died)' if died else ''}")
+    assert died and size == LIMIT_MIB
+    hostile.forget()
+    L.wait_for(hostile.pid, limit=40, what="it runs again")
 
 
 @pytest.fixture(scope="module")
