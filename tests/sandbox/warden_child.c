@@ -161,7 +161,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[0], "clan-core") == 0)
         signal(SIGTERM, on_term), inventory();
     if (strcmp(argv[0], "clan-core") == 0)
-        core(strcmp(argv[1], "-") != 0);
+        core(argv[1][0] != '-'); /* a clan has no name yet: dashes, as long as a name may be */
     if (strcmp(argv[0], "clan-host") == 0)
         host();
     p.events = 0;
