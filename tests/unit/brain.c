@@ -620,6 +620,36 @@ static void hostile_host(void **state)
     close(host_end);
 }
 
+/* Each answer without an address reconciled, which asked again: the warden killed this core. */
+static void without_any_address(void **state)
+{
+    (void)state;
+    struct ward_simple r;
+    unsigned asked = 0;
+    int sv[2];
+    become(&nas);
+    assert_int_equal(uv_loop_init(&b->loop), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv), 0);
+    b->ward = chan_open(&b->loop, sv[0], no_chan, no_gone, b);
+    b->hosts[0] = (struct host){
+        .used = true, .state = HOST_STARTED, .plugin = "tcp-noise", .instance = "tcp-noise"};
+    b->local.count = 0;
+    b->soon_armed = true;
+    for (int i = 0; i < 100; i++) {
+        transports_reconcile(b);
+        while (recv(sv[1], &r, sizeof r, MSG_DONTWAIT) == (ssize_t)sizeof r)
+            asked += r.head.id == WARD_REQ_LOCAL_ADDRS;
+    }
+    assert_in_range(asked, 1, 4); /* two a second, and a second may begin meanwhile */
+    b->soon_armed = false;
+    b->hosts[0].used = false;
+    chan_close(b->ward);
+    b->ward = NULL;
+    uv_run(&b->loop, UV_RUN_NOWAIT);
+    uv_loop_close(&b->loop);
+    close(sv[1]);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -638,6 +668,7 @@ int main(void)
         T(two_transports),
         T(a_host_that_ended),
         T(hostile_host),
+        T(without_any_address),
     };
     return sodium_init() < 0 || cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,6 +68,37 @@ static void keeps_the_dangerous_calls_out(void **state)
     assert_false(profile_lists(profile_link_last, "ioctl"));
 }
 
+/* A host whose notifications nobody answers gets by filter what the warden would have let pass, no more:
+ * the same calls that core has for its files, and opening. */
+static void hosts_that_nobody_answers(void **state)
+{
+    (void)state;
+    static const char *const wanted[] = {
+        "open", "openat", "mkdirat", "unlinkat", "renameat2", "truncate"};
+    char word[32];
+    const struct profile *core = profile_find("core");
+    known(profile_unnamed);
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+        assert_true(profile_lists(profile_unnamed, wanted[i]));
+    for (const char *list = profile_unnamed; profile_word(&list, word);) {
+        assert_false(profile_lists(profile_fatal, word) || profile_lists(profile_refused, word));
+        assert_true(profile_lists(core->calls[2], word)); /* `changes` is the same list */
+        const struct profile_call *row =
+            profile_call_find(word); /* else the warden would answer ENOSYS */
+        if (!row ||
+            (row->about != ABOUT_OPENS && row->about != ABOUT_CHANGE && row->about != ABOUT_TARGET))
+            fail_msg("%s is not judged by its path", word);
+        for (const struct profile *p = profiles; p->name; p++)
+            for (unsigned k = 0; k < 4 && p->calls[k]; k++)
+                if ((p->flags & PROFILE_NOTIFY) && profile_lists(p->calls[k], word))
+                    fail_msg("%s makes %s without a word", p->name, word);
+    }
+    for (const char *list = core->calls[2]; profile_word(&list, word);)
+        assert_true(profile_lists(profile_unnamed, word));
+    for (const struct profile *p = profiles; p->name; p++) /* the filter's own, never a row's */
+        assert_false(p->flags & PROFILE_ALONE);
+}
+
 static void has_every_profile(void **state)
 {
     (void)state;
@@ -138,7 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(names_only_known_calls),
         cmocka_unit_test(allows_nothing_that_is_refused),
         cmocka_unit_test(keeps_the_dangerous_calls_out), cmocka_unit_test(has_every_profile),
-        cmocka_unit_test(has_the_programs), cmocka_unit_test(says_how_a_child_ended),
-        cmocka_unit_test(reads_words)};
+        cmocka_unit_test(hosts_that_nobody_answers), cmocka_unit_test(has_the_programs),
+        cmocka_unit_test(says_how_a_child_ended), cmocka_unit_test(reads_words)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
