@@ -114,7 +114,6 @@ struct host {
     uint8_t address[16];
     bool address_added, healthy;
     bool disk_full; /* its process waits until it has less */
-    bool disk_full; /* its process waits until it has less */
     uint32_t health_request;
     uint64_t health_asked_ms;
     char why[320], remedy[240];
