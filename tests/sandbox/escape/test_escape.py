@@ -342,8 +342,8 @@ def server(clan):
 
 
 def turned_away(nas):
-    """Packets of plugins that the firewall refused."""
-    rules = nas.run("nft", "list", "table", "inet", "clan_hosts").stdout
+    """Packets that the firewall refused: of plugins, and of all who may not speak in the clan."""
+    rules = nas.run("nft", "list", "ruleset").stdout
     return sum(int(n) for n in re.findall(r"counter packets (\d+) bytes \d+ reject", rules))
 
 
@@ -355,7 +355,7 @@ def test_a_listener_does_not_connect(clan, server, others, which, name):
     counted = turned_away(nas) - before
     figure(f"{hostile.name} {name}: {' '.join(said.split())}, {counted} packets turned away")
     assert re.search(r"(connect|send) [1-9]", said), said
-    # a socket made by root would not be the plugin's to the firewall: refused for another reason, or not at all
+    # a listener that root made would not be the plugin's to the firewall: it connects then
     assert name != "connect-out" or counted > 0
 
 
