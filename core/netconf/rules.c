@@ -37,6 +37,7 @@ static const char clan_rules[] =
     " oifname != { \"{i}\", \"lo\" } ip6 daddr {p} counter drop\n"
     " oifname \"lo\" ip6 daddr {r} meta l4proto { tcp, udp } th dport 53 accept\n"
     " oifname \"lo\" ip6 daddr != {p} accept\n"
+    " oifname \"lo\" meta nfproto ipv4 accept\n"
     " oifname != { \"{i}\", \"lo\" } accept\n"
     " ct state established,related accept\n"
     " meta skuid @speakers accept\n"

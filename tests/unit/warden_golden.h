@@ -30,6 +30,7 @@
     " oifname != { \"clan0\", \"lo\" } ip6 daddr fd10:1112:1314::/48 counter drop\n"
     " oifname \"lo\" ip6 daddr fd10:1112:1314::53 meta l4proto { tcp, udp } th dport 53 accept\n"
     " oifname \"lo\" ip6 daddr != fd10:1112:1314::/48 accept\n"
+    " oifname \"lo\" meta nfproto ipv4 accept\n"
     " oifname != { \"clan0\", \"lo\" } accept\n"
     " ct state established,related accept\n"
     " meta skuid @speakers accept\n"
