@@ -19,7 +19,8 @@ struct seen {
 
 static bool same(const struct seen *a, const struct seen *b)
 {
-    return a->sum == b->sum && a->bytes == b->bytes && a->controls == b->controls && a->bad == b->bad;
+    return a->sum == b->sum && a->bytes == b->bytes && a->controls == b->controls &&
+           a->bad == b->bad;
 }
 
 static struct seen decode(const uint8_t *data, size_t size, bool from_client, size_t piece)
