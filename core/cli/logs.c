@@ -186,6 +186,14 @@ static clan_status follow(struct logs *l)
     return st;
 }
 
+static clan_status unknown_process(struct cli *c, const char *name)
+{
+    err_set(&c->e, CLAN_E_NOENT, "no process called %s has logged anything here", name);
+    err_remedy(
+        &c->e, "a plugin's is host-NAME; the others are core, link, resolver, keeper, cland");
+    return CLAN_E_NOENT;
+}
+
 clan_status cmd_logs(struct cli *c)
 {
     struct logs *l = calloc(1, sizeof *l);
@@ -200,6 +208,8 @@ clan_status cmd_logs(struct cli *c)
         st = err_set(&c->e, CLAN_E_INVAL, "CLAN_STATE_DIR is too long");
     if (st == CLAN_OK)
         st = read_all(l, true);
+    if (st == CLAN_OK && l->process && !l->seen_count && !cli_opt(c, "follow"))
+        st = unknown_process(c, l->process);
     flush_lines(l, st == CLAN_OK ? last : 0);
     if (st == CLAN_OK && cli_opt(c, "follow"))
         st = follow(l);

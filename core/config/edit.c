@@ -252,7 +252,7 @@ clan_status config_edit_disable(const char *text, size_t size, const char *servi
     struct clan_config_service *sv = s == CLAN_OK ? service_called(e.want, service) : NULL;
     if (s == CLAN_OK && !sv) {
         s = err_set(reterr, CLAN_E_NOENT, "there is no service %.32s", service);
-        err_remedy(reterr, "clan service list shows those that are");
+        err_remedy(reterr, "`clan services` lists those that are");
     }
     if (sv) {
         struct clan_config_service *end = &e.want->services[e.want->service_count--];

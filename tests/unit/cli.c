@@ -340,6 +340,8 @@ static void logs_merge(void **state)
     assert_int_equal(run("logs -p core -n 1"), 0);
     assert_has(said.out, "five");
     assert_null(strstr(said.out, "three"));
+    assert_int_equal(run("logs -p nobody"), 2); /* a mistyped name is no empty log */
+    assert_has(said.err, "nobody");
     unsetenv("CLAN_STATE_DIR");
 }
 
