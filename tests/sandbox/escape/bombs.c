@@ -350,10 +350,10 @@ static const struct {
     const char *name;
     void (*fn)(void);
 } bombs[] = {{"threads", threads}, {"memory", memory}, {"shared-memory", shared_memory},
-    {"socket-memory", socket_memory}, {"disk", disk}, {"huge-file", huge_file}, {"hidden-disk", hidden_disk}, {"logs", logs},
-    {"calls", calls}, {"frames", frames}, {"descriptors", descriptors}, {"states", states},
-    {"runs", runs}, {"streams", streams}, {"endpoints", endpoints}, {"connect-out", connect_out},
-    {"send-out", send_out}};
+    {"socket-memory", socket_memory}, {"disk", disk}, {"huge-file", huge_file},
+    {"hidden-disk", hidden_disk}, {"logs", logs}, {"calls", calls}, {"frames", frames},
+    {"descriptors", descriptors}, {"states", states}, {"runs", runs}, {"streams", streams},
+    {"endpoints", endpoints}, {"connect-out", connect_out}, {"send-out", send_out}};
 
 int bomb(const char *name)
 {
