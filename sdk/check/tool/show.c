@@ -18,8 +18,10 @@ static void totals(const struct shown *list, unsigned count, unsigned ret[3])
 void show_text(const struct subject *s, const struct shown *list, unsigned count)
 {
     unsigned sum[3];
-    printf("%s: %s %s, seed %llu\n", s->name, s->note.id, s->note.version,
-        (unsigned long long)s->seed);
+    printf("%s: ", s->name);
+    if (s->note.id[0]) /* else it has none that can be read */
+        printf("%s %s, ", s->note.id, s->note.version);
+    printf("seed %llu\n", (unsigned long long)s->seed);
     for (unsigned i = 0; i < count; i++) {
         const struct try_report *r = &list[i].report;
         printf("  %-22s %-8s %5u ms", list[i].row->name, words[r->result], list[i].ms);
