@@ -123,9 +123,13 @@ void transports_reconcile(struct brain *b)
             host_unwant(b, h);
     }
     merge(b, &order); /* the order may be another one */
-    if (transports_up(b) && b->endpoint_count == 0 && b->local.count)
+    /* asked with measure: a transport that only dials answers with no endpoint, each time */
+    if (!transports_up(b) || (b->local.count && b->endpoint_count) ||
+        !rate_within(&b->addresses, 2))
+        return;
+    if (b->local.count)
         hosts_ask_endpoints(b);
-    else if (transports_up(b) && b->local.count == 0 && rate_within(&b->addresses, 2))
+    else
         ward_simple(b, WARD_REQ_LOCAL_ADDRS, NULL, NULL);
 }
 
