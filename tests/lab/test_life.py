@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -191,6 +192,15 @@ def test_a_process_is_not_the_machine(sharing):
     get = ["curl", "-gsS", "--max-time", "5", "-o", "/dev/null", URL]
     assert laptop.run(*get).returncode == 0
     assert laptop.run(*stranger, *get, check=False).returncode == 7
+    listener = laptop.popen("/usr/bin/python3", "-c", "import socket\ns = socket.create_server(('127.0.0.1', 7200))\n"
+                            "print('up', flush=True)\nwhile True: s.accept()[0].sendall(b'mine')", stdout=subprocess.PIPE)
+    try:  # what is not the overlay's stays as it was
+        assert listener.stdout.readline() == "up\n"
+        said = laptop.run(*stranger, "bash", "-c", "timeout 5 head -c 4 </dev/tcp/127.0.0.1/7200", check=False).stdout
+        assert said == "mine"
+    finally:
+        listener.kill()
+        listener.wait()
     prefix, address = (laptop.json("status")[-1][k] for k in ("prefix", "address"))
     resolver = prefix.replace("::/48", "::53")
     assert laptop.run(*stranger, "/usr/bin/python3", "-c", L.RESOLVE, resolver, "laptop.home.clan").stdout.strip() == address
