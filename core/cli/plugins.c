@@ -215,7 +215,8 @@ clan_status cmd_plugin_list(struct cli *c)
     out_table_init(&table, 4);
     for (unsigned i = 0; st == CLAN_OK && i < x.count; i++) {
         json_array_append_new(list, plugin_json(&x.rows[i]));
-        plugin_row(c, &table, &x.rows[i]);
+        if (!c->json) /* only what is printed is freed */
+            plugin_row(c, &table, &x.rows[i]);
     }
     if (st == CLAN_OK && c->json)
         out_json(c, json_pack("{s:O}", "plugins", list));
