@@ -83,6 +83,8 @@ class Lab:
         for top, names, _ in os.walk(mounts[0]):
             if self.cgroup in names:
                 own = os.path.join(top, self.cgroup)
+                with open(own + "/cgroup.kill", "w") as f:  # after a failure some still run: they outlive their warden
+                    f.write("1")
                 for path in [e.path for e in os.scandir(own) if e.is_dir()] + [own]:
                     until("no process in " + path, lambda: "populated 0" in open(path + "/cgroup.events").read())
                     os.rmdir(path)
