@@ -17,7 +17,11 @@ LINK = re.compile(r"clan://join/\S+")
 def at_a_terminal(m, command, answers, limit=120):
     """Types each answer when its prompt stands at the end; (status, what was shown)."""
     master, slave = pty.openpty()
-    process = m.popen("bash", "-c", f"cd '{TOP}' && {command}", stdin=slave, stdout=slave, stderr=slave)
+    # the script's cland takes the usual cgroup, which may be in use on this computer: here it is below the machine's own
+    own = os.path.join(L.CGROUP_ROOT, m.cgroup)
+    script = f"mount --bind {own} {L.CGROUP_ROOT} && cd '{TOP}' && {command}"
+    process = m.popen("bash", "-c", f"mkdir -p {own} && echo $$ >{own}/cgroup.procs && exec unshare --mount --cgroup "
+                      f"bash -c \"{script}\"", stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     shown, end = "", time.monotonic() + limit
     try:
