@@ -342,7 +342,8 @@ void help_man(FILE *f)
           "running, not "
           "reachable or no answer in time; 5 refused by the other side; 6 conflict or wrong state; "
           "70 a "
-          "defect in Clan.\n.SH ENVIRONMENT\nCLAN_RUN_DIR, CLAN_STATE_DIR, NO_COLOR, COLUMNS, "
+          "defect in Clan.\n.SH ENVIRONMENT\nCLAN_RUN_DIR, CLAN_STATE_DIR, CLAN_CONFIG_DIR, "
+          "NO_COLOR, COLUMNS, "
           "XDG_CONFIG_HOME.\n.SH FILES\n$XDG_CONFIG_HOME/clan/NAME\\-admin.key, "
           "/etc/clan/machine.yaml, "
           "/etc/clan/grants, /var/lib/clan/log.\n",

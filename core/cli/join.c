@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/machine.h"
 #include "cli/names.h"
 #include "cli/out.h"
 #include "cli/session.h"
@@ -186,7 +187,7 @@ static const char *consent_words(void)
     struct grants *g = calloc(1, sizeof *g);
     const char *words = "run nothing here and manage nothing";
     clan_assert(g);
-    if (grants_load(GRANTS_PATH, true, g, NULL) == CLAN_OK) {
+    if (grants_load(machine_grants(), true, g, NULL) == CLAN_OK) {
         if (g->manage == GRANT_MANAGE_SERVICES)
             words = "start services here that your machine.yaml grants";
         else if (g->manage == GRANT_MANAGE_MANAGE)

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,12 +34,38 @@ static clan_status find_owner(struct cli *c, uint32_t *ret_uid)
     return CLAN_OK;
 }
 
+/* ---- where the owner's word is ---- */
+
+static const char *in_machine_dir(char path[static PATH_MAX], const char *name)
+{
+    snprintf(path, PATH_MAX, "%s/%s", machine_dir(), name);
+    return path;
+}
+
+const char *machine_dir(void)
+{
+    const char *dir = getenv("CLAN_CONFIG_DIR");
+    return dir && dir[0] == '/' ? dir : MACHINE_DIR;
+}
+
+const char *machine_yaml(void)
+{
+    static char path[PATH_MAX];
+    return in_machine_dir(path, "machine.yaml");
+}
+
+const char *machine_grants(void)
+{
+    static char path[PATH_MAX];
+    return in_machine_dir(path, strrchr(GRANTS_PATH, '/') + 1);
+}
+
 /* The brain of a clan, a user of its own, reads the consent: nothing in this directory is secret.
  */
 static clan_status make_machine_dir(struct cli *c)
 {
-    if ((mkdir(MACHINE_DIR, 0755) != 0 && errno != EEXIST) || chmod(MACHINE_DIR, 0755) != 0)
-        return err_errno(&c->e, CLAN_E_IO, "cannot make the directory %s", MACHINE_DIR);
+    if ((mkdir(machine_dir(), 0755) != 0 && errno != EEXIST) || chmod(machine_dir(), 0755) != 0)
+        return err_errno(&c->e, CLAN_E_IO, "cannot make the directory %s", machine_dir());
     return CLAN_OK;
 }
 
@@ -87,7 +114,8 @@ clan_status machine_root(struct cli *c, const char *command)
     if (geteuid() == 0 || cli_opt(c, "dry-run"))
         return CLAN_OK;
     err_set(&c->e, CLAN_E_PERM, "only root may decide what plugins may do on this machine");
-    err_why(&c->e, "%s belongs to root, so that no program of a user can change it", GRANTS_PATH);
+    err_why(
+        &c->e, "%s belongs to root, so that no program of a user can change it", machine_grants());
     err_remedy(&c->e, "run `sudo clan %s`; --dry-run only shows what it would do", command);
     return CLAN_E_PERM;
 }
@@ -188,7 +216,7 @@ static void show_changes(struct cli *c, const struct grants *g)
 {
     struct grants *before = calloc(1, sizeof *before);
     clan_assert(before);
-    if (grants_load(GRANTS_PATH, false, before, NULL) == CLAN_OK)
+    if (grants_load(machine_grants(), false, before, NULL) == CLAN_OK)
         for (unsigned i = 0; i < g->plugin_count; i++) {
             const struct grant_plugin *b = grants_find(before, g->plugins[i].id);
             if (b)
@@ -218,7 +246,7 @@ static clan_status apply(struct cli *c, const char *path, struct grants *g, char
     }
     st = ask_go_on(c, "Grant this?");
     if (st == CLAN_OK)
-        st = grants_store(GRANTS_PATH, g, &c->e);
+        st = grants_store(machine_grants(), g, &c->e);
     if (st != CLAN_OK)
         return st;
     unsigned told = machine_tell_clans(c);
@@ -235,7 +263,7 @@ static clan_status apply(struct cli *c, const char *path, struct grants *g, char
 
 clan_status cmd_machine_apply(struct cli *c)
 {
-    const char *path = c->arg_count ? c->args[0] : MACHINE_YAML;
+    const char *path = c->arg_count ? c->args[0] : machine_yaml();
     if (machine_root(c, "machine apply") != CLAN_OK)
         return CLAN_E_PERM;
     struct grants *g = calloc(1, sizeof *g);
@@ -272,7 +300,7 @@ clan_status cmd_machine_show(struct cli *c)
     static const char *const hosting[] = {"ask", "yes", "no"};
     struct grants *g = calloc(1, sizeof *g);
     clan_assert(g);
-    clan_status st = grants_load(GRANTS_PATH, true, g, &c->e);
+    clan_status st = grants_load(machine_grants(), true, g, &c->e);
     if (st == CLAN_E_NOENT) {
         err_set(&c->e, st, "nothing is granted on this machine yet");
         err_remedy(&c->e, "run `sudo clan machine apply`");

@@ -5,8 +5,12 @@
 #include "cli/cli.h"
 #include "wire/grants.h"
 
-#define MACHINE_DIR  "/etc/clan"
-#define MACHINE_YAML MACHINE_DIR "/machine.yaml"
+#define MACHINE_DIR "/etc/clan"
+
+/* In MACHINE_DIR, or where CLAN_CONFIG_DIR says; valid as long as the program runs. */
+const char *machine_dir(void);
+const char *machine_yaml(void);
+const char *machine_grants(void);
 
 /* Only root decides; otherwise PERM, with `what` said. */
 clan_status machine_root(struct cli *c, const char *command);

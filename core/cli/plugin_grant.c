@@ -9,6 +9,7 @@
 #include "cli/out.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,15 +29,15 @@ struct consent {
 static clan_status consent_open(struct cli *c, struct consent *x)
 {
     uint8_t *data = NULL;
-    clan_status st = file_read(AT_FDCWD, MACHINE_YAML, CONFIG_FILE_MAX, &data, &x->size, &c->e);
+    clan_status st = file_read(AT_FDCWD, machine_yaml(), CONFIG_FILE_MAX, &data, &x->size, &c->e);
     x->text = (char *)data;
     x->now = calloc(1, sizeof *x->now);
     clan_assert(x->now);
     if (st == CLAN_OK)
-        st = grants_load(GRANTS_PATH, false, x->now, &c->e);
+        st = grants_load(machine_grants(), false, x->now, &c->e);
     if (st == CLAN_E_NOENT) {
         err_set(&c->e, st, "this machine's owner did not say anything yet");
-        err_why(&c->e, "%s or what was made from it is not there", MACHINE_YAML);
+        err_why(&c->e, "%s or what was made from it is not there", machine_yaml());
         err_remedy(&c->e, "run `sudo clan machine apply` once; it asks about all plugins together");
     }
     return st;
@@ -75,8 +76,10 @@ static void show_diff(struct cli *c, const struct consent *x)
 {
     if (c->json || (x->size == x->wanted_size && memcmp(x->text, x->wanted, x->size) == 0))
         return;
-    config_diff(x->text, x->size, x->wanted, x->wanted_size, MACHINE_YAML, MACHINE_YAML " (new)",
-        c->out, c->colour);
+    char wanted[PATH_MAX];
+    snprintf(wanted, sizeof wanted, "%s (new)", machine_yaml());
+    config_diff(
+        x->text, x->size, x->wanted, x->wanted_size, machine_yaml(), wanted, c->out, c->colour);
 }
 
 /* machine.yaml stays the truth, so it is written first. */
@@ -84,13 +87,13 @@ static clan_status store(struct cli *c, const struct consent *x, unsigned *ret_t
 {
     const char *name;
     int dir;
-    clan_status st = userdir_open(MACHINE_YAML, &dir, &name, &c->e);
+    clan_status st = userdir_open(machine_yaml(), &dir, &name, &c->e);
     if (st == CLAN_OK) {
         st = file_write_durable(dir, name, x->wanted, x->wanted_size, 0644, &c->e);
         close(dir);
     }
     if (st == CLAN_OK)
-        st = grants_store(GRANTS_PATH, x->now, &c->e);
+        st = grants_store(machine_grants(), x->now, &c->e);
     *ret_told = st == CLAN_OK ? machine_tell_clans(c) : 0;
     return st;
 }
@@ -149,7 +152,7 @@ static clan_status compile_record(struct cli *c, struct consent *x)
     struct grants *g = calloc(1, sizeof *g);
     char *summary = NULL;
     clan_assert(g);
-    clan_status st = machine_compile(c, MACHINE_YAML, x->wanted, x->wanted_size, g, &summary);
+    clan_status st = machine_compile(c, machine_yaml(), x->wanted, x->wanted_size, g, &summary);
     const struct grant_plugin *p = st == CLAN_OK ? grants_find(g, x->look.file.id) : NULL;
     if (st == CLAN_OK && !p) {
         st = err_set(&c->e, CLAN_E_GRANT, "%s cannot be granted", x->look.file.id);
@@ -201,7 +204,7 @@ static void show_grant(struct cli *c, const struct consent *x)
             out_para(c, 2, "Left out: %s.", why);
     if ((p->permissions & GRANT_NET_LISTEN) && p->listen_count == 0)
         out_para(c, 2, "It accepts connections nowhere until \"listen:\" in %s lists addresses.",
-            MACHINE_YAML);
+            machine_yaml());
 }
 
 /* What an earlier version had and this one no longer asks for goes out of machine.yaml. */

@@ -91,12 +91,12 @@ clan_status plugin_look(struct cli *c, const char *name, struct plugin_look *l)
     clan_status st = strchr(name, '/') ? look_at_path(c, name, l) : look_at_id(c, name, l);
     if (st != CLAN_OK)
         return st;
-    if (file_read(AT_FDCWD, MACHINE_YAML, CONFIG_FILE_MAX, &yaml, &l->yaml_size, NULL) == CLAN_OK)
+    if (file_read(AT_FDCWD, machine_yaml(), CONFIG_FILE_MAX, &yaml, &l->yaml_size, NULL) == CLAN_OK)
         l->yaml = (char *)yaml;
     config_signature(l->yaml, l->yaml_size, l->directory, l->file.file, &l->signature);
     l->grants = calloc(1, sizeof *l->grants);
     clan_assert(l->grants);
-    if (grants_load(GRANTS_PATH, false, l->grants, NULL) != CLAN_OK) {
+    if (grants_load(machine_grants(), false, l->grants, NULL) != CLAN_OK) {
         free(l->grants);
         l->grants = NULL;
     }

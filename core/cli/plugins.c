@@ -1,6 +1,7 @@
 /* clan plugin list: what lies in the plugin directory, beside what is granted and what runs. */
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/machine.h"
 #include "cli/out.h"
 #include "cli/session.h"
 #include "config/machine.h"
@@ -30,7 +31,7 @@ static void take_granted(struct plugins *x)
 {
     struct grants *g = calloc(1, sizeof *g);
     clan_assert(g);
-    if (grants_load(GRANTS_PATH, false, g, NULL) != CLAN_OK)
+    if (grants_load(machine_grants(), false, g, NULL) != CLAN_OK)
         g->plugin_count = 0;
     for (; x->count < g->plugin_count; x->count++) {
         const struct grant_plugin *from = &g->plugins[x->count];
@@ -140,7 +141,7 @@ static clan_status look_at_files(struct plugins *x, const char *directory)
     struct grants *g = calloc(1, sizeof *g);
     clan_assert(g);
     clan_status st = cfg_plugins_scan(directory, &found, &x->c->e);
-    bool known = grants_load(GRANTS_PATH, false, g, NULL) == CLAN_OK;
+    bool known = grants_load(machine_grants(), false, g, NULL) == CLAN_OK;
     unsigned granted = x->count;
     for (unsigned i = 0; st == CLAN_OK && i < granted; i++) {
         clan_api_Plugin *p = &x->rows[i];

@@ -233,9 +233,10 @@ def test_only_the_owner_can_go_on(two):
         with open(path, "w") as f:
             f.write(re.sub(r"(?m)^ *files:.*\n", "", granted))
         laptop.clan("machine", "apply", "--yes")
-        L.wait_for(lambda: "laptop" in [m["name"] for o in nas.json("machines") for m in o["machines"]], what="nas knows it")
+        name = laptop.json("status")[-1]["machine"]
+        L.wait_for(lambda: name in [m["name"] for o in nas.json("machines") for m in o["machines"]], what="nas knows it")
         began = time.monotonic()
-        said = nas.clan("enable", "files", "--as", "there", "--on", "laptop", "--yes").stdout
+        said = nas.clan("enable", "files", "--as", "there", "--on", name, "--yes").stdout
         took = time.monotonic() - began
         text = " ".join(said.split())
         assert "not granted" in text and "clan machine apply" in text and took < 8, (took, said)

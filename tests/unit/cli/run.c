@@ -38,6 +38,7 @@ int run_set_up(void **state)
         return -1;
     setenv("XDG_CONFIG_HOME", home, 1);
     setenv("CLAN_RUN_DIR", fake.dir, 1);
+    setenv("CLAN_CONFIG_DIR", fake.dir, 1); /* what this machine's owner granted is not ours */
     unsetenv("COLUMNS");
     return 0;
 }
