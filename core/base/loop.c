@@ -5,6 +5,7 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -28,7 +29,7 @@ struct loop {
     bool stopping;
     int result;
     uint32_t generation;
-    uint64_t next_timer;
+    uint64_t next_timer, awake_until_ns;
     /* how many were ever in use: memory above was never touched and costs nothing */
     unsigned watches, timers;
     struct loop_watch watch[LOOP_FDS_MAX];
@@ -160,6 +161,27 @@ static int run_timers(struct loop *l)
     return wait > 3600000 ? 3600000 : (int)wait;
 }
 
+void loop_stay_awake(struct loop *l, uint64_t ns)
+{
+    l->awake_until_ns = clock_mono_ns() + ns;
+}
+
+/* Others who want this CPU get it: who is waited for may be among them. */
+static int wait_awake(struct loop *l, struct epoll_event *ev, int max, int timeout_ms)
+{
+    uint64_t until = l->awake_until_ns, now = clock_mono_ns();
+    int n = 0;
+    l->awake_until_ns = 0;
+    if (timeout_ms >= 0 && until > now + (uint64_t)timeout_ms * 1000000)
+        until = now + (uint64_t)timeout_ms * 1000000;
+    for (; n == 0 && now < until; now = clock_mono_ns()) {
+        n = epoll_wait(l->epoll_fd, ev, max, 0);
+        if (n == 0)
+            sched_yield();
+    }
+    return n;
+}
+
 int loop_run(struct loop *l)
 {
     l->stopping = false;
@@ -168,7 +190,8 @@ int loop_run(struct loop *l)
         int timeout = run_timers(l);
         if (l->stopping)
             break;
-        int n = epoll_wait(l->epoll_fd, ev, 32, timeout);
+        int n = l->awake_until_ns ? wait_awake(l, ev, 32, timeout)
+                                  : epoll_wait(l->epoll_fd, ev, 32, timeout);
         if (n < 0 && errno != EINTR)
             clan_assert(!"epoll_wait");
         for (int i = 0; i < n && !l->stopping; i++) {

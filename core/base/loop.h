@@ -24,6 +24,9 @@ void loop_fd_del(struct loop *l, int fd); /* before the descriptor is closed */
 uint64_t loop_timer_at(struct loop *l, uint64_t mono_ms, loop_timer_fn *fn, void *arg);
 uint64_t loop_timer_in(struct loop *l, uint64_t delay_ms, loop_timer_fn *fn, void *arg);
 void loop_timer_cancel(struct loop *l, uint64_t id); /* 0 and ids that fired are ignored */
+/* The next wait polls for up to this long before it sleeps: for who is about to be asked again, as
+ * waking a process takes longer than most answers.  Called anew for each wait. */
+void loop_stay_awake(struct loop *l, uint64_t ns);
 /* Runs until loop_stop(); returns its argument. */
 int loop_run(struct loop *l);
 void loop_stop(struct loop *l, int result);

@@ -67,6 +67,7 @@ struct host {
     char id[32], instance[64];
     struct loop *loop;
     uint64_t incarnation;
+    uint64_t asked_ns; /* when core was last heard */
 
     /* what core was told, and what the plugin may do */
     clan_host_State state;

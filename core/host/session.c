@@ -1,6 +1,7 @@
 /* Messages from core, by one table; the states of a plugin are enforced here. */
 #include "host/host.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "check/note.h"
@@ -14,6 +15,7 @@
 
 #define HOST_EXIT_PROTOCOL 76
 #define HOST_DRAIN         16 /* messages in one turn of the loop */
+#define HOST_AWAKE_NS      UINT64_C(100000)
 
 #define ST(name) (1u << clan_host_State_STATE_##name)
 #define ST_ANY   (~0u)
@@ -198,6 +200,16 @@ static void dispatch(struct host *h, const clan_host_ToHost *m)
     log_error("core said something unknown (%u)", (unsigned)m->which_m);
 }
 
+/* Core that asked again at once does so once more: half of a call would be the wake-up.  A question now and
+ * then, as for health, keeps nobody awake. */
+static void expect_more(struct host *h)
+{
+    uint64_t now = clock_mono_ns();
+    if (now - h->asked_ns < HOST_AWAKE_NS)
+        loop_stay_awake(h->loop, HOST_AWAKE_NS);
+    h->asked_ns = now;
+}
+
 void host_session_readable(void *arg, int fd, uint32_t events)
 {
     static clan_host_ToHost m; /* large; one loop, not re-entered */
@@ -210,7 +222,7 @@ void host_session_readable(void *arg, int fd, uint32_t events)
         clan_status st =
             channel_recv(fd, clan_host_ToHost_fields, &m, fds, CHANNEL_FDS_MAX, &fd_count);
         if (st == CLAN_E_AGAIN)
-            return;
+            break;
         if (st != CLAN_OK) {
             if (st == CLAN_E_PROTO)
                 log_error("core sent a message that cannot be read");
@@ -220,4 +232,6 @@ void host_session_readable(void *arg, int fd, uint32_t events)
         channel_close_fds(fds, fd_count); /* core never sends any */
         dispatch(h, &m);
     }
+    if (events & EPOLLIN)
+        expect_more(h);
 }

@@ -450,6 +450,48 @@ static void loop_removed_descriptor_is_silent(void **state)
     close(s.fd[1]);
 }
 
+/* How often the loop slept until it was stopped after so many ms. */
+static long sleeps(uint64_t awake_ms, uint64_t end_ms)
+{
+    struct rusage before, after;
+    struct seen s = {.loop = loop_new()};
+    if (awake_ms)
+        loop_stay_awake(s.loop, awake_ms * 1000000);
+    loop_timer_in(s.loop, end_ms, timer_stop, &s);
+    getrusage(RUSAGE_THREAD, &before);
+    assert_int_equal(loop_run(s.loop), 42);
+    getrusage(RUSAGE_THREAD, &after);
+    loop_free(s.loop);
+    return after.ru_nvcsw - before.ru_nvcsw;
+}
+
+static void fd_stop(void *arg, int fd, uint32_t events)
+{
+    struct seen *s = arg;
+    (void)fd;
+    (void)events;
+    loop_stop(s->loop, 7);
+}
+
+static void loop_stays_awake_when_told(void **state)
+{
+    (void)state;
+    struct seen s = {.loop = loop_new()};
+    uint64_t start = clock_mono_ms();
+    assert_true(sleeps(0, 20) > 0);
+    assert_int_equal(sleeps(60000, 20), 0); /* and its timer is not late */
+    assert_true(sleeps(1, 100) > 0);        /* no longer than told */
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, s.fd), 0);
+    assert_int_equal(loop_fd_add(s.loop, s.fd[0], EPOLLIN, fd_stop, &s), CLAN_OK);
+    loop_stay_awake(s.loop, UINT64_C(60000000000));
+    assert_int_equal(send(s.fd[1], "x", 1, 0), 1);
+    assert_int_equal(loop_run(s.loop), 7);
+    assert_true(clock_mono_ms() - start < 20000);
+    loop_free(s.loop);
+    close(s.fd[0]);
+    close(s.fd[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +511,7 @@ int main(void)
         cmocka_unit_test(log_is_one_line_and_never_blocks),
         cmocka_unit_test(loop_timers),
         cmocka_unit_test(loop_removed_descriptor_is_silent),
+        cmocka_unit_test(loop_stays_awake_when_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
