@@ -1,6 +1,7 @@
 # clan_proto(TARGET FILE...): nanopb code from .proto files, made at build time, never committed.
 find_package(Python3 COMPONENTS Interpreter)
 find_library(NANOPB_LIB protobuf-nanopb REQUIRED)
+find_path(NANOPB_INCLUDE pb.h PATH_SUFFIXES nanopb REQUIRED) # a folder of its own since Debian 13
 find_program(NANOPB_GENERATOR NAMES nanopb_generator nanopb_generator.py REQUIRED)
 
 function(clan_proto target)
@@ -21,6 +22,9 @@ function(clan_proto target)
   endforeach()
   add_library(${target} STATIC ${out})
   target_include_directories(${target} PUBLIC ${CMAKE_CURRENT_BINARY_DIR})
+  if(NOT NANOPB_INCLUDE STREQUAL "/usr/include")
+    target_include_directories(${target} SYSTEM PUBLIC ${NANOPB_INCLUDE})
+  endif()
   target_compile_options(${target} PRIVATE -w -fvisibility=hidden)
   target_link_libraries(${target} PUBLIC ${NANOPB_LIB})
 endfunction()

@@ -129,7 +129,7 @@ const char *machine_plugin_dir(const struct cli *c)
 clan_status machine_compile(struct cli *c, const char *path, const char *text, size_t size,
     struct grants *ret_grants, char **ret_summary)
 {
-    uint32_t owner;
+    uint32_t owner = 0;
     clan_status st = find_owner(c, &owner);
     if (st != CLAN_OK)
         return st;
