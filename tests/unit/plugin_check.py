@@ -78,8 +78,8 @@ def passes(path, *options):
 def bad(directory, name):
     extra, wanted = BAD[name]
     path = build(directory, name, extra)
-    # the loader makes the stack executable, and the sandbox sees it
-    only = ["--only", "static,load,protocol,fuzz"] if name == "BAD_STACK" else []
+    # the loader makes the stack executable, which the sandbox sees, or (glibc 2.41) does not load it
+    only = ["--only", "static"] if name == "BAD_STACK" else []
     code, rows = check(path, "--seed", "7", "--fuzz-ms", "1000" if wanted == "fuzz.peer" else "100", *only)
     if rows[wanted]["result"] == "not_run":
         print("SKIP:", name, rows[wanted]["why"])
