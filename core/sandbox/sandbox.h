@@ -29,6 +29,13 @@ struct sandbox_bind {
     bool exec;
 };
 
+/* What clan-plugin-check goes without where it is not root; the warden goes without nothing. */
+enum {
+    SANDBOX_WITHOUT_USER = 1, /* the user stays: the caller mapped it to uid in a user namespace */
+    SANDBOX_WITHOUT_ROOT =
+        2, /* no namespaces, no root, no binds: Landlock, limits and seccomp alone */
+};
+
 struct sandbox_spec {
     const char
         *profile; /* row of profiles/profiles.def: "core", "link", "resolver", "keeper", "host",
@@ -45,6 +52,7 @@ struct sandbox_spec {
     uint32_t memory_mib, pids; /* 0: the profile's */
     uint32_t file_mib;         /* of one file; 0: any */
     uint32_t weaker;           /* SANDBOX_WEAKER_ bits the owner allowed */
+    uint32_t without;          /* SANDBOX_WITHOUT_ bits */
 };
 
 struct sandbox_child {
@@ -54,10 +62,11 @@ struct sandbox_child {
     int pidfd;
     int notify_fd; /* seccomp user notifications, -1 when the profile has none */
     bool loaded;   /* set by the warden: library opens are refused from now on */
+    uint32_t without;
 };
 
 /* Forks, builds, execs.  Returns after exec succeeded or a step failed (named in *reterr, the child is
- * reaped).  The caller is root and has one thread.  A program is PID 1 of its own PID namespace. */
+ * reaped).  The caller is root, but for `without`, and has one thread.  A program is PID 1 of its own PID namespace. */
 clan_status sandbox_spawn(
     const struct sandbox_spec *spec, struct sandbox_child *ret_child, struct clan_error *reterr);
 /* Compares /proc/PID with the profile: seccomp mode, no new privileges, capabilities, uid, namespaces. */

@@ -148,6 +148,10 @@ static int step_user(struct sandbox_work *w)
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct none[2] = {{0}, {0}};
     umask(077);
+    if (s->without & SANDBOX_WITHOUT_USER) /* who is another only in its own eyes may not say so */
+        return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0
+                   ? (int)syscall(SYS_capset, &head, none)
+                   : -1;
     TRY(setgroups(s->extra_gid ? 1 : 0, &s->extra_gid));
     TRY(setresgid(s->gid, s->gid, s->gid));
     TRY(setresuid(s->uid, s->uid, s->uid));
@@ -176,10 +180,12 @@ static int step_exec(struct sandbox_work *w)
 static const struct {
     const char *name;
     int (*run)(struct sandbox_work *w);
+    uint32_t skip; /* SANDBOX_WITHOUT_ bits that leave it out */
 } steps[] = {
-#define STEP(name) {#name, step_##name}
-    STEP(session), STEP(cgroup), STEP(binds), STEP(namespaces), STEP(root), STEP(descriptors),
-    STEP(limits), STEP(landlock), STEP(capabilities), STEP(user), STEP(seccomp), STEP(exec)
+#define STEP(name) {#name, step_##name, 0}
+#define ROOT(name) {#name, step_##name, SANDBOX_WITHOUT_ROOT}
+    STEP(session), STEP(cgroup), ROOT(binds), ROOT(namespaces), ROOT(root), STEP(descriptors),
+    STEP(limits), STEP(landlock), ROOT(capabilities), STEP(user), STEP(seccomp), STEP(exec)
 };
 /* clang-format on */
 #define STEP_COUNT ((int)(sizeof steps / sizeof steps[0]))
@@ -187,7 +193,8 @@ static const struct {
 static _Noreturn void run_child(struct sandbox_work *w)
 {
     int i = 0;
-    while (steps[i].run(w) == 0) /* the last one comes back only when it failed */
+    while ((steps[i].skip & w->spec->without) ||
+           steps[i].run(w) == 0) /* the last one comes back only when it failed */
         i++;
     struct report failed = {i + 1, errno};
     ssize_t ignored = write(w->status_fd, &failed, sizeof failed);
@@ -260,9 +267,11 @@ clan_status sandbox_spawn(
     const struct sandbox_spec *s, struct sandbox_child *ret_child, struct clan_error *reterr)
 {
     struct sandbox_work w = {.spec = s, .profile = profile_find(s->profile)};
-    struct sandbox_child child = {.uid = s->uid, .gid = s->gid, .pidfd = -1, .notify_fd = -1};
+    struct sandbox_child child = {
+        .uid = s->uid, .gid = s->gid, .pidfd = -1, .notify_fd = -1, .without = s->without};
     int pair[2];
     clan_assert(w.profile && s->uid != 0 && s->gid != 0);
+    clan_assert(!(s->without & SANDBOX_WITHOUT_ROOT) || s->bind_count == 0);
     clan_assert(s->fd_count <= SANDBOX_FDS_MAX && s->bind_count <= SANDBOX_BINDS_MAX);
     for (unsigned i = 0; i < s->fd_count; i++)
         clan_assert(s->fds[i].to >= 0 && s->fds[i].to < FD_TARGET_MAX);

@@ -95,8 +95,8 @@ static clan_status check_header(
 {
     const char *other = "fetch the plugin's file for " ELF_OUR_NAME;
     if (memcmp(h->e_ident, ELFMAG, SELFMAG) != 0)
-        return elf_refuse(e, file, "only plugins belong into this directory",
-            "it does not begin as an ELF file does");
+        return elf_refuse(e, file, ELF_REMEDY_PLUGIN,
+            "it is no shared object: it does not begin as an ELF file does");
     if (h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_ident[EI_DATA] != ELFDATA2LSB)
         return elf_refuse(e, file, other, "it is not a 64-bit little-endian ELF file");
     if (h->e_ident[EI_VERSION] != EV_CURRENT || h->e_version != EV_CURRENT)

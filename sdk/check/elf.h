@@ -7,7 +7,10 @@
 #include <elf.h>
 
 #ifndef CLAN_NOTE_LIBRARIES /* read by hosts that are built with headers of before it, too */
-#define CLAN_NOTE_LIBRARIES 0x434c4142u
+#define CLAN_NOTE_LIBRARIES 0x434c4142u#define ELF_REMEDY_PLUGIN                                                                          \
+    "take the .so of a plugin, as `clan plugin new NAME` makes one; nothing else belongs into "    \
+    "Clan's directory of plugins"
+
 #endif
 
 struct elf_view {
@@ -32,5 +35,8 @@ clan_status elf_refuse(struct clan_error *e, const char *file, const char *remed
     const char *why_fmt, ...) __attribute__((format(printf, 4, 5)));
 
 #define ELF_REMEDY_REBUILD "build it with clan_add_plugin() of the Clan SDK, or fetch it again"
+#define ELF_REMEDY_PLUGIN                                                                          \
+    "take the .so of a plugin, as `clan plugin new NAME` makes one; nothing else belongs into "    \
+    "Clan's directory of plugins"
 
 #endif

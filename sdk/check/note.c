@@ -62,7 +62,7 @@ static clan_status find_note(
     if (st != CLAN_OK)
         return st;
     if (found == 0)
-        return elf_refuse(e, v->file, "only plugins belong into this directory",
+        return elf_refuse(e, v->file, ELF_REMEDY_PLUGIN,
             "it has no note " CLAN_NOTE_SECTION ": it is not a plugin of Clan");
     if (found > 1)
         return elf_refuse(e, v->file, "use CLAN_PLUGIN_NOTE in one source file only",

@@ -151,8 +151,14 @@ static clan_status bad_create(const struct clan_host *host, const struct clan_co
     if (k[0] == 'u' && k[1] == 'r' && k[2] == 'l' && !k[3])
         return CLAN_E_INVAL;
 #endif
+#ifdef BAD_NEEDS /* not bad: it cannot do without two settings, and knows no others */
+    if (config->setting_count != 2 || strcmp(config->settings[0].key, "where") != 0 ||
+        strcmp(config->settings[0].value, "a=b") != 0 || strcmp(config->settings[1].value, "") != 0)
+        return fail(reterr, "it needs where: a=b and an empty title");
+#else
     if (config->setting_count)
         return fail(reterr, "it has no settings at all");
+#endif
     struct bad *b = (struct bad *)calloc(1, sizeof *b);
     if (!b)
         return fail(reterr, "out of memory");

@@ -98,7 +98,10 @@ def bad(directory, name):
 
 
 def uses():
-    for arguments in ([], ["--no-such"], ["/nowhere/x.so"], ["--only", "nothing", SOURCE], ["--reproduce", "x", SOURCE]):
+    many = [word for i in range(33) for word in ("--setting", f"k{i}=v")]
+    for arguments in ([], ["--no-such"], ["/nowhere/x.so"], ["--only", "nothing", SOURCE], ["--reproduce", "x", SOURCE],
+                      ["--setting", "x", SOURCE], ["--setting", "=x", SOURCE], ["--setting", "k" * 64 + "=x", SOURCE],
+                      ["--setting", "k=" + "x" * 256, SOURCE], [*many, SOURCE]):
         code = subprocess.run([CHECK, *arguments], capture_output=True).returncode
         expect(code == 2, f"{arguments}: exit {code}")
     for option in ("--help", "--list"):
@@ -106,16 +109,43 @@ def uses():
         expect(run.returncode == 0 and run.stdout, f"{option}: exit {run.returncode}")
     code, rows = check(SOURCE)
     expect(code == 1 and failed(rows) == ["static.note"], f"no ELF file: exit {code}, {failed(rows)}")
+    run = subprocess.run([CHECK, SOURCE], capture_output=True, text=True)
+    said = run.stderr.splitlines()
+    expect(run.returncode == 1 and not run.stdout and len(said) == 2, f"no ELF file: {run.returncode} {run.stdout}{said}")
+    expect("no shared object" in said[0] and "clan plugin new" in said[1], f"no ELF file: {said}")
 
 
-def as_somebody(path):
+USER = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+# a process in another root may make no user namespace
+JAILED = ["unshare", "--mount", "sh", "-c", 'mount --rbind / "$0" && exec chroot --userspec=65534:65534 "$0" "$@"']
+
+
+def as_somebody(good, refused, work):
+    """Without root: in a user namespace, and where the kernel refuses that, by Landlock and seccomp alone."""
     if not ROOT:
         return
-    run = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", CHECK, "--json", "--fuzz-ms", "50", path],
-                         capture_output=True, text=True)
-    rows = {row["check"]: row for row in json.loads(run.stdout)["checks"]}
-    expect(run.returncode == 3 and rows["sandbox.run"]["result"] == "not_run", f"without root: exit {run.returncode}")
-    expect("Landlock" in rows["sandbox.run"]["why"], "without root it does not say what was not in force")
+    jail = os.path.join(work, "jail")
+    os.mkdir(jail)
+    spaces = subprocess.run([*USER, "unshare", "-Urmn", "true"], capture_output=True).returncode == 0
+    for way, command, partial in (("user", USER, not spaces), ("jailed", [*JAILED, jail], True)):
+        for path, broken in ((good, False), (refused, True)):
+            run = subprocess.run([*command, CHECK, "--json", "--only", "sandbox", "--host", HOST, path],
+                                 capture_output=True, text=True, timeout=60)
+            row = json.loads(run.stdout)["checks"][0]
+            wanted = (1, "failed") if broken else (3, "not_run") if partial else (0, "passed")
+            text = f"{way}: exit {run.returncode}, {row}"
+            expect((run.returncode, row["result"]) == wanted, text)
+            expect("socket" in row["why"] if broken else "Landlock" in row["why"], text)
+            expect(broken or ("as root" in row["remedy"] and "not in force" in row["why"]), text)
+            if way == "user" and partial:
+                print("SKIP: users may not make namespaces here")
+
+
+def with_settings(path):
+    code, rows = check(path, "--fuzz-ms", "50")
+    row = rows["protocol.states"]
+    expect(row["result"] == "not_run" and "--setting" in row["remedy"], f"required settings: {code}, {row}")
+    passes(path, "--fuzz-ms", "200", "--setting", "where=a=b", "--setting", "title=")
 
 
 with tempfile.TemporaryDirectory(prefix="clan-plugin-check-test-") as directory:
@@ -135,7 +165,9 @@ with tempfile.TemporaryDirectory(prefix="clan-plugin-check-test-") as directory:
         else:
             print("SKIP: no C++ compiler, so no plugin in C++")
         passes(build(directory, "BAD_DECLARED", ["-DBAD_LIBRARY", "-lsodium"]), "--fuzz-ms", "100")
-        as_somebody(good)
+        os.chmod(build(directory, "BAD_CALL", []), 0o644)
+        as_somebody(good, os.path.join(directory, "BAD_CALL.so"), directory)
+        with_settings(build(directory, "BAD_NEEDS", []))
         undefined = build(directory, "BAD_UNDEFINED", [])
         code, rows = check(undefined)
         expect(failed(rows) == ["load.open", "static.libraries"], f"undefined symbol: {failed(rows)}")

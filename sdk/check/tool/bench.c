@@ -118,6 +118,8 @@ bool bench_init(struct bench *b, struct subject *s, struct try_report *r)
     }
     b->config = (struct clan_config){.struct_size = sizeof b->config,
         .setting_size = sizeof(struct clan_setting),
+        .setting_count = s->setting_count,
+        .settings = s->settings,
         .listen_count = listens,
         .listen_fds = &b->listen_fd,
         .instance = s->note.id,
@@ -146,7 +148,8 @@ bool bench_create_plain(struct bench *b)
     struct clan_error e = CLAN_ERROR_INIT;
     if (bench_create(b, &e) == CLAN_OK)
         return true;
-    try_skip(b->r, "", "it cannot be created without settings: %s: %s", e.what, e.why);
+    try_skip(b->r, SETTING_REMEDY, "it cannot be created %s: %s: %s",
+        b->s->setting_count ? "with these settings" : "without settings", e.what, e.why);
     return false;
 }
 

@@ -5,7 +5,8 @@
 #include "check/tool/tool.h"
 #include "mock/mock.h"
 
-#define BENCH_RUNS 8
+#define BENCH_RUNS     8
+#define SETTING_REMEDY "give the settings that it needs: --setting KEY=VALUE"
 
 struct bench {
     struct subject *s;
@@ -40,7 +41,7 @@ void bench_close(struct bench *b, unsigned *ret_left);
 void bench_turn(struct bench *b, unsigned ms); /* the loop, for at least one turn */
 void bench_drop_events(struct bench *b);
 uint64_t bench_random(struct bench *b);
-/* create() without settings, which a checked plugin has to manage; false: filled r */
+/* create() with the settings of --setting, which a checked plugin has to manage; false: filled r */
 bool bench_create_plain(struct bench *b);
 
 #endif

@@ -76,16 +76,18 @@ static bool texts_ok(struct bench *b, const char *call, clan_status st, const st
 static void case_settings(struct bench *b)
 {
     char keys[8][64], values[8][256];
-    struct clan_setting list[8];
+    struct clan_setting list[SETTINGS_MAX + 8];
     struct clan_error e = CLAN_ERROR_INIT;
-    unsigned n = 1 + (unsigned)(bench_random(b) % 8);
+    unsigned n = 1 + (unsigned)(bench_random(b) % 8), given = b->s->setting_count;
+    memcpy(list + n, b->s->settings, given * sizeof list[0]);
     for (unsigned i = 0; i < n; i++) {
         random_text(b, keys[i], sizeof keys[i]);
         random_text(b, values[i], sizeof values[i]);
         list[i] = (struct clan_setting){keys[i], values[i]};
     }
     b->config.settings = list;
-    b->config.setting_count = n;
+    b->config.setting_count =
+        bench_random(b) % 2 ? n : n + given; /* half get past what it demands */
     clan_status st = bench_create(b, &e);
     if (!b->m->instance) {
         texts_ok(b, "create()", st, &e);

@@ -45,6 +45,7 @@ static const char usage[] =
     "plugin's\n"
     "code: started by root as user nobody, else with your rights, and in Clan's sandbox only for "
     "sandbox.run.\n"
+    "  --setting KEY=VALUE    a setting that the plugin gets, as in clan.yaml; may be repeated\n"
     "  --json                 results as JSON\n"
     "  --only NAME[,NAME]     these checks, or groups of them (static, load, protocol, sandbox, "
     "fuzz)\n"
@@ -96,7 +97,7 @@ static bool take_copy(struct subject *s)
         return false;
     }
     if (note_source_fd(in, s->name, &s->src, &e) != CLAN_OK) {
-        fprintf(stderr, "clan-plugin-check: %s: %s; %s\n", e.what, e.why, e.remedy);
+        fprintf(stderr, "clan-plugin-check: %s: %s\n  to do: %s\n", e.what, e.why, e.remedy);
         close(in);
         return false;
     }
@@ -133,6 +134,25 @@ static bool parse_number(const char *text, char end, uint64_t *ret, const char *
     return true;
 }
 
+/* KEY=VALUE; the limits are those of what core sends to a plugin. */
+static bool take_setting(struct subject *s, char *text)
+{
+    char *equals = strchr(text, '=');
+    size_t key = equals ? (size_t)(equals - text) : 0;
+    const char *fault =
+        !key                                     ? "is not KEY=VALUE"
+        : key >= 64 || strlen(equals + 1) >= 256 ? "is too long: 63 and 255 bytes are the most"
+        : s->setting_count == SETTINGS_MAX ? "is one more than 32, the most that a plugin gets"
+                                           : NULL;
+    if (fault) {
+        fprintf(stderr, "clan-plugin-check: --setting %s %s\n", text, fault);
+        return false;
+    }
+    *equals = 0;
+    s->settings[s->setting_count++] = (struct clan_setting){text, equals + 1};
+    return true;
+}
+
 static int run_all(struct subject *s, const char *only, bool json)
 {
     struct shown list[sizeof try_table / sizeof try_table[0]];
@@ -163,7 +183,9 @@ static int run_all(struct subject *s, const char *only, bool json)
     }
     if (json && show_json(s, list, count) != 0)
         return EXIT_FAILED;
-    if (!json)
+    if (!json && !note)
+        fprintf(stderr, "clan-plugin-check: %s: %s\n  to do: %s\n", e.what, e.why, e.remedy);
+    else if (!json)
         show_text(s, list, count);
     return failed ? EXIT_FAILED : missed ? EXIT_INCOMPLETE : EXIT_PASSED;
 }
@@ -173,7 +195,7 @@ static int options(int argc, char **argv, struct subject *s, const char **only, 
     static const struct option names[] = {{"json", 0, NULL, 'j'}, {"only", 1, NULL, 'o'},
         {"list", 0, NULL, 'l'}, {"seed", 1, NULL, 's'}, {"reproduce", 1, NULL, 'r'},
         {"fuzz-ms", 1, NULL, 'm'}, {"in-process", 0, NULL, 'i'}, {"host", 1, NULL, 'h'},
-        {"help", 0, NULL, '?' + 1}, {0}};
+        {"setting", 1, NULL, 'k'}, {"help", 0, NULL, '?' + 1}, {0}};
     const char *rest;
     uint64_t n;
     for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) {
@@ -189,6 +211,8 @@ static int options(int argc, char **argv, struct subject *s, const char **only, 
             s->in_process = true;
         else if (c == 'h')
             s->host = optarg;
+        else if (c == 'k' && take_setting(s, optarg))
+            continue;
         else if (c == 'r' && parse_number(optarg, ':', &s->seed, &rest) &&
                  parse_number(rest, 0, &n, NULL) && n <= UINT32_MAX) {
             s->reproduce = true;

@@ -76,7 +76,7 @@ void try_interfaces(struct subject *s, struct try_report *r)
         return;
     clan_status st = bench_create(&b, &e);
     if (!b.m->instance) {
-        try_skip(r, "", "it cannot be created without settings: %s", e.what);
+        try_skip(r, SETTING_REMEDY, "it cannot be created: %s: %s", e.what, e.why);
         return;
     }
     if (st != CLAN_OK)
@@ -96,10 +96,13 @@ void try_settings(struct subject *s, struct try_report *r)
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
         struct bench b;
         struct clan_error e = CLAN_ERROR_INIT;
+        struct clan_setting with[SETTINGS_MAX + 1];
         if (!bench_init(&b, s, r))
             return;
-        b.config.settings = &list[i];
-        b.config.setting_count = 1;
+        memcpy(with, s->settings, sizeof s->settings);
+        with[s->setting_count] = list[i];
+        b.config.settings = with;
+        b.config.setting_count = s->setting_count + 1;
         snprintf(r->doing, sizeof r->doing, "create() with the setting \"%s\"", list[i].key);
         clan_status st = mock_create(b.m, s->load, &b.config, &e);
         if (st != CLAN_OK) {

@@ -33,6 +33,8 @@ struct box {
     struct try_report *r;
     struct sandbox_child host, program;
     bool has_program;
+    uint32_t without; /* SANDBOX_WITHOUT_ bits */
+    uid_t host_uid, program_uid;
     int channel, log, listener, state, volume, null;
     uint16_t port;
     clan_host_State at;
@@ -57,9 +59,9 @@ static bool lo_up(void)
     return up;
 }
 
-static int open_dir(const char *path, uid_t uid, mode_t mode)
+static int open_dir(const struct box *b, const char *path, uid_t uid, mode_t mode)
 {
-    if (chown(path, uid, BOX_HOST_UID) != 0 || chmod(path, mode) != 0)
+    if (chown(path, uid, b->host_uid) != 0 || chmod(path, mode) != 0)
         return -1;
     return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
@@ -79,17 +81,21 @@ static bool prepare(struct box *b)
     struct subject *s = b->s;
     bool service = s->note.kind == CLAN_KIND_SERVICE;
     bool listens = note_asks(&s->note, "net.listen") || note_asks(&s->note, "net.service");
-    if (unshare(CLONE_NEWNS | CLONE_NEWNET) != 0 ||
-        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || !lo_up()) {
+    bool bare = b->without & SANDBOX_WITHOUT_ROOT;
+    bool made = bare || b->without ||
+                (unshare(CLONE_NEWNS | CLONE_NEWNET) == 0 &&
+                    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    if (!made || (!bare && !lo_up())) {
         try_skip(b->r, "run it as root outside of a container that forbids them",
             "no mount and network namespace can be made here: the sandbox was not in force");
         return false;
     }
-    uid_t owner = has_program_row(s, &row) ? BOX_PROGRAM_UID : BOX_HOST_UID;
+    uid_t owner = has_program_row(s, &row) ? b->program_uid : b->host_uid;
+    bool state = !bare && note_asks(&s->note, "fs.state");
     b->null = open("/dev/null", O_RDWR | O_CLOEXEC);
     b->listener = listens ? loopback_listener(&b->port) : -1;
-    b->state = note_asks(&s->note, "fs.state") ? open_dir(s->state, BOX_HOST_UID, 02750) : b->null;
-    b->volume = service ? open_dir(s->volume, owner, 02770) : b->null;
+    b->state = state ? open_dir(b, s->state, b->host_uid, 02750) : b->null;
+    b->volume = service && !bare ? open_dir(b, s->volume, owner, 02770) : b->null;
     if (b->null < 0 || b->state < 0 || b->volume < 0 || (listens && b->listener < 0)) {
         try_skip(b->r, "", "the directories of the sandbox cannot be made");
         return false;
@@ -118,7 +124,8 @@ static clan_status spawn(struct box *b, const char *profile, const char *file, c
         .fd_count = fd_count,
         .binds = binds,
         .bind_count = n,
-        .cgroup_fd = -1};
+        .cgroup_fd = -1,
+        .without = b->without};
     return sandbox_spawn(&spec, ret, e);
 }
 
@@ -134,7 +141,7 @@ static bool spawn_host(struct box *b)
         return false;
     const struct sandbox_fd fds[] = {{b->null, 0}, {b->null, 1}, {b->null, 2}, {channel[1], 3},
         {log[1], 4}, {b->s->fd, 5}, {b->state, 6}, {b->volume, 7}, {b->listener, 8}};
-    clan_status st = spawn(b, profile, b->s->host, argv, envp, BOX_HOST_UID, 0, fds,
+    clan_status st = spawn(b, profile, b->s->host, argv, envp, b->host_uid, 0, fds,
         b->listener >= 0 ? 9 : 8, true, &b->host, &b->error);
     close(channel[1]);
     close(log[1]);
@@ -156,6 +163,8 @@ static clan_status spawn_program(struct box *b, const char *profile, struct clan
     unsigned n = 0;
     if (!row)
         return err_set(e, CLAN_E_NOENT, "Clan has no program %s", profile);
+    if (b->without & SANDBOX_WITHOUT_ROOT)
+        return err_set(e, CLAN_E_NOSYS, "no program runs without a root of its own");
     if (access(row->program, X_OK) != 0)
         snprintf(b->missing, sizeof b->missing, "%s (apt install %s)", row->program, row->package);
     for (; row->argv[n] && n < 8; n++) {
@@ -172,7 +181,7 @@ static clan_status spawn_program(struct box *b, const char *profile, struct clan
         envp[n] = (char *)(uintptr_t)row->envp[n];
     envp[n] = fds_env;
     const struct sandbox_fd fds[] = {{b->listener >= 0 ? b->listener : b->null, 3}};
-    clan_status st = spawn(b, row->sandbox, row->program, argv, envp, BOX_PROGRAM_UID, BOX_HOST_UID,
+    clan_status st = spawn(b, row->sandbox, row->program, argv, envp, b->program_uid, b->host_uid,
         fds, 1, false, &b->program, e);
     b->has_program = st == CLAN_OK;
     return st;
@@ -289,6 +298,11 @@ static bool live(struct box *b)
     t.m.create.service_address.size = 16;
     t.m.create.service_address.bytes[15] = 1;
     t.m.create.service_port = b->port;
+    for (unsigned i = 0; i < b->s->setting_count; i++) {
+        clan_host_Setting *to = &t.m.create.settings[t.m.create.settings_count++];
+        snprintf(to->key, sizeof to->key, "%s", b->s->settings[i].key);
+        snprintf(to->value, sizeof to->value, "%s", b->s->settings[i].value);
+    }
     tell(b, &t, clan_host_ToHost_create_tag);
     if (!serve(b, clan_host_State_STATE_CREATED, NULL))
         return false;
@@ -324,37 +338,74 @@ static void judge(struct box *b, bool lived, int status, bool ended)
     try_pass(b->r);
 }
 
+static void live_in_sandbox(void *arg)
+{
+    struct box *b = arg;
+    int status = 0;
+    snprintf(b->r->doing, sizeof b->r->doing, "a life in the sandbox");
+    if (!prepare(b) || !spawn_host(b))
+        return;
+    bool lived = live(b);
+    bool ended = wait_limited(b->host.pid, 1000, &status);
+    if (b->has_program) {
+        kill(b->program.pid, SIGKILL);
+        waitpid(b->program.pid, NULL, 0);
+    }
+    judge(b, lived, status, ended);
+}
+
+#define ROOT_ONLY "run this check as root: --only sandbox"
+
+/* All of the sandbox where the user may make namespaces, else the part that needs no rights. */
+static void as_user(struct box *b)
+{
+    b->without = SANDBOX_WITHOUT_USER;
+    if (rootless_run(BOX_HOST_UID, live_in_sandbox, b)) {
+        if (b->r->result == TRY_PASSED && !b->r->why[0]) {
+            snprintf(b->r->why, sizeof b->r->why,
+                "without root: namespaces, root of its own, Landlock, seccomp and limits were in "
+                "force, "
+                "in a user namespace; not in force: users of their own for plugin and program");
+            snprintf(b->r->remedy, sizeof b->r->remedy, "for those too " ROOT_ONLY);
+        }
+        return;
+    }
+    b->without |= SANDBOX_WITHOUT_ROOT;
+    b->host_uid = geteuid();
+    live_in_sandbox(b);
+    if (b->refused[0]) /* a fault whatever else is in force */
+        return;
+    const char *found = b->r->result == TRY_PASSED ? "found nothing" : b->r->why;
+    char text[sizeof b->r->why];
+    snprintf(text, sizeof text, "%s", found);
+    try_skip(b->r,
+        ROOT_ONLY ", or where users may make namespaces (kernel.unprivileged_userns_clone)",
+        "without root and user namespaces only Landlock, seccomp and limits can be in force: %s; "
+        "not in "
+        "force: user and group, mount and network namespace and root of its own, /state, /volume, "
+        "programs",
+        text);
+}
+
 void try_sandbox(struct subject *s, struct try_report *r)
 {
-    struct box b = {
-        .s = s, .r = r, .error = CLAN_ERROR_INIT, .listener = -1, .at = clan_host_State_STATE_NONE};
-    int status = 0;
+    struct box b = {.s = s,
+        .r = r,
+        .error = CLAN_ERROR_INIT,
+        .listener = -1,
+        .at = clan_host_State_STATE_NONE,
+        .host_uid = BOX_HOST_UID,
+        .program_uid = geteuid() == 0 ? BOX_PROGRAM_UID : BOX_HOST_UID};
 #ifdef CLAN_SANITIZE
     try_skip(r, "", "a sanitizer build has no seccomp and no Landlock");
     return;
 #endif
-    if (geteuid() != 0) {
-        try_skip(r, "run this check as root: --only sandbox",
-            "without root these were not in force: user and group of its own, mount and network "
-            "namespace, root of its own, Landlock, seccomp");
-        return;
-    }
-    if (access(s->host, X_OK) != 0) {
+    if (access(s->host, X_OK) != 0)
         try_skip(r, "install Clan, or name its clan-host: --host FILE", "%s is not there", s->host);
-        return;
-    }
-    if (kernel_probe(0, &b.error) != CLAN_OK) {
+    else if (kernel_probe(0, &b.error) != CLAN_OK)
         try_skip(r, b.error.remedy, "%s: %s", b.error.what, b.error.why);
-        return;
-    }
-    snprintf(r->doing, sizeof r->doing, "a life in the sandbox");
-    if (!prepare(&b) || !spawn_host(&b))
-        return;
-    bool lived = live(&b);
-    bool ended = wait_limited(b.host.pid, 1000, &status);
-    if (b.has_program) {
-        kill(b.program.pid, SIGKILL);
-        waitpid(b.program.pid, NULL, 0);
-    }
-    judge(&b, lived, status, ended);
+    else if (geteuid() == 0)
+        live_in_sandbox(&b);
+    else
+        as_user(&b);
 }

@@ -29,7 +29,7 @@ void show_text(const struct subject *s, const struct shown *list, unsigned count
             printf("  %u cases", r->cases);
         printf("\n");
         if (r->why[0])
-            printf("      why: %s\n", r->why);
+            printf("      %s %s\n", r->result == TRY_PASSED ? "but:" : "why:", r->why);
         if (r->remedy[0])
             printf("      do:  %s\n", r->remedy);
     }

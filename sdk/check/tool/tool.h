@@ -4,6 +4,7 @@
 
 #include "check/note.h"
 
+#include <clan/plugin.h>
 #include <sys/types.h>
 
 enum try_result { TRY_NOT_RUN, TRY_PASSED, TRY_FAILED };
@@ -22,6 +23,8 @@ struct try_report {
     uint64_t value; /* of helpers */
 };
 
+#define SETTINGS_MAX 32 /* as core gives a plugin at most */
+
 struct subject {
     const char *path, *name; /* as given, and its last part */
     char load[4096];         /* what is given to dlopen: a sealed copy, or path with --in-process */
@@ -33,6 +36,8 @@ struct subject {
     char state[272], volume[272];
     uint64_t seed;
     unsigned fuzz_ms;
+    struct clan_setting settings[SETTINGS_MAX]; /* --setting */
+    unsigned setting_count;
     bool in_process;
     bool reproduce; /* only_case */
     uint32_t only_case;
@@ -71,6 +76,11 @@ void run_try(
     const struct try_row *row, struct subject *s, struct try_report *ret_report, unsigned *ret_ms);
 /* Waits for pid and kills it after limit_ms.  False: it was killed. */
 bool wait_limited(pid_t pid, unsigned limit_ms, int *ret_status);
+
+/* rootless.c: calls fn as user `id` with all rights in user, mount, network and PID namespaces of its own.
+ * False: this kernel does not let the user make them, and fn was not called. */
+typedef void rootless_fn(void *arg);
+bool rootless_run(unsigned id, rootless_fn *fn, void *arg);
 
 /* show.c */
 struct shown {
