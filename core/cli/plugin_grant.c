@@ -228,14 +228,22 @@ static clan_status prepare(struct cli *c, struct consent *x)
     unsigned count = 0;
     struct plugin_look *l = &x->look;
     clan_status st = plugin_look(c, c->args[0], l);
-    if (st == CLAN_OK && strchr(c->args[0], '/')) {
-        st = err_set(&c->e, CLAN_E_INVAL, "only what is installed can be granted");
-        err_remedy(
-            &c->e, "copy the file to %s as root, then name the plugin", machine_plugin_dir(c));
-    }
     if (st == CLAN_OK && l->file.error.status != CLAN_OK) {
         c->e = l->file.error;
         st = c->e.status;
+    }
+    if (st == CLAN_OK && strchr(c->args[0], '/')) {
+        st = err_set(
+            &c->e, CLAN_E_INVAL, "%s is not installed, so it cannot be granted", l->file.file);
+        err_why(
+            &c->e, "permission is given to a plugin in Clan's directory, where only root writes");
+        if (strlen(c->args[0]) + strlen(machine_plugin_dir(c)) <
+            140) /* a command is whole or not said */
+            err_remedy(&c->e, "sudo install -m 644 %s %s/ && sudo clan plugin grant %s", c->args[0],
+                machine_plugin_dir(c), l->file.id);
+        else
+            err_remedy(
+                &c->e, "copy it to %s as root, then grant %s", machine_plugin_dir(c), l->file.id);
     }
     if (st == CLAN_OK)
         st = hash_agrees(c, l);

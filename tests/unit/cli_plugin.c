@@ -161,7 +161,16 @@ static void grants_are_refused_with_reasons(void **state)
         assert_has(said.err, refused[i].says);
     }
     assert_int_equal(run(words("plugin grant %s --dry-run", path)), 2);
-    assert_has(said.err, "only what is installed can be granted");
+    assert_has(said.err, "is not installed, so it cannot be granted");
+    assert_has(said.err, "sudo install -m 644 /");
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f, "%0100d no plugin at all\n", 0);
+    fclose(f);
+    assert_int_equal(run(words("plugin grant %s --dry-run", path)), 2);
+    assert_has(said.err, "cannot be used");
+    assert_has(said.err, "it is no shared object");
+    assert_has(said.err, "clan plugin new NAME");
 }
 
 int main(void)
