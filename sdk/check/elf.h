@@ -7,10 +7,7 @@
 #include <elf.h>
 
 #ifndef CLAN_NOTE_LIBRARIES /* read by hosts that are built with headers of before it, too */
-#define CLAN_NOTE_LIBRARIES 0x434c4142u#define ELF_REMEDY_PLUGIN                                                                          \
-    "take the .so of a plugin, as `clan plugin new NAME` makes one; nothing else belongs into "    \
-    "Clan's directory of plugins"
-
+#define CLAN_NOTE_LIBRARIES 0x434c4142u
 #endif
 
 struct elf_view {
