@@ -1,26 +1,17 @@
-/* rtnetlink, sysctl and /dev/net/tun for one overlay network. */
+/* Addresses and routes of one overlay network. */
 #include "netconf/netconf.h"
 
 #include "base/error.h"
+#include "netconf/interface.h"
 #include "netconf/request.h"
-#include "wire/limits.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if.h>
-#include <linux/if_tun.h>
-#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#define ATTR_GSO_IPV4_MAX 63 /* IFLA_GSO_IPV4_MAX_SIZE, younger than Debian's headers */
-#define TUN_USO           (0x20 | 0x40)
-#define ROUTE_METRIC      1024
-#define ROUTE_BELOW_ALL   0x7ffffffe
+#define ROUTE_METRIC    1024
+#define ROUTE_BELOW_ALL 0x7ffffffe
 
 void netconf_identity(struct netconf *n, const uint8_t clan_id[32])
 {
@@ -100,98 +91,23 @@ static clan_status route_set(
     return netconf_run(&r, NULL, NULL, e, "set the route of the clan");
 }
 
-static clan_status link_set(const struct netconf *n, bool up, struct clan_error *e)
-{
-    struct netconf_request r;
-    struct ifinfomsg *m = netconf_request(&r, RTM_NEWLINK, 0, sizeof *m);
-    *m = (struct ifinfomsg){.ifi_index = (int)n->ifindex};
-    if (up)
-        m->ifi_flags = m->ifi_change = IFF_UP;
-    else {
-        mnl_attr_put_u32(r.head, IFLA_MTU, n->mtu);
-        mnl_attr_put_u32(r.head, IFLA_GSO_MAX_SIZE, WIRE_GSO_MAX);
-        mnl_attr_put_u32(r.head, ATTR_GSO_IPV4_MAX, WIRE_GSO_MAX);
-    }
-    return netconf_run(
-        &r, NULL, NULL, e, up ? "bring the interface up" : "set the interface's sizes");
-}
-
-/* A TUN takes every packet at once, the queue of a path is clan-link's: one in front of it only
- * costs.  A kernel that will not keeps its own. */
-static void queue_none(const struct netconf *n)
-{
-    struct netconf_request r;
-    struct tcmsg *m = netconf_request(&r, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, sizeof *m);
-    *m = (struct tcmsg){.tcm_ifindex = (int)n->ifindex, .tcm_parent = TC_H_ROOT};
-    mnl_attr_put_strz(r.head, TCA_KIND, "noqueue");
-    struct clan_error ignored = CLAN_ERROR_INIT;
-    netconf_run(&r, NULL, NULL, &ignored, "leave out the interface's queue");
-}
-
-static clan_status sysctl_set(
-    const struct netconf *n, const char *key, char value, struct clan_error *e)
-{
-    char path[96];
-    snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/%s", n->ifname, key);
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    clan_status s = fd >= 0 && write(fd, &value, 1) == 1
-                        ? CLAN_OK
-                        : err_errno(e, CLAN_E_IO, "cannot set %s", path);
-    if (fd < 0)
-        err_remedy(e, "IPv6 must be on in this machine's kernel");
-    else
-        close(fd);
-    return s;
-}
-
 clan_status netconf_tun(struct netconf *n, struct clan_error *e)
 {
-    struct ifreq r = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
-    unsigned offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
-    int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-    strcpy(r.ifr_name, "clan%d"); /* the kernel takes the first free number */
-    if (fd >= 0)
-        ioctl(fd, TUNSETIFF, &r); /* a failure shows in the next call */
-    n->flags = 0;
-    if (fd >= 0 && ioctl(fd, TUNSETOFFLOAD, offloads | TUN_USO) == 0)
-        n->flags = WARD_TUN_VNET | WARD_TUN_USO;
-    else if (fd >= 0 && ioctl(fd, TUNSETOFFLOAD, offloads) == 0)
-        n->flags = WARD_TUN_VNET;
-    else if (fd >= 0) { /* no offloads: packets without a header */
-        close(fd);
-        fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-        r.ifr_flags = IFF_TUN | IFF_NO_PI;
-        strcpy(r.ifr_name, "clan%d");
-        if (fd >= 0 && ioctl(fd, TUNSETIFF, &r) != 0) {
-            close(fd);
-            fd = -1;
-        }
-    }
-    if (fd < 0) {
-        err_errno(e, CLAN_E_IO, "cannot make a network interface");
-        err_remedy(e, "load the kernel module tun: modprobe tun");
-        return CLAN_E_IO;
-    }
-    n->tun = fd;
-    memcpy(n->ifname, r.ifr_name, sizeof n->ifname);
-    int probe = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    n->ifindex = probe >= 0 && ioctl(probe, SIOCGIFINDEX, &r) == 0 ? (unsigned)r.ifr_ifindex : 0;
-    if (probe >= 0)
-        close(probe);
-    return n->ifindex ? CLAN_OK : err_errno(e, CLAN_E_IO, "cannot find %s", n->ifname);
+    strcpy(n->ifname, "clan%d"); /* the kernel takes the first free number */
+    return interface_tun(n->ifname, &n->tun, &n->ifindex, &n->flags, e);
 }
 
 clan_status netconf_up(const struct netconf *n, struct clan_error *e)
 {
     clan_status s;
-    if ((s = link_set(n, false, e)) != CLAN_OK ||
-        (s = sysctl_set(n, "addr_gen_mode", '1', e)) != CLAN_OK ||
-        (s = sysctl_set(n, "accept_ra", '0', e)) != CLAN_OK ||
-        (s = route_set(n, true, true, e)) != CLAN_OK || (s = link_set(n, true, e)) != CLAN_OK ||
+    if ((s = interface_sizes(n->ifindex, n->mtu, e)) != CLAN_OK ||
+        (s = interface_quiet(n->ifname, e)) != CLAN_OK ||
+        (s = route_set(n, true, true, e)) != CLAN_OK ||
+        (s = interface_up(n->ifindex, e)) != CLAN_OK ||
         (s = netconf_address(n, n->address, true, e)) != CLAN_OK ||
         (s = netconf_address(n, n->resolver, true, e)) != CLAN_OK)
         return s;
-    queue_none(n);
+    interface_no_queue(n->ifindex);
     return route_set(n, false, true, e);
 }
 
