@@ -129,7 +129,8 @@ static void print_signature(struct cli *c, const struct plugin_look *l)
     else if (s->error.status == CLAN_E_NOENT)
         out_line(c, "  signed  by nobody");
     else
-        out_para(c, 10, "  signed  %s: %s", s->error.what, s->error.why);
+        out_para(c, 10, "  signed  %s: %s%s%s", s->error.what, s->error.why,
+            s->error.remedy[0] ? "; to do: " : "", s->error.remedy);
 }
 
 static void print_bound(struct cli *c, const struct plugin_look *l)

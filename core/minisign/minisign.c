@@ -69,8 +69,11 @@ clan_status minisign_parse(
         return malformed(reterr, "it does not begin with \"" UNTRUSTED "\"");
     if (!next_line(&l, &line, &len) || !decode(line, len, box, sizeof box))
         return malformed(reterr, "its second line is no signature");
-    if (box[0] == 'E' && box[1] == 'd')
-        return malformed(reterr, "it has the old form (Ed), which is not verified here");
+    if (box[0] == 'E' && box[1] == 'd') {
+        malformed(reterr, "it has minisign's legacy form (Ed), which is not verified here");
+        err_remedy(reterr, "sign the file anew in the prehashed form: minisign -S -H -m FILE");
+        return CLAN_E_INVAL;
+    }
     if (box[0] != 'E' || box[1] != 'D')
         return malformed(reterr, "it was made by an algorithm that is not known here");
     if (!next_line(&l, &line, &len) || len < strlen(TRUSTED) ||

@@ -12,8 +12,8 @@
 #define MINISIGN_KEY_CHARS   56
 #define MINISIGN_SUFFIX      ".minisig"
 
-/* Only the prehashed form ("ED", BLAKE2b-512 of the file), which minisign makes since 0.10: the older
- * one wants the whole file in the memory of whoever verifies. */
+/* Only the prehashed form ("ED", BLAKE2b-512 of the file), which minisign makes since 0.10, before with -H:
+ * the legacy one ("Ed") wants the whole file in the memory of whoever verifies, here the warden. */
 struct minisign {
     uint8_t key_id[8];     /* a hint which key it was, not to be trusted */
     uint8_t signature[64]; /* of the file's hash */

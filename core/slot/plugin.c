@@ -68,7 +68,10 @@ static void is_signed(
         return;
     err_set(e, CLAN_E_GRANT, "the plugin %s is not signed by whom the owner trusts", p->id);
     err_why(e, "%s%s%s", why.what, why.why[0] ? ": " : "", why.why);
-    err_remedy(e, "install it with its signature, or run as root: clan plugin grant %s", p->id);
+    if (why.status == CLAN_E_INVAL && why.remedy[0]) /* to be made anew, whoever signs */
+        err_remedy(e, "%s", why.remedy);
+    else
+        err_remedy(e, "install it with its signature, or run as root: clan plugin grant %s", p->id);
 }
 
 /* The descriptor whose bytes the owner agreed to: it is what dlopen gets. */

@@ -73,7 +73,7 @@ static void programs_signature_fits(void **state)
 static const struct {
     const char *text, *why;
 } broken[] = {
-    {legacy, "old form"},
+    {legacy, "legacy form (Ed)"},
     {"", "does not begin"},
     {"\n", "does not begin"},
     {BOX TRUSTED GLOBAL "\n", "does not begin"},
@@ -103,7 +103,8 @@ static void broken_files_are_refused(void **state)
             minisign_parse(broken[i].text, strlen(broken[i].text), &s, &e), CLAN_E_INVAL);
         if (!strstr(e.why, broken[i].why))
             fail_msg("%u: no \"%s\" in %s", i, broken[i].why, e.why);
-        assert_true(e.remedy[0]);
+        assert_non_null(
+            strstr(e.remedy, broken[i].text == legacy ? "minisign -S -H" : "minisign -S"));
     }
     /* comment: cap - 1 fits, cap does not */
     for (unsigned more = 0; more < 2; more++) {
@@ -217,6 +218,14 @@ static void bound_to_a_signer(void **state)
     opens(p, true, NULL); /* a new version, no new question */
     assert_int_equal(truncate(p->sig, 40), 0);
     opens(p, false, "signature file cannot be used");
+    FILE *f = fopen(p->sig, "w");
+    assert_non_null(f);
+    fputs(legacy, f);
+    fclose(f);
+    struct clan_error e = CLAN_ERROR_INIT;
+    assert_int_equal(slot_plugin(p->dir, &p->g, false, &e), -1);
+    assert_non_null(strstr(e.why, "legacy form"));
+    assert_non_null(strstr(e.remedy, "minisign -S -H"));
 }
 
 static void bound_to_a_file(void **state)
