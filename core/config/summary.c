@@ -74,12 +74,14 @@ static void put_questions(FILE *out, const struct check_result *p, const struct 
     }
 }
 
+/* By its file's name when that is not the id's: the id may be another's. */
 static void put_refused(FILE *out, const struct check_result *p)
 {
+    bool own = p->id[0] && strncmp(p->file, p->id, strlen(p->id)) == 0;
     char text[sizeof p->error.what + sizeof p->error.why + 8];
     snprintf(text, sizeof text, "%s%s%s", p->error.what, p->error.why[0] ? ": " : "", p->error.why);
     text_sanitize(text);
-    fprintf(out, "%s cannot be used, nothing is granted: %s\n", p->id[0] ? p->id : p->file, text);
+    fprintf(out, "%s cannot be used, nothing is granted: %s\n", own ? p->id : p->file, text);
 }
 
 static void put_plugins(

@@ -79,6 +79,24 @@ static clan_status check_read(int fd, struct check_result *ret, struct clan_erro
     return st;
 }
 
+/* What the owner was told about a plugin of the release is not true of a stranger's file with its id. */
+static clan_status check_borrowed_id(const struct check_result *r, struct clan_error *e)
+{
+    static const char *const release[] = {CHECK_RELEASE_IDS};
+    char own[sizeof r->id + 4];
+    snprintf(own, sizeof own, "%s.so", r->id);
+    for (size_t i = 0; i < sizeof release / sizeof release[0]; i++) {
+        if (strcmp(r->id, release[i]) != 0 || strcmp(r->file, own) == 0)
+            continue;
+        err_set(e, CLAN_E_PERM, "plugin file %s cannot be used", r->file);
+        err_why(e, "it calls itself \"%s\", which is a plugin of Clan itself (%s)", r->id, own);
+        err_remedy(e, "remove it unless you know whose it is; whoever made it has to give it an id "
+                      "of its own");
+        return CLAN_E_PERM;
+    }
+    return CLAN_OK;
+}
+
 clan_status check_file(
     int fd, const char *file_name, struct check_result *ret, struct clan_error *reterr)
 {
@@ -87,6 +105,8 @@ clan_status check_file(
     set_file_name(ret, file_name);
     clan_status st = sodium_init() < 0 ? err_set(&err, CLAN_E_DEFECT, "libsodium does not start")
                                        : check_read(fd, ret, &err);
+    if (st == CLAN_OK)
+        st = check_borrowed_id(ret, &err);
     ret->error = err;
     if (reterr)
         *reterr = err;

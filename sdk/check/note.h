@@ -90,8 +90,8 @@ clan_status check_file(
     int fd, const char *file_name, struct check_result *ret, struct clan_error *reterr);
 
 typedef void check_found_fn(void *user, const struct check_result *result);
-/* Calls found() for every *.so of the directory in order of names, refused ones included.  Two
- * usable files with one id are both refused and name each other.  check_owner: the directory and
+/* Calls found() for every *.so of the directory in order of names, refused ones included.  An id of the
+ * release is only good in ID.so; two other usable files with one id are both refused and name each other.  check_owner: the directory and
  * the files must belong to root and not be writable by others.  An error is only returned when the
  * directory itself cannot be used.  (library clan_check) */
 clan_status check_directory(

@@ -187,11 +187,21 @@ static void test_not_usable(void **state)
     assert_says(r->summary, "files 1.2 (files.so) is installed, but not named in machine.yaml");
     assert_int_equal(r->grants.plugin_count, 0);
     result_free(r);
-    copy_plugin("other.so"); /* a second file of that name: neither is meant */
+    copy_plugin(
+        "other.so"); /* takes the id of a plugin of the release: it is named, and gets nothing */
     r = compile("version: 1\nplugins: {files: {allow: [fs.state]}}\n");
     assert_int_equal(r->status, CLAN_OK);
+    assert_int_equal(r->grants.plugin_count, 1);
+    assert_string_equal(r->grants.plugins[0].file, "files.so");
+    assert_says(r->summary, "other.so cannot be used, nothing is granted");
+    assert_says(r->summary, "which is a plugin of Clan itself (files.so)");
+    result_free(r);
+    char own[128];
+    snprintf(own, sizeof own, "%s/files.so", directory);
+    assert_int_equal(unlink(own), 0); /* nor when it is alone */
+    r = compile("version: 1\nplugins: {files: {allow: [fs.state]}}\n");
     assert_int_equal(r->grants.plugin_count, 0);
-    assert_says(r->summary, "both call themselves");
+    assert_says(r->summary, "other.so cannot be used, nothing is granted");
     result_free(r);
     assert_int_equal(rename(directory, "/tmp/clan-test-moved"), 0);
     r = compile("version: 1\n");

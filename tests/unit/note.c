@@ -282,6 +282,28 @@ static void test_directory(void **state)
     assert_non_null(strstr(results[6].error.remedy, "not a link"));
 }
 
+/* The plugin of the release goes on; the file that took its id is named. */
+static void test_release_ids(void **state)
+{
+    static const char *const ids[] = {"files", "tcp-noise"};
+    struct clan_error e;
+    char own[32];
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(own, sizeof own, "%s.so", ids[i]);
+        put_id(own, ids[i]);
+        put_id("a-stranger.so", ids[i]);
+        assert_int_equal(scan(false, &e), CLAN_OK);
+        assert_int_equal(result_count, 2 + i);
+        assert_string_equal(results[0].file, "a-stranger.so");
+        assert_int_equal(results[0].error.status, CLAN_E_PERM);
+        assert_non_null(strstr(results[0].error.what, "a-stranger.so"));
+        assert_non_null(strstr(results[0].error.why, own));
+        assert_string_not_equal(results[0].error.remedy, "");
+        assert_int_equal(results[1].error.status, CLAN_OK);
+    }
+}
+
 static void test_owner(void **state)
 {
     struct clan_error e;
@@ -316,7 +338,7 @@ static void test_real_plugins(void **state)
         struct clan_error e = CLAN_ERROR_INIT;
         int fd = open(files[i], O_RDONLY);
         assert_true(fd >= 0);
-        if (check_file(fd, "real.so", &r, &e) != CLAN_OK)
+        if (check_file(fd, basename(files[i]), &r, &e) != CLAN_OK)
             fail_msg("%s: %s: %s", files[i], e.what, e.why);
         assert_string_not_equal(r.title, "");
         close(fd);
@@ -344,6 +366,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_abi_text),
         cmocka_unit_test(test_truncated),
         cmocka_unit_test_setup_teardown(test_directory, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_release_ids, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_owner, make_dir, remove_dir),
         cmocka_unit_test(test_real_plugins),
     };
