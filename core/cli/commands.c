@@ -41,7 +41,8 @@ static const struct cli_option enable_options[] = {
     {"on", "MACHINE", "where it runs (this machine)", 0, false},
     {"as", "NAME", "name of the service (the plugin's)", 0, false},
     {"allow", "LIST", "who may use it: all, provisional, machines, tag:NAME (all)", 0, false},
-    DRY_OPTION, KEY_OPTION, FORGET_OPTION, END};
+    {"plugin-dir", "DIR", "where the plugins lie", 0, false}, DRY_OPTION, KEY_OPTION, FORGET_OPTION,
+    END};
 static const struct cli_option change_options[] = {DRY_OPTION, KEY_OPTION, FORGET_OPTION, END};
 static const struct cli_option generate_options[] = {
     {"machine", NULL, "of machine.yaml instead of clan.yaml", 0, false}, END};
@@ -121,7 +122,13 @@ const struct cli_command cli_commands[] = {
         "clan enable files --on nas\nclan enable files --as photos --on nas --allow "
         "laptop,tag:family\n"
         "clan enable files --on nas --dry-run\n",
-        1, 1, cmd_enable, NULL},
+        1, 1, cmd_enable,
+        "PLUGIN is what `clan plugin list` shows on the machine that runs it. A name that is "
+        "nearly "
+        "that of a known plugin is refused before anything is signed. One that no machine is known "
+        "to "
+        "have is signed when you agree (or with --yes): the service waits until its plugin is "
+        "installed and granted there."},
     {"disable", "SERVICE", "stop a service and take it out of the configuration", change_options,
         "clan disable files\n", 1, 1, cmd_disable, NULL},
     {"config show", "[VERSION]", "the text of clan.yaml", NULL, "clan config show > clan.yaml\n", 0,

@@ -2,9 +2,12 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/change.h"
+#include "cli/machine.h"
 #include "cli/names.h"
 #include "cli/out.h"
+#include "config/machine.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -187,6 +190,77 @@ static clan_status edit(struct cli *c, struct change *ch, const char *name, cons
     return CLAN_OK;
 }
 
+/* ---- is there such a plugin? ---- */
+
+/* Machines do not tell each other what is installed: known is what lies here and what works somewhere. */
+struct known {
+    const char *plugin;
+    bool there;
+    unsigned distance; /* of the nearest */
+    char near[33];
+};
+
+static void consider(struct known *k, const char *id)
+{
+    unsigned max = strlen(k->plugin) < 4 ? 1 : 2; /* a slip, not another word */
+    unsigned d = text_distance(k->plugin, id, max + 1);
+    k->there |= d == 0;
+    if (id[0] == 0 || d > max || d >= k->distance)
+        return;
+    k->distance = d;
+    snprintf(k->near, sizeof k->near, "%s", id);
+}
+
+static clan_status consider_service(void *arg, const clan_api_Answer *a)
+{
+    static const char *const works[] = {"up", "starting", "down"};
+    if (a->which_m == clan_api_Answer_service_tag)
+        for (unsigned i = 0; i < sizeof works / sizeof works[0]; i++)
+            if (strcmp(a->m.service.state, works[i]) == 0)
+                consider(arg, a->m.service.plugin);
+    return CLAN_OK;
+}
+
+static void look_for(struct cli *c, struct change *ch, struct known *k)
+{
+    struct cfg_plugins found;
+    struct clan_error e = CLAN_ERROR_INIT, before = c->e;
+    if (cfg_plugins_scan(machine_plugin_dir(c), &found, &e) == CLAN_OK) {
+        for (unsigned i = 0; i < found.count; i++)
+            consider(k, found.list[i].id);
+        cfg_plugins_free(&found);
+    }
+    session_ask(c, ch->api, clan_api_Request_services_tag, consider_service, k);
+    c->e = before; /* a daemon that does not answer says so at the next question */
+}
+
+/* Before anything is signed: a slip is refused, a plugin that is to come is said to be missing. */
+static clan_status expect_plugin(
+    struct cli *c, struct change *ch, const char *plugin, const char *name, const char *on)
+{
+    struct known k = {.plugin = plugin, .distance = UINT_MAX};
+    look_for(c, ch, &k);
+    if (k.there)
+        return CLAN_OK;
+    if (k.near[0]) {
+        err_set(&c->e, CLAN_E_NOENT, "no plugin is called \"%s\" (did you mean \"%s\"?)", plugin,
+            k.near);
+        err_why(&c->e, "it is not installed here, and no machine of the clan runs it; nothing was "
+                       "signed");
+        err_remedy(&c->e,
+            "clan enable %s; if there is a plugin %s, install it here first, or write the service "
+            "into clan.yaml: clan config apply FILE",
+            k.near, plugin);
+        return CLAN_E_NOENT;
+    }
+    bool here = strcmp(on, ch->context->machine) == 0;
+    out_note(c,
+        "no machine is known to have the plugin %s yet: %s waits until it is installed and granted "
+        "on %s%s (`clan plugin list` shows what is here)",
+        plugin, name, on, here ? ", this machine" : "");
+    return CLAN_OK;
+}
+
 clan_status cmd_enable(struct cli *c)
 {
     struct change ch;
@@ -207,6 +281,8 @@ clan_status cmd_enable(struct cli *c)
     if (!on)
         on = ch.context->machine; /* here */
     st = edit(c, &ch, name, plugin, on, allow, allow_count);
+    if (st == CLAN_OK)
+        st = expect_plugin(c, &ch, plugin, name, on);
     if (st == CLAN_OK)
         st = review_and_publish(c, &ch, name, true);
     change_close(&ch);

@@ -242,6 +242,47 @@ static void enable_signs_a_version(void **state)
     assert_int_not_equal(memcmp(s.id, id, 32), 0);
 }
 
+/* Known is what lies in the directory and what works somewhere in the clan. */
+static void enable_knows_plugins(void **state)
+{
+    (void)state;
+    example_clan();
+    strcpy(fake.service.name, "share");
+    strcpy(fake.service.plugin, "files");
+    strcpy(fake.service.state, "up");
+    fake_start(&fake);
+    assert_int_equal(run("enable fils --on nas --yes --plugin-dir /nowhere"), 2);
+    assert_has(said.err, "no plugin is called \"fils\" (did you mean \"files\"?)");
+    assert_has(said.err, "nothing was signed");
+    assert_has(said.err, "clan enable files");
+    assert_null(strstr(said.out, "+")); /* nor shown as if it would be */
+    assert_int_equal(run("enable fils --on nas --dry-run --plugin-dir /nowhere"), 2);
+    assert_int_equal(fake.submitted_count, 0);
+    assert_int_equal(run("enable files --as holiday --on nas --dry-run --plugin-dir /nowhere"), 0);
+    assert_null(strstr(said.err, "no machine is known"));
+    /* another word is no slip: it may be installed where this machine cannot see it */
+    assert_int_equal(run("enable jellyfin --on laptop --plugin-dir /nowhere"), 2);
+    assert_has(said.err, "no machine is known to have the plugin jellyfin yet");
+    assert_has(said.err, "--yes"); /* nobody to ask */
+    assert_int_equal(fake.submitted_count, 0);
+    assert_int_equal(run("enable jellyfin --on nas --yes --plugin-dir /nowhere"), 0);
+    assert_has(said.err, "installed and granted on nas, this machine");
+    assert_int_equal(fake.submitted_count, 1);
+}
+
+/* What is enabled but runs nowhere makes no plugin known. */
+static void enable_learns_nothing_from_a_slip(void **state)
+{
+    (void)state;
+    example_clan();
+    strcpy(fake.service.name, "fils");
+    strcpy(fake.service.plugin, "fils");
+    strcpy(fake.service.state, "not granted");
+    fake_start(&fake);
+    assert_int_equal(run("enable fils --as more --on nas --dry-run --plugin-dir /nowhere"), 0);
+    assert_has(said.err, "no machine is known to have the plugin fils yet");
+}
+
 /* Keys that were removed are carried on, admins left out join them, and none of them comes back. */
 static void removed_keys(void **state)
 {
@@ -354,6 +395,8 @@ int main(void)
         T(invite_withdraw),
         T(invite_refusals),
         T(enable_signs_a_version),
+        T(enable_knows_plugins),
+        T(enable_learns_nothing_from_a_slip),
         T(removed_keys),
         T(config_apply),
         T(removing),
