@@ -66,6 +66,27 @@ static bool acked(struct brain *b, const struct member_machine *m, const clan_ap
     return memcmp(m->acked_revocations, digest, 32) == 0;
 }
 
+void api_who_misses(struct brain *b, const clan_api_WaitFor *w, char *ret_text, size_t cap)
+{
+    size_t len = 0;
+    ret_text[0] = 0;
+    for (size_t i = 0; i < member_count(b->set); i++) {
+        const struct member_machine *m = member_at(b->set, i);
+        char name[33];
+        if (m->standing != MEMBER_CONFIRMED || acked(b, m, w))
+            continue;
+        brain_name(b, m->id, name);
+        const struct peer *peer = peer_find(b, m->id);
+        int n = snprintf(ret_text + len, cap - len, "%s%s%s", len ? ", " : "", name,
+            m == brain_self(b)      ? " (this machine)"
+            : peer && peer->control ? ""
+                                    : " is off");
+        if (n < 0 || (size_t)n >= cap - len)
+            break;
+        len += (size_t)n;
+    }
+}
+
 static void report_acks(struct brain *b, struct client *c, uint32_t *ret_done, uint32_t *ret_total)
 {
     uint32_t done = 0, total = 0;
@@ -81,20 +102,7 @@ static void report_acks(struct brain *b, struct client *c, uint32_t *ret_done, u
         a->which_m = clan_api_Answer_progress_tag;
         clan_api_Progress *p = &a->m.progress;
         snprintf(p->step, sizeof p->step, "acknowledged");
-        size_t len = 0;
-        for (size_t i = 0; i < member_count(b->set); i++) {
-            const struct member_machine *m = member_at(b->set, i);
-            char name[33];
-            if (m->standing != MEMBER_CONFIRMED || acked(b, m, &c->wait))
-                continue;
-            brain_name(b, m->id, name);
-            const struct peer *peer = peer_find(b, m->id);
-            int n = snprintf(p->text + len, sizeof p->text - len, "%s%s%s", len ? ", " : "", name,
-                peer && peer->control ? "" : " is off");
-            if (n < 0 || (size_t)n >= sizeof p->text - len)
-                break;
-            len += (size_t)n;
-        }
+        api_who_misses(b, &c->wait, p->text, sizeof p->text);
         p->done = done;
         p->total = total;
         c->told_count = done;

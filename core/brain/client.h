@@ -28,6 +28,8 @@ struct client {
 
 void api_wait_check(struct brain *b, struct client *c); /* reports what is new; ends the wait */
 bool api_alive(const struct brain *b, const struct client *c); /* it may have hung up meanwhile */
+/* "laptop is off, desk": who did not acknowledge yet what is waited for. */
+void api_who_misses(struct brain *b, const clan_api_WaitFor *w, char *ret_text, size_t cap);
 void api_ping_tick(struct brain *b);
 
 #endif

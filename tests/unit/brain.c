@@ -3,6 +3,7 @@
 #include "brain/brain.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "brain/client.h"
 #include "member_fixture.h"
 #include "wire/link.pb.h"
 
@@ -394,6 +395,32 @@ static void words_about_services(void **state)
     assert_int_equal(told_by(&dave), 1);
 }
 
+/* Nobody is connected to itself, and is not off for that. */
+static void who_is_waited_for(void **state)
+{
+    (void)state;
+    const clan_api_WaitFor w = {.config_version = 7};
+    char text[400], own_name[33], name[33];
+    become(&carl);
+    peer_get(b, dave.id)->control = 1;
+    api_who_misses(b, &w, text, sizeof text);
+    brain_name(b, carl.id, own_name);
+    char *at = strstr(text, own_name);
+    assert_non_null(at);
+    assert_int_equal(strncmp(at + strlen(own_name), " (this machine)", 15), 0);
+    brain_name(b, erin.id, name);
+    at = strstr(text, name);
+    assert_non_null(at);
+    assert_int_equal(strncmp(at + strlen(name), " is off", 7), 0);
+    brain_name(b, dave.id, name);
+    at = strstr(text, name);
+    assert_non_null(at);
+    assert_true(at[strlen(name)] == ',' || at[strlen(name)] == 0);
+    char little[20];
+    api_who_misses(b, &w, little, sizeof little); /* as far as it goes */
+    assert_non_null(memchr(little, 0, sizeof little));
+}
+
 /* Catching up: who came in with the news does not vouch for it, nor does another head of that
  * height. */
 static void who_ends_catching_up(void **state)
@@ -662,6 +689,7 @@ int main(void)
         T(a_stream_without_a_link),
         T(keys_of_another),
         T(words_about_services),
+        T(who_is_waited_for),
         T(who_ends_catching_up),
         T(the_log_is_rewritten),
         T(endpoints_of_a_plugin),
