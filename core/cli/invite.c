@@ -37,6 +37,7 @@ struct invite {
     uint8_t id[16], raw[STMT_MAX], statement_id[32];
     size_t raw_size;
     char text[LINK_TEXT_MAX + 1];
+    bool names_service; /* the wanted name is a service's */
 };
 
 static clan_status read_options(struct invite *v)
@@ -242,6 +243,45 @@ static clan_status make_link(struct invite *v)
     return CLAN_OK;
 }
 
+static clan_status take_service_name(void *arg, const clan_api_Answer *a)
+{
+    struct invite *v = arg;
+    if (a->which_m == clan_api_Answer_service_tag &&
+        strcmp(a->m.service.name, v->body.for_name) == 0)
+        v->names_service = true;
+    return CLAN_OK;
+}
+
+/* A name that two claim is neither's: the one who has it would lose it when the guest comes. */
+static clan_status name_is_free(struct invite *v)
+{
+    struct clan_error *e = &v->c->e;
+    const char *name = v->body.for_name;
+    struct session_machines m = {0};
+    bool taken = false;
+    if (!name[0])
+        return CLAN_OK;
+    clan_status st = session_machines(v->c, v->api, &m);
+    for (size_t i = 0; st == CLAN_OK && i < m.count && !taken; i++)
+        taken = strcmp(m.rows[i].name, name) == 0 && strcmp(m.rows[i].standing, "removed") != 0;
+    free(m.rows);
+    if (st == CLAN_OK)
+        st = session_ask(v->c, v->api, clan_api_Request_services_tag, take_service_name, v);
+    if (st != CLAN_OK || (!taken && !v->names_service))
+        return st;
+    err_set(
+        e, CLAN_E_EXIST, "the clan has a %s named %s already", taken ? "machine" : "service", name);
+    err_why(e, "a name that two claim would be neither's; nothing was signed");
+    if (taken)
+        err_remedy(e,
+            "give another name: clan invite --for %.27s-2; if the new machine replaces that one, "
+            "first: clan remove %s",
+            name, name);
+    else
+        err_remedy(e, "give another name; `clan services` shows those that are taken");
+    return e->status;
+}
+
 clan_status cmd_invite(struct cli *c)
 {
     struct invite *v = calloc(1, sizeof *v);
@@ -250,6 +290,8 @@ clan_status cmd_invite(struct cli *c)
     clan_status st = read_options(v);
     if (st == CLAN_OK)
         st = open_invite(v);
+    if (st == CLAN_OK)
+        st = name_is_free(v);
     if (st == CLAN_OK)
         st = adminring_open(c, &v->x, admins_needed(v), &v->ring);
     if (st == CLAN_OK)

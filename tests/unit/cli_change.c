@@ -26,7 +26,7 @@ static void invite_makes_a_link(void **state)
     char endpoint[64];
     example_clan();
     fake_start(&fake);
-    assert_int_equal(run("invite --json --for laptop --uses 3 --expires 2h"), 0);
+    assert_int_equal(run("invite --json --for phone --uses 3 --expires 2h"), 0);
     json_t *o = json_of(said.out);
     submitted(0, &s);
     assert_int_equal(s.seq, 1);
@@ -37,7 +37,7 @@ static void invite_makes_a_link(void **state)
     assert_int_equal(body.uses, 3);
     assert_int_equal(body.expires - body.created, 7200);
     assert_int_equal(body.config_version, 2);
-    assert_string_equal(body.for_name, "laptop");
+    assert_string_equal(body.for_name, "phone");
     /* the link's seed is the statement's key */
     assert_int_equal(link_parse(json_text(o, "link", NULL), &link, NULL), CLAN_OK);
     keys_invite(link.seed, secret, pub, x25519);
@@ -130,6 +130,29 @@ static void invite_withdraw(void **state)
     fake.context.clan_id[0] ^= 1;
     fake.invitations[0].statement.size = 0;
     assert_int_equal(run(words), 5);
+    assert_int_equal(fake.submitted_count, 1);
+}
+
+/* One namespace for machines and services; a machine that is gone left its name. */
+static void invite_for_a_name_that_is_taken(void **state)
+{
+    (void)state;
+    example_clan();
+    strcpy(fake.service.name, "photos");
+    fake_start(&fake);
+    assert_int_equal(run("invite --for laptop"), 6);
+    assert_has(said.err, "the clan has a machine named laptop already");
+    assert_has(said.err, "neither's; nothing was signed");
+    assert_has(said.err, "clan invite --for laptop-2");
+    assert_has(said.err, "clan remove laptop");
+    assert_string_equal(said.out, "");
+    assert_int_equal(run("invite --for photos"), 6);
+    assert_has(said.err, "the clan has a service named photos already");
+    assert_int_equal(fake.submitted_count, 0);
+    for (unsigned i = 0; i < fake.machine_count; i++)
+        if (strcmp(fake.machines[i].name, "laptop") == 0)
+            strcpy(fake.machines[i].standing, "removed");
+    assert_int_equal(run("invite --for laptop"), 0);
     assert_int_equal(fake.submitted_count, 1);
 }
 
@@ -393,6 +416,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(invite_makes_a_link),
         T(invite_withdraw),
+        T(invite_for_a_name_that_is_taken),
         T(invite_refusals),
         T(enable_signs_a_version),
         T(enable_knows_plugins),
