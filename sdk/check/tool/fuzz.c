@@ -295,8 +295,9 @@ static void say_case(struct subject *s, struct try_report *r, bool ended, int st
     else
         return;
     snprintf(again, sizeof again,
-        "see it again: clan-plugin-check --reproduce %llu:%u FILE.so; under gdb with --in-process",
-        (unsigned long long)s->seed, r->case_number);
+        "see it again: clan-plugin-check --reproduce %llu:%u FILE.so%s; under gdb with "
+        "--in-process",
+        (unsigned long long)s->seed, r->case_number, s->setting_count ? " (same --setting)" : "");
     try_fail(r, again, "case %u: %s", r->case_number, why);
 }
 
