@@ -1,4 +1,4 @@
-/* Admin key files and the record of what they signed. */
+/* Admin key files: paths, writing, reading, signing. */
 #include "cli/adminkey.h"
 
 #include "base/error.h"
@@ -8,9 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pwd.h>
 #include <sodium.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,23 +18,37 @@
 
 #define KEY_FILE_MAX  4096
 #define KEY_HEADER    "clan-admin-key v1"
+#define KEY_AGENT     "agent ssh\n"
 #define ENTROPY_CHARS TEXT_BASE32_LEN(16)
+
+clan_status userdir_path(
+    char ret_path[ADMINKEY_PATH_MAX], struct clan_error *e, const char *fmt, ...)
+{
+    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    const struct passwd *pw = home && home[0] ? NULL : getpwuid(geteuid());
+    va_list args;
+    if (pw)
+        home = pw->pw_dir;
+    int n, more;
+    if (config && config[0] == '/')
+        n = snprintf(ret_path, ADMINKEY_PATH_MAX, "%s/clan/", config);
+    else if (home && home[0])
+        n = snprintf(ret_path, ADMINKEY_PATH_MAX, "%s/.config/clan/", home);
+    else
+        return err_set(e, CLAN_E_NOENT, "this user has no home directory for the admin key");
+    if (n >= ADMINKEY_PATH_MAX)
+        return err_set(e, CLAN_E_LIMIT, "a path that is too long");
+    va_start(args, fmt);
+    more = vsnprintf(ret_path + n, (size_t)(ADMINKEY_PATH_MAX - n), fmt, args);
+    va_end(args);
+    return n + more < ADMINKEY_PATH_MAX ? CLAN_OK
+                                        : err_set(e, CLAN_E_LIMIT, "a path that is too long");
+}
 
 clan_status adminkey_path(
     const char *petname, char ret_path[ADMINKEY_PATH_MAX], struct clan_error *e)
 {
-    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-    const struct passwd *pw = home && home[0] ? NULL : getpwuid(geteuid());
-    if (pw)
-        home = pw->pw_dir;
-    int n;
-    if (config && config[0] == '/')
-        n = snprintf(ret_path, ADMINKEY_PATH_MAX, "%s/clan/%s-admin.key", config, petname);
-    else if (home && home[0])
-        n = snprintf(ret_path, ADMINKEY_PATH_MAX, "%s/.config/clan/%s-admin.key", home, petname);
-    else
-        return err_set(e, CLAN_E_NOENT, "this user has no home directory for the admin key");
-    return n < ADMINKEY_PATH_MAX ? CLAN_OK : err_set(e, CLAN_E_LIMIT, "a path that is too long");
+    return userdir_path(ret_path, e, "%s-admin.key", petname);
 }
 
 /* Makes every missing directory above path, 0700. */
@@ -86,11 +100,34 @@ void adminkey_wipe(struct admin_key *k)
     memset(k, 0, sizeof *k);
 }
 
+static void write_key(const struct admin_key *k, const char *clan, const char *admin, char *ret)
+{
+    char public_text[TEXT_ID_CHARS + 1];
+    text_base32(k->public_key, 32, public_text);
+    int n = snprintf(ret, KEY_FILE_MAX,
+        "# Admin key of %s for the clan %s, made by `clan up`.\n%s" KEY_HEADER
+        "\npublic ed25519:%s\n",
+        admin, clan,
+        k->in_agent ? "# The key itself is in the ssh-agent; this file only says which one it is.\n"
+                    : "# Whoever has this file can invite, remove and change the clan: keep it "
+                      "secret and keep a "
+                      "copy.\n"
+                      "# The twelve recovery words are the same key in another form.\n",
+        public_text);
+    if (k->in_agent) {
+        strcat(ret, KEY_AGENT);
+        return;
+    }
+    n += snprintf(ret + n, (size_t)(KEY_FILE_MAX - n), "entropy ");
+    text_base32(ADMINKEY_ENTROPY(k), 16, ret + n);
+    strcat(ret, "\n");
+}
+
 clan_status adminkey_store(
     const struct admin_key *k, const char *clan, const char *admin, struct clan_error *e)
 {
-    char public_text[TEXT_ID_CHARS + 1], *text;
     const char *name;
+    char *text;
     int dir;
     clan_status st = userdir_open(k->path, &dir, &name, e);
     if (st != CLAN_OK)
@@ -104,17 +141,7 @@ clan_status adminkey_store(
         close(dir);
         return err_set(e, CLAN_E_NOMEM, "out of memory");
     }
-    text_base32(k->public_key, 32, public_text);
-    int n = snprintf(text, KEY_FILE_MAX,
-        "# Admin key of %s for the clan %s, made by `clan up`.\n"
-        "# Whoever has this file can invite, remove and change the clan: keep it secret and keep a "
-        "copy.\n"
-        "# The twelve recovery words are the same key in another form.\n" KEY_HEADER "\n"
-        "public ed25519:%s\n"
-        "entropy ",
-        admin, clan, public_text);
-    text_base32(ADMINKEY_ENTROPY(k), 16, text + n);
-    strcat(text, "\n");
+    write_key(k, clan, admin, text);
     st = file_write_durable(dir, name, text, strlen(text), 0600, e);
     sodium_free(text);
     close(dir);
@@ -144,10 +171,16 @@ static const char *line_value(const char *text, const char *word)
 static clan_status parse_key(const char *text, struct admin_key *ret, struct clan_error *e)
 {
     uint8_t entropy[16], public_key[32];
+    bool in_agent = line_value(text, KEY_AGENT);
     const char *pub = line_value(text, "public ed25519:"), *secret = line_value(text, "entropy ");
-    if (!line_value(text, KEY_HEADER "\n") || !pub || !secret ||
-        !text_base32_decode(pub, strcspn(pub, " \r\n"), public_key, 32) ||
-        !text_base32_decode(secret, strcspn(secret, " \r\n"), entropy, 16))
+    if (!line_value(text, KEY_HEADER "\n") || !pub || in_agent == !!secret ||
+        !text_base32_decode(pub, strcspn(pub, " \r\n"), public_key, 32))
+        return damaged(ret->path, e);
+    if (in_agent) {
+        adminkey_of_agent(public_key, ret);
+        return CLAN_OK;
+    }
+    if (!text_base32_decode(secret, strcspn(secret, " \r\n"), entropy, 16))
         return damaged(ret->path, e);
     clan_status st = adminkey_from_entropy(entropy, ret);
     sodium_memzero(entropy, sizeof entropy);
@@ -178,6 +211,7 @@ clan_status adminkey_load(const char *path, struct admin_key *ret, struct clan_e
     uint8_t *text = NULL;
     size_t size = 0;
     memset(ret, 0, sizeof *ret);
+    snprintf(ret->name, sizeof ret->name, "%s", path);
     if (snprintf(ret->path, sizeof ret->path, "%s", path) >= (int)sizeof ret->path)
         return err_set(e, CLAN_E_LIMIT, "a path that is too long");
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -198,130 +232,11 @@ clan_status adminkey_load(const char *path, struct admin_key *ret, struct clan_e
     return st;
 }
 
-static bool is_admin(const clan_api_Context *x, const uint8_t key[32])
+clan_status adminkey_sign(
+    const struct admin_key *k, uint8_t *raw, size_t *size, struct clan_error *e)
 {
-    for (unsigned i = 0; i < x->admin_keys_count; i++)
-        if (memcmp(x->admin_keys[i], key, 32) == 0)
-            return true;
-    return false;
-}
-
-static clan_status ring_add(
-    struct cli *c, const clan_api_Context *x, const char *path, struct admin_ring *r)
-{
-    struct admin_key *k = &r->keys[r->count];
-    clan_status st = adminkey_load(path, k, &c->e);
-    if (st != CLAN_OK)
-        return st;
-    for (unsigned i = 0; i < r->count; i++)
-        if (memcmp(r->keys[i].public_key, k->public_key, 32) == 0) {
-            adminkey_wipe(k);
-            return CLAN_OK;
-        }
-    if (!is_admin(x, k->public_key)) {
-        err_set(&c->e, CLAN_E_PERM, "the key in %s is no admin key of the clan %s", path, x->clan);
-        err_why(&c->e, "the clan's configuration does not list it");
-        err_remedy(&c->e, "give the right file with --key FILE");
-        adminkey_wipe(k);
-        return CLAN_E_PERM;
-    }
-    r->count++;
-    return CLAN_OK;
-}
-
-clan_status adminring_open(
-    struct cli *c, const clan_api_Context *x, unsigned need, struct admin_ring *ret)
-{
-    char path[ADMINKEY_PATH_MAX];
-    const char *given;
-    memset(ret, 0, sizeof *ret);
-    clan_status st = CLAN_OK;
-    for (unsigned i = 0; (given = cli_opt_at(c, "key", i)) && ret->count < STMT_ADMINS_MAX; i++)
-        if (st == CLAN_OK)
-            st = ring_add(c, x, given, ret);
-    if (st == CLAN_OK && ret->count < need)
-        st = adminkey_path(c->petname, path, &c->e);
-    if (st == CLAN_OK && ret->count < need) {
-        st = ring_add(c, x, path, ret);
-        if (st == CLAN_E_NOENT && ret->count)
-            st = CLAN_OK;
-        else if (st == CLAN_E_NOENT) {
-            err_set(&c->e, CLAN_E_PERM, "this needs an admin key of the clan %s", x->clan);
-            err_why(&c->e, "there is none in %s", path);
-            err_remedy(
-                &c->e, "run it as the user who made the clan, or give the file with --key FILE");
-            st = CLAN_E_PERM;
-        }
-    }
-    if (st == CLAN_OK && ret->count < need) {
-        err_set(&c->e, CLAN_E_PERM, "this needs the signatures of %u admins", need);
-        err_why(&c->e, "%u of the %u admins' keys %s here", ret->count, x->admin_keys_count,
-            ret->count == 1 ? "is" : "are");
-        err_remedy(&c->e, "add the key files of other admins with --key FILE");
-        st = CLAN_E_PERM;
-    }
-    if (st != CLAN_OK)
-        adminring_close(ret);
-    return st;
-}
-
-void adminring_close(struct admin_ring *r)
-{
-    for (unsigned i = 0; i < r->count; i++)
-        adminkey_wipe(&r->keys[i]);
-    r->count = 0;
-}
-
-static clan_status signed_path(const struct admin_key *k, const uint8_t clan_id[32],
-    uint64_t version, char ret_path[ADMINKEY_PATH_MAX], struct clan_error *e)
-{
-    char id[TEXT_ID_CHARS + 1];
-    text_base32(clan_id, 32, id);
-    int n = snprintf(ret_path, ADMINKEY_PATH_MAX, "%s.signed/%.16s-%" PRIu64, k->path, id, version);
-    return n < ADMINKEY_PATH_MAX ? CLAN_OK : err_set(e, CLAN_E_LIMIT, "a path that is too long");
-}
-
-clan_status signed_find(const struct admin_key *k, const uint8_t clan_id[32], uint64_t version,
-    uint8_t *ret_raw, size_t *ret_size, struct clan_error *e)
-{
-    char path[ADMINKEY_PATH_MAX];
-    uint8_t *data;
-    struct stmt s;
-    clan_status st = signed_path(k, clan_id, version, path, e);
-    if (st != CLAN_OK)
-        return st;
-    st = file_read(AT_FDCWD, path, STMT_MAX, &data, ret_size, e);
-    if (st != CLAN_OK)
-        return st;
-    memcpy(ret_raw, data, *ret_size);
-    free(data);
-    if (stmt_parse(ret_raw, *ret_size, &s, NULL) != CLAN_OK)
-        return err_set(e, CLAN_E_INVAL, "%s is damaged", path);
-    return CLAN_OK;
-}
-
-clan_status signed_note(const struct admin_key *k, const uint8_t clan_id[32], uint64_t version,
-    const uint8_t *raw, size_t size, struct clan_error *e)
-{
-    char path[ADMINKEY_PATH_MAX];
-    const char *name;
-    int dir;
-    clan_status st = signed_path(k, clan_id, version, path, e);
-    if (st == CLAN_OK)
-        st = userdir_open(path, &dir, &name, e);
-    if (st != CLAN_OK)
-        return st;
-    st = file_write_durable(dir, name, raw, size, 0600, e);
-    close(dir);
-    return st;
-}
-
-clan_status signed_forget(
-    const struct admin_key *k, const uint8_t clan_id[32], uint64_t version, struct clan_error *e)
-{
-    char path[ADMINKEY_PATH_MAX];
-    clan_status st = signed_path(k, clan_id, version, path, e);
-    if (st == CLAN_OK && unlink(path) != 0 && errno != ENOENT)
-        st = err_errno(e, CLAN_E_IO, "cannot remove %s", path);
-    return st;
+    if (k->in_agent)
+        return agentkey_sign(k, raw, size, e);
+    clan_status st = stmt_sign(raw, size, ADMINKEY_SECRET(k));
+    return st == CLAN_OK ? st : err_set(e, st, "it could not be signed with %s", k->name);
 }

@@ -187,13 +187,15 @@ static bool same_proposal(const uint8_t *raw, size_t size, const struct stmt_env
     return memcmp(&have, want, sizeof have) == 0;
 }
 
-static clan_status signed_another(struct cli *c, uint64_t version, const char *path)
+static clan_status signed_another(struct cli *c, uint64_t version, const struct admin_key *k)
 {
+    char path[ADMINKEY_PATH_MAX] = "";
+    signed_dir(k, path, NULL);
     err_set(
         &c->e, CLAN_E_CONFLICT, "this key has signed another version %" PRIu64 " already", version);
     err_why(&c->e,
         "two different versions %" PRIu64
-        " signed by one key would stop the clan; the first is noted in %.160s.signed",
+        " signed by one key would stop the clan; the first is noted in %.160s",
         version, path);
     err_remedy(&c->e,
         "make the first change again; if its signature surely never left this machine, "
@@ -202,10 +204,10 @@ static clan_status signed_another(struct cli *c, uint64_t version, const char *p
 }
 
 /* The proposal that one of the keys signed before, when it is the same; a different one is refused.
- */
+ * ret_noted: which keys. */
 static clan_status find_earlier(struct cli *c, const uint8_t clan_id[32],
     const struct stmt_envelope *envelope, struct admin_ring *ring, uint8_t *raw, size_t *size,
-    bool *ret_found)
+    bool ret_noted[STMT_ADMINS_MAX], bool *ret_found)
 {
     uint8_t earlier[STMT_MAX];
     size_t earlier_size;
@@ -223,16 +225,31 @@ static clan_status find_earlier(struct cli *c, const uint8_t clan_id[32],
         if (st != CLAN_OK)
             return st;
         if (!same_proposal(earlier, earlier_size, envelope))
-            return signed_another(c, envelope->version, k->path);
+            return signed_another(c, envelope->version, k);
         if (*ret_found && stmt_merge(raw, size, earlier, earlier_size) != CLAN_OK)
-            return signed_another(c, envelope->version, k->path);
+            return signed_another(c, envelope->version, k);
         if (!*ret_found) {
             memcpy(raw, earlier, earlier_size);
             *size = earlier_size;
         }
-        *ret_found = true;
+        *ret_found = ret_noted[i] = true;
     }
     return CLAN_OK;
+}
+
+/* Signs with each key.  What a key surely did not sign is not held against it: its agent said no, or it
+ * was not asked any more. */
+static clan_status sign_noted(struct cli *c, const uint8_t clan_id[32], uint64_t version,
+    struct admin_ring *ring, const bool noted[STMT_ADMINS_MAX], uint8_t *raw, size_t *size)
+{
+    clan_status st = CLAN_OK;
+    unsigned i = 0;
+    while (i < ring->count && (st = adminkey_sign(&ring->keys[i], raw, size, &c->e)) == CLAN_OK)
+        i++;
+    for (unsigned k = i + (st != CLAN_E_PERM); k < ring->count; k++)
+        if (!noted[k])
+            signed_forget(&ring->keys[k], clan_id, version, NULL);
+    return st;
 }
 
 clan_status change_sign(struct cli *c, const uint8_t clan_id[32], struct stmt_envelope *envelope,
@@ -241,8 +258,8 @@ clan_status change_sign(struct cli *c, const uint8_t clan_id[32], struct stmt_en
     static const uint8_t nobody[32];
     uint8_t body[STMT_MAX];
     size_t size;
-    bool found;
-    clan_status st = find_earlier(c, clan_id, envelope, ring, ret_raw, ret_size, &found);
+    bool found, noted[STMT_ADMINS_MAX] = {false};
+    clan_status st = find_earlier(c, clan_id, envelope, ring, ret_raw, ret_size, noted, &found);
     if (st != CLAN_OK)
         return st;
     if (!found) {
@@ -257,12 +274,8 @@ clan_status change_sign(struct cli *c, const uint8_t clan_id[32], struct stmt_en
     /* noted before it is signed: a crash in between can only refuse, never sign twice */
     for (unsigned i = 0; i < ring->count && st == CLAN_OK; i++)
         st = signed_note(&ring->keys[i], clan_id, envelope->version, ret_raw, *ret_size, &c->e);
-    for (unsigned i = 0; i < ring->count && st == CLAN_OK; i++) {
-        st = stmt_sign(ret_raw, ret_size, ADMINKEY_SECRET(&ring->keys[i]));
-        if (st != CLAN_OK)
-            err_set(&c->e, st, "the version could not be signed");
-    }
-    return st;
+    return st == CLAN_OK ? sign_noted(c, clan_id, envelope->version, ring, noted, ret_raw, ret_size)
+                         : st;
 }
 
 clan_status change_sign_statement(struct cli *c, uint8_t kind, const uint8_t clan_id[32],
@@ -271,12 +284,14 @@ clan_status change_sign_statement(struct cli *c, uint8_t kind, const uint8_t cla
 {
     struct stmt s;
     clan_status st = stmt_build(kind, clan_id, author, seq, body, body_size, ret_raw, ret_size);
-    for (unsigned i = 0; i < ring->count && st == CLAN_OK; i++)
-        st = stmt_sign(ret_raw, ret_size, ADMINKEY_SECRET(&ring->keys[i]));
     if (st == CLAN_OK)
         st = stmt_parse(ret_raw, *ret_size, &s, NULL);
     if (st != CLAN_OK)
         return err_set(&c->e, st, "the %s could not be signed", stmt_kind_name(kind));
+    for (unsigned i = 0; i < ring->count && st == CLAN_OK; i++)
+        st = adminkey_sign(&ring->keys[i], ret_raw, ret_size, &c->e);
+    if (st != CLAN_OK)
+        return st;
     memcpy(ret_id, s.id, 32);
     return CLAN_OK;
 }

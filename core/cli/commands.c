@@ -4,7 +4,10 @@
 
 #define KEY_OPTION                                                                                 \
     {                                                                                              \
-        "key", "FILE", "admin key file; several where several admins must sign", 0, true           \
+        "key", "KEY",                                                                              \
+            "admin key: a file, or ssh:NAME of the ssh-agent; several where several admins must "  \
+            "sign",                                                                                \
+            0, true                                                                                \
     }
 #define FORGET_OPTION                                                                              \
     {                                                                                              \
@@ -23,7 +26,8 @@
 static const struct cli_option up_options[] = {
     {"name", "NAME", "name of the clan (home)", 0, false},
     {"machine", "NAME", "name of this machine in it (its host name)", 0, false},
-    {"key", "FILE", "where the admin key lies or is made", 0, false},
+    {"key", "KEY", "where the admin key lies or is made, or ssh:NAME: a key of the ssh-agent", 0,
+        false},
     {"no-questions", NULL, "ask nothing", 0, false}, END};
 static const struct cli_option invite_options[] = {
     {"for", "NAME", "the name that the new machine gets", 0, false},
@@ -82,10 +86,13 @@ static const struct cli_option logs_options[] = {
 
 const struct cli_command cli_commands[] = {
     {"up", "", "make a clan of this machine, or start one that was put down", up_options,
-        "clan up\nclan up --name home --machine nas\n", 0, 0, cmd_up,
+        "clan up\nclan up --name home --machine nas\nclan up --key ssh:SHA256:0m...\n", 0, 0,
+        cmd_up,
         "The first time it makes the clan's admin key, a file of the user that the daemon never "
         "sees, and "
-        "shows twelve recovery words that are the same key in another form."},
+        "shows twelve recovery words that are the same key in another form. With --key ssh:NAME "
+        "the ssh-agent signs, with an Ed25519 key by fingerprint or comment; such a key has no "
+        "recovery words, and its agent should ask before each use (`ssh-add -c`)."},
     {"join", "[-]", "join a clan by an invitation link", join_options,
         "clan join\nclan join - < link.txt\n"
         "clan join - --yes --fingerprint \"six words of the clan\" < link.txt\n",

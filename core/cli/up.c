@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "cli/adminkey.h"
 #include "cli/change.h"
+#include "cli/machine.h"
 #include "cli/names.h"
 #include "cli/out.h"
 #include "cli/session.h"
@@ -144,30 +145,76 @@ static clan_status choose_names(struct up *u)
     return CLAN_OK;
 }
 
+/* What an agent asks before it signs is nothing that it tells (SECURITY B7): its owner says so. */
+static clan_status ask_agent(struct up *u)
+{
+    struct cli *c = u->c;
+    out_note(c,
+        "%s signs all that its agent is asked to sign, also from a machine to which the agent is "
+        "forwarded. It has to ask you each time: `ssh-add -c FILE`.",
+        u->key.name);
+    return ask_go_on(c, "Does your agent ask before each signature?");
+}
+
+/* The file of an agent's key only says which one it is; it lies where a key file would. */
+static clan_status open_agent_key(struct up *u, const char *given)
+{
+    struct cli *c = u->c;
+    struct admin_key before;
+    char path[ADMINKEY_PATH_MAX];
+    clan_status st = adminkey_open(given, &u->key, &c->e);
+    if (st == CLAN_OK)
+        st = adminkey_path(u->name, path, &c->e);
+    if (st != CLAN_OK)
+        return st;
+    memcpy(u->key.path, path, sizeof path);
+    st = adminkey_load(path, &before, &c->e);
+    u->key_is_new = st == CLAN_E_NOENT;
+    if (st != CLAN_OK && !u->key_is_new)
+        return st;
+    if (!u->key_is_new) {
+        bool same = before.in_agent && memcmp(before.public_key, u->key.public_key, 32) == 0;
+        adminkey_wipe(&before);
+        if (same)
+            return CLAN_OK;
+        err_set(&c->e, CLAN_E_EXIST, "there is another admin key for a clan %s already", u->name);
+        err_why(&c->e, "it is in %s", path);
+        err_remedy(&c->e, "use that one, without --key, or give the clan another name with --name");
+        return CLAN_E_EXIST;
+    }
+    return ask_agent(u);
+}
+
+static clan_status new_key(struct up *u, const char *path)
+{
+    uint8_t entropy[16];
+    randombytes_buf(entropy, sizeof entropy);
+    clan_status st = adminkey_from_entropy(entropy, &u->key);
+    sodium_memzero(entropy, sizeof entropy);
+    snprintf(u->key.path, sizeof u->key.path, "%s", path);
+    snprintf(u->key.name, sizeof u->key.name, "%s", path);
+    u->key_is_new = true;
+    return st == CLAN_OK ? st : err_set(&u->c->e, st, "out of memory");
+}
+
 /* A key that an interrupted `clan up` left is used again. */
 static clan_status open_key(struct up *u)
 {
     struct cli *c = u->c;
     char path[ADMINKEY_PATH_MAX];
-    uint8_t entropy[16];
     const char *given = cli_opt(c, "key");
     clan_status st = CLAN_OK;
+    if (given && strncmp(given, ADMINKEY_AGENT, strlen(ADMINKEY_AGENT)) == 0)
+        return open_agent_key(u, given);
     if (given)
         snprintf(path, sizeof path, "%s", given);
     else
         st = adminkey_path(u->name, path, &c->e);
     if (st == CLAN_OK)
-        st = adminkey_load(path, &u->key, &c->e);
+        st = adminkey_open(path, &u->key, &c->e);
     if (st == CLAN_OK)
         out_note(c, "using the admin key in %s", path);
-    if (st != CLAN_E_NOENT)
-        return st;
-    randombytes_buf(entropy, sizeof entropy);
-    st = adminkey_from_entropy(entropy, &u->key);
-    sodium_memzero(entropy, sizeof entropy);
-    snprintf(u->key.path, sizeof u->key.path, "%s", path);
-    u->key_is_new = true;
-    return st == CLAN_OK ? st : err_set(&c->e, st, "out of memory");
+    return st == CLAN_E_NOENT ? new_key(u, path) : st;
 }
 
 static clan_status make_genesis(struct up *u)
@@ -360,27 +407,45 @@ static void show_words(struct up *u, char words[KEYS_RECOVERY_MAX])
     ask_words_back(u, words);
 }
 
+/* Nobody but the agent's owner has the key, so nothing here can bring it back. */
+static void say_no_words(struct up *u)
+{
+    out_para(u->c, 0,
+        "There are no recovery words: the key never leaves your ssh-agent. Keep a copy of its "
+        "private key file, or add a second admin: without one of the two nobody can ever change "
+        "this clan once the key is lost.");
+}
+
+static void created_json(struct up *u, const char *words)
+{
+    json_t *o = up_json(u, "created", u->created.petname);
+    json_object_set_new(o, "clan_id", json_b32(u->genesis_id, 32));
+    json_object_set_new(o, "key_file", json_string(u->key.path));
+    json_object_set_new(o, "key", json_string(u->key.name));
+    json_object_set_new(o, "recovery_words", words[0] ? json_string(words) : json_null());
+    out_json(u->c, o);
+}
+
 static void say_created(struct up *u)
 {
     struct cli *c = u->c;
-    char words[KEYS_RECOVERY_MAX], address[64];
+    char words[KEYS_RECOVERY_MAX] = "", address[64], f[KEYS_WORDS_MAX];
     const char *petname = u->created.petname;
-    keys_recovery_words(ADMINKEY_ENTROPY(&u->key), words);
+    if (!u->key.in_agent)
+        keys_recovery_words(ADMINKEY_ENTROPY(&u->key), words);
     if (c->json) {
-        json_t *o = up_json(u, "created", petname);
-        json_object_set_new(o, "clan_id", json_b32(u->genesis_id, 32));
-        json_object_set_new(o, "key_file", json_string(u->key.path));
-        json_object_set_new(o, "recovery_words", json_string(words));
-        out_json(c, o);
+        created_json(u, words);
     } else {
-        char f[KEYS_WORDS_MAX];
         keys_words("clan", u->genesis_id, u->genesis_id, f);
         out_line(c, "clan %s is created", petname);
         out_para(c, 0, "this machine is %s (%s.%s.clan, %s)", u->machine, u->machine, petname,
             out_address(u->created.address, address));
         out_para(c, 0, "the clan's six words: %s", f);
-        out_para(c, 0, "admin key of %s: %s", u->admin, u->key.path);
-        show_words(u, words);
+        out_para(c, 0, "admin key of %s: %s", u->admin, u->key.name);
+        if (u->key.in_agent)
+            say_no_words(u);
+        else
+            show_words(u, words);
         out_note(c,
             "Next: `clan invite` makes a link for a second machine, `clan status` shows this one.");
     }

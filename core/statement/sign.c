@@ -16,10 +16,11 @@ static void put_ssh_string(struct buf_writer *w, const void *data, size_t size)
 }
 
 /* What an SSH agent signs (OpenSSH PROTOCOL.sshsig, "Blob to be signed"). */
-static size_t sshsig_text(const uint8_t *signed_bytes, size_t size, uint8_t *ret_text, size_t cap)
+static size_t sshsig_text(
+    const uint8_t *signed_bytes, size_t size, uint8_t ret_text[STMT_SSHSIG_TEXT_MAX])
 {
     uint8_t hash[crypto_hash_sha512_BYTES];
-    struct buf_writer w = buf_writer_of(ret_text, cap);
+    struct buf_writer w = buf_writer_of(ret_text, STMT_SSHSIG_TEXT_MAX);
     crypto_hash_sha512(hash, signed_bytes, size);
     buf_put(&w, "SSHSIG", 6);
     put_ssh_string(&w, SSHSIG_NAMESPACE, sizeof SSHSIG_NAMESPACE - 1);
@@ -32,9 +33,9 @@ static size_t sshsig_text(const uint8_t *signed_bytes, size_t size, uint8_t *ret
 
 static bool verify(const struct stmt_sig *sig, const uint8_t *text, size_t size)
 {
-    uint8_t blob[256];
+    uint8_t blob[STMT_SSHSIG_TEXT_MAX];
     if (sig->type == STMT_SIG_SSHSIG) {
-        size = sshsig_text(text, size, blob, sizeof blob);
+        size = sshsig_text(text, size, blob);
         text = blob;
     } else if (sig->type != STMT_SIG_ED25519) {
         return false;
@@ -124,6 +125,34 @@ clan_status stmt_sign(uint8_t *raw, size_t *size, const uint8_t secret[64])
     if (!add_sig(sigs, &count, own))
         return CLAN_OK;
     return rewrite(&s, sigs, count, raw, size);
+}
+
+clan_status stmt_sshsig_text(
+    const uint8_t *raw, size_t size, uint8_t ret_text[STMT_SSHSIG_TEXT_MAX], size_t *ret_size)
+{
+    struct stmt s;
+    uint8_t text[STMT_SIGNED_MAX];
+    clan_status st = stmt_parse(raw, size, &s, NULL);
+    if (st == CLAN_OK)
+        *ret_size = sshsig_text(text, stmt_signed_bytes(&s, text), ret_text);
+    return st;
+}
+
+clan_status stmt_add_sshsig(
+    uint8_t *raw, size_t *size, const uint8_t key[32], const uint8_t signature[64])
+{
+    struct stmt s;
+    struct stmt_sig sigs[STMT_SIGS_MAX + 1];
+    uint8_t text[STMT_SIGNED_MAX];
+    struct stmt_sig sig = {STMT_SIG_SSHSIG, key, signature};
+    clan_status st = stmt_parse(raw, *size, &s, NULL);
+    if (st != CLAN_OK)
+        return st;
+    if (!verify(&sig, text, stmt_signed_bytes(&s, text)))
+        return CLAN_E_INVAL;
+    unsigned count = s.sig_count;
+    memcpy(sigs, s.sigs, count * sizeof sigs[0]);
+    return add_sig(sigs, &count, sig) ? rewrite(&s, sigs, count, raw, size) : CLAN_OK;
 }
 
 clan_status stmt_merge(uint8_t *a, size_t *a_size, const void *b, size_t b_size)

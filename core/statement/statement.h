@@ -88,6 +88,13 @@ clan_status stmt_build(uint8_t kind, const uint8_t clan[32], const uint8_t autho
     const void *body, size_t body_size, uint8_t *ret_raw, size_t *ret_size);
 /* Appends a signature made with libsodium's 64-byte secret key. */
 clan_status stmt_sign(uint8_t *raw, size_t *size, const uint8_t secret[64]);
+/* What an ssh-agent is given to sign (OpenSSH PROTOCOL.sshsig); the text has a fixed size. */
+#define STMT_SSHSIG_TEXT_MAX 128
+clan_status stmt_sshsig_text(
+    const uint8_t *raw, size_t size, uint8_t ret_text[STMT_SSHSIG_TEXT_MAX], size_t *ret_size);
+/* Appends what it made of that; INVAL when it does not verify. */
+clan_status stmt_add_sshsig(
+    uint8_t *raw, size_t *size, const uint8_t key[32], const uint8_t signature[64]);
 /* Merges the signatures of b into a (same ID); duplicates by key are left out. */
 clan_status stmt_merge(uint8_t *a, size_t *a_size, const void *b, size_t b_size);
 
