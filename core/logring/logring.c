@@ -18,6 +18,8 @@
 #define FILES              4
 #define SAID_PER_SECOND    200
 #define REFUSED_PER_SECOND 5
+#define SAID_WHAT          "records"
+#define REFUSED_WHAT       "refused calls"
 
 clan_status logring_open(struct logring *r, int at, const char *name, struct clan_error *e)
 {
@@ -89,18 +91,26 @@ void logring_line(struct logring_file *f, enum log_level level, const char *text
         file_write_all(STDERR_FILENO, line, len);
 }
 
+static void tell_dropped(
+    struct logring_file *f, struct logring_rate *r, unsigned limit, const char *what)
+{
+    char text[64];
+    if (!r->dropped)
+        return;
+    snprintf(
+        text, sizeof text, "%u %s more than %u a second were dropped", r->dropped, what, limit);
+    r->dropped = 0;
+    logring_line(f, LOG_LEVEL_WARN, text);
+}
+
 /* False for one too many; the next second says how many there were. */
 static bool within(struct logring_file *f, struct logring_rate *r, unsigned limit, const char *what)
 {
     uint64_t second = clock_mono_ms() / 1000;
-    if (second != r->second && r->dropped) {
-        char dropped[64];
-        snprintf(dropped, sizeof dropped, "%u %s more than %u a second were dropped", r->dropped,
-            what, limit);
-        logring_line(f, LOG_LEVEL_WARN, dropped);
-    }
-    if (second != r->second)
+    if (second != r->second) {
+        tell_dropped(f, r, limit, what);
         *r = (struct logring_rate){.second = second};
+    }
     if (++r->count <= limit)
         return true;
     r->dropped++;
@@ -130,8 +140,14 @@ void logring_refused(struct logring_file *f, const char *text)
     f->refused_count++;
     if (!seen_before(f, text))
         logring_line(f, LOG_LEVEL_WARN, text);
-    else if (within(f, &f->refused, REFUSED_PER_SECOND, "refused calls"))
+    else if (within(f, &f->refused, REFUSED_PER_SECOND, REFUSED_WHAT))
         logring_line(f, LOG_LEVEL_WARN, text);
+}
+
+void logring_flush(struct logring_file *f)
+{
+    tell_dropped(f, &f->refused, REFUSED_PER_SECOND, REFUSED_WHAT);
+    tell_dropped(f, &f->said, SAID_PER_SECOND, SAID_WHAT);
 }
 
 static void take(struct logring_file *f, char *text, size_t size)
@@ -151,7 +167,7 @@ static void take(struct logring_file *f, char *text, size_t size)
         text[n - 1] = 0;
     text_sanitize(text);
     snprintf(f->last_words, sizeof f->last_words, "%s", text);
-    if (within(f, &f->said, SAID_PER_SECOND, "records"))
+    if (within(f, &f->said, SAID_PER_SECOND, SAID_WHAT))
         logring_line(f, level, text);
 }
 

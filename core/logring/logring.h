@@ -41,6 +41,8 @@ struct logring_file logring_file(
     const struct logring *r, const char *clan, const char *process, bool plain);
 /* What the sandbox refused it: each text once, of more only a few a second, so that noise hides nothing. */
 void logring_refused(struct logring_file *f, const char *text);
+/* How many were not written, if any: said when it is quiet again or gone, not first at the next one. */
+void logring_flush(struct logring_file *f);
 /* At most `limit` records from its channel; false at the end of the channel. */
 bool logring_read(struct logring_file *f, int channel, unsigned limit);
 void logring_close(struct logring_file *f); /* until the next line */

@@ -104,6 +104,7 @@ static void resume(void *arg)
     struct proc *p = arg;
     p->resume_timer = 0;
     p->turns = 0;
+    logring_flush(&p->log);
     if (p->log_fd >= 0)
         loop_fd_mod(p->of->loop, p->log_fd, EPOLLIN);
     if (p->sandbox.notify_fd >= 0)
@@ -219,6 +220,7 @@ bool proc_reap(struct procs *all, pid_t pid, int wait_status)
     for (struct proc *p = all->first; p; p = p->next)
         if (p->runs && p->sandbox.pid == pid) {
             proc_log_rest(p);
+            logring_flush(&p->log);
             cgroup_kill(p->cgroup_fd); /* what it may have forked */
             all->died(p, wait_status);
             return true;
