@@ -237,11 +237,40 @@ static void health_result(void *host_data, uint32_t request, uint32_t healthy, c
 static const struct clan_program_host program_host = {
     sizeof program_host, 0, program_run, program_end, service_state, health_result};
 
+/* ---- secrets, places to meet ---- */
+
+static clan_status mock_secret(void *host_data, uint8_t ret_secret[32], uint32_t *ret_counter)
+{
+    static const uint8_t none[32];
+    const struct mock *m = host_data;
+    if (memcmp(m->secret, none, sizeof none) == 0)
+        return CLAN_E_STATE;
+    memcpy(ret_secret, m->secret, sizeof m->secret);
+    *ret_counter = 1;
+    return CLAN_OK;
+}
+
+static const struct clan_secret_host secret_host = {sizeof secret_host, 0, mock_secret};
+
+static void mock_tell(void *host_data, uint32_t works, const char *text)
+{
+    struct mock_event *e = event(host_data, MOCK_TOLD, 0);
+    e->value = works;
+    snprintf(e->text, sizeof e->text, "%s", text);
+}
+
+static const struct clan_transport_rendezvous_host rendezvous_host = {
+    sizeof rendezvous_host, 0, mock_tell};
+
 static const void *mock_get_interface(void *host_data, const char *id)
 {
     (void)host_data;
     if (strcmp(id, CLAN_TRANSPORT_HOST) == 0)
         return &transport_host;
+    if (strcmp(id, CLAN_SECRET_HOST) == 0)
+        return &secret_host;
+    if (strcmp(id, CLAN_TRANSPORT_RENDEZVOUS_HOST) == 0)
+        return &rendezvous_host;
     return strcmp(id, CLAN_PROGRAM_HOST) == 0 ? &program_host : NULL;
 }
 

@@ -17,6 +17,8 @@
 #ifndef CLAN_MOCK_H
 #define CLAN_MOCK_H
 
+#include <clan/rendezvous.h>
+#include <clan/secret.h>
 #include <clan/service.h>
 #include <clan/transport.h>
 #include <stdbool.h>
@@ -33,7 +35,8 @@ enum mock_kind {
     MOCK_ENDPOINTS,     /* endpoints_changed() */
     MOCK_SERVICE_STATE, /* value: up; error */
     MOCK_HEALTH,        /* request, value: healthy, text */
-    MOCK_EXITED         /* value: wait status of a program */
+    MOCK_EXITED,        /* value: wait status of a program */
+    MOCK_TOLD           /* value: the transport works; text */
 };
 
 struct mock_event {
@@ -57,6 +60,7 @@ struct mock {
     int program_fd; /* -1: none */
     unsigned runs;  /* started so far */
     int last_pid;
+    uint8_t secret[32]; /* what secret() answers; all zero: STATE, as before there is an identity */
     struct mock_inner *inner;
 };
 

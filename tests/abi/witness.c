@@ -1,6 +1,8 @@
 /* One exported function for each public type: tools compare only what an exported symbol reaches. */
 #include <clan/note.h>
 #include <clan/plugin.h>
+#include <clan/rendezvous.h>
+#include <clan/secret.h>
 #include <clan/service.h>
 #include <clan/status.h>
 #include <clan/transport.h>
@@ -28,8 +30,11 @@ WITNESS(note_body)
 WITNESS(plugin)
 WITNESS(program_host)
 WITNESS(service)
+WITNESS(secret_host)
 WITNESS(setting)
 WITNESS(transport_host)
+WITNESS(transport_rendezvous)
+WITNESS(transport_rendezvous_host)
 WITNESS(transport_stream)
 
 void witness_callbacks(clan_io_fn *, clan_timer_fn *, clan_wake_fn *, clan_program_exit_fn *,

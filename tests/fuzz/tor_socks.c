@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum socks_state st = SOCKS_MORE;
     size_t at = 0;
     socks_begin(&s);
-    while (st == SOCKS_MORE && at < size) {
+    while ((st == SOCKS_MORE || st == SOCKS_SAY) && at < size) {
         unsigned n = socks_want(&s);
         if (n == 0 || n > sizeof s.bytes)
             __builtin_trap();

@@ -13,7 +13,7 @@ static enum socks_state feed(
 {
     enum socks_state st = SOCKS_MORE;
     unsigned at = 0;
-    while (st == SOCKS_MORE && at < size) {
+    while ((st == SOCKS_MORE || st == SOCKS_SAY) && at < size) {
         unsigned n = socks_want(s) < piece ? socks_want(s) : piece;
         if (n > size - at)
             n = size - at;
@@ -60,6 +60,7 @@ static void answers(void **state)
         {"\5\2\1\0\5\5\0\1\0\0\0\0\0\0", 14, SOCKS_REFUSED},
         {"\5\377", 2, SOCKS_BROKEN},
         {"\4\2", 2, SOCKS_BROKEN},
+        {"\5\2", 2, SOCKS_SAY},
         {"\5\2\1\1", 4, SOCKS_BROKEN},
         {"\5\2\1\0\5\0\0\2\1", 9, SOCKS_BROKEN},
         {"\5\2\1\0\5\0\1\1\1", 9, SOCKS_BROKEN},
@@ -74,7 +75,7 @@ static void answers(void **state)
             memcpy(bytes, rows[i].bytes, rows[i].size);
             memcpy(bytes + rows[i].size, "peer", 4); /* what follows is the peer's */
             socks_begin(&s);
-            unsigned more = rows[i].state == SOCKS_MORE ? 0 : 4;
+            unsigned more = rows[i].state == SOCKS_MORE || rows[i].state == SOCKS_SAY ? 0 : 4;
             assert_int_equal(feed(&s, bytes, rows[i].size + more, piece, &used), rows[i].state);
             assert_true(used <= rows[i].size);
             if (rows[i].state == SOCKS_CONNECTED || rows[i].state == SOCKS_REFUSED)

@@ -62,7 +62,7 @@ static enum socks_state done(struct socks *s)
     case STEP_METHOD:
         s->need = 2;
         s->have = 0;
-        return b[0] == 5 && b[1] == 2 ? SOCKS_MORE : SOCKS_BROKEN;
+        return b[0] == 5 && b[1] == 2 ? SOCKS_SAY : SOCKS_BROKEN;
     case STEP_AUTH:
         s->need = HEAD_SIZE;
         s->have = 0;

@@ -9,11 +9,13 @@
 #define SOCKS_ASK_MAX  512
 #define SOCKS_USER_MAX 63
 
-/* All that is said, at once: tor reads it piece by piece.  A user of its own gets a circuit of its own
+/* All that is said: the first SOCKS_HELLO bytes, and the rest after SOCKS_SAY: tor 0.4.9.11 loses its first
+ * answer when more than the greeting lies before it (measured).  A user of its own gets a circuit of its own
  * (IsolateSOCKSAuth).  Returns the size; 0: host or user is too long. */
+#define SOCKS_HELLO 3
 size_t socks_ask(const char *user, const char *host, uint16_t port, uint8_t ret[SOCKS_ASK_MAX]);
 
-enum socks_state { SOCKS_MORE, SOCKS_CONNECTED, SOCKS_REFUSED, SOCKS_BROKEN };
+enum socks_state { SOCKS_MORE, SOCKS_SAY, SOCKS_CONNECTED, SOCKS_REFUSED, SOCKS_BROKEN };
 
 /* Reads the answers.  Exactly socks_want() bytes are read from the socket and fed, so that not a byte of the
  * peer is taken. */
