@@ -86,7 +86,7 @@ static clan_status joiner_check(
         return err_set(e, CLAN_E_AUTH, "an admission that its door did not sign");
     if (!machine_anchored(door)) /* nobody confirmed the door, as far as is known here */
         return plan_waits(p, NEEDS(STMT_RECEIPT), p->s.author);
-    if (p->invite->admissions >= p->invite->pub.body.uses + SET_OVER_USES)
+    if (p->invite->admissions >= (uint64_t)p->invite->pub.body.uses + SET_OVER_USES)
         return err_set(e, CLAN_E_LIMIT, "an invitation for %u machines was used far more often",
             p->invite->pub.body.uses);
     clan_status r = proof_check(m, p, record, e);

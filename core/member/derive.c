@@ -51,11 +51,24 @@ static void derive_founders(struct member_set *m)
     }
 }
 
-/* A removal counts when it is not older than the invitation: keys that were retired before a
- * machine came cannot remove it by an old date. */
+/* Today's admins stand behind it, whatever its date. */
+static bool removed_today(const struct member_set *m, struct revoked *r)
+{
+    struct stmt s;
+    const struct adminset *a = chain_admins(m, m->version_count);
+    if (r->judged_at != m->version_count) { /* signatures are looked at once a version */
+        r->judged_at = m->version_count;
+        r->by_todays = a && stmt_parse(r->removed->raw, r->removed->size, &s, NULL) == CLAN_OK &&
+                       chain_signers(&s, a) >= a->threshold;
+    }
+    return r->by_todays;
+}
+
+/* A removal by former admins counts when it is not older than the invitation: keys that were
+ * retired before a machine came cannot remove it by an old date. */
 static bool is_revoked(const struct member_set *m, struct machine *x)
 {
-    const struct revoked *r = revoked_get(m, x->pub.id);
+    struct revoked *r = revoked_get(m, x->pub.id);
     if (!r)
         return false;
     uint64_t lowest = UINT64_MAX;
@@ -66,7 +79,8 @@ static bool is_revoked(const struct member_set *m, struct machine *x)
                                 : in->closed_body.config_version;
         lowest = v < lowest ? v : lowest;
     }
-    const struct item *by = r->removed && r->config_version >= lowest ? r->removed : r->left;
+    bool removed = r->removed && (r->config_version >= lowest || removed_today(m, r));
+    const struct item *by = removed ? r->removed : r->left;
     if (by)
         memcpy(x->pub.revocation_id, by->id, 32);
     return by != NULL;
@@ -87,8 +101,9 @@ static const struct receipt *admin_receipt(const struct member_set *m, const str
 static bool strict_majority(const struct member_set *m, struct receipt *r)
 {
     struct stmt s;
-    /* signatures are not looked at again before keepers or removals change */
-    uint64_t stamp = ((uint64_t)m->removals << 32 | (uint32_t)m->keeperset_count) + 1;
+    /* signatures are not looked at again before keepers, their machines or removals change; none
+     * of these numbers ever falls */
+    uint64_t stamp = (uint64_t)m->removals + m->keeperset_count + m->machine_count + 1;
     if (r->strict_stamp == stamp)
         return r->strict;
     r->strict_stamp = stamp;

@@ -48,12 +48,19 @@ static bool invite_author_ok(const struct member_set *m, const struct plan *p)
     return false;
 }
 
-/* Is what is here at least as new as p?  Equal numbers: the lower ID, everywhere the same. */
-static bool state_is_old(const struct item *have, uint64_t have_seq, const struct plan *p)
+/* Is what is here at least as new as p?  Of two that opened it the one of the higher version: a
+ * former admin cannot date it back.  Equal numbers: the lower ID, everywhere the same. */
+static bool state_is_old(const struct invite *i, const struct plan *p)
 {
-    if (!have || have_seq < p->s.seq)
+    const struct stmt_invitation *b = &p->b.invitation;
+    bool open = b->state == STMT_INVITE_OPEN;
+    const struct item *have = open ? i->open : i->closed;
+    uint64_t seq = open ? i->open_seq : i->closed_seq;
+    if (!have)
         return false;
-    return have_seq > p->s.seq || memcmp(have->id, p->s.id, 32) <= 0;
+    if (open && i->open_body.config_version != b->config_version)
+        return i->open_body.config_version > b->config_version;
+    return seq != p->s.seq ? seq > p->s.seq : memcmp(have->id, p->s.id, 32) <= 0;
 }
 
 clan_status invite_check(struct member_set *m, struct plan *p, struct clan_error *e)
@@ -71,8 +78,7 @@ clan_status invite_check(struct member_set *m, struct plan *p, struct clan_error
     keys_invite_id(b->public_key, id);
     memcpy(p->item->subject, id, 16);
     struct invite *i = p->invite = invite_get(m, id);
-    bool open = b->state == STMT_INVITE_OPEN;
-    if (i && state_is_old(open ? i->open : i->closed, open ? i->open_seq : i->closed_seq, p)) {
+    if (i && state_is_old(i, p)) {
         p->known = true;
         return CLAN_OK;
     }

@@ -291,6 +291,7 @@ clan_status revocation_add(struct member_set *m, struct plan *p, struct member_e
     *slot = p->item;
     if (p->by_admin) {
         r->config_version = b->config_version;
+        r->judged_at = 0;
         m->removals++;
     }
     ret->changed |= MEMBER_CHANGED_MACHINE | MEMBER_CHANGED_INVITE;

@@ -88,6 +88,8 @@ struct revoked {
     uint8_t machine[32];
     struct item *removed, *left;
     uint64_t config_version; /* of removed */
+    uint64_t judged_at;      /* version whose admins by_todays speaks of; 0: none */
+    bool by_todays;
 };
 
 struct author {

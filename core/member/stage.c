@@ -246,23 +246,13 @@ static void count_all(struct stage *s)
         count_behind(s, &s->sources[i]);
 }
 
-/* Two rivals that both have enough behind them: a keeper's word is worth more, else neither. */
-static struct kept *better(struct kept *a, struct kept *b)
-{
-    if (!a || !b)
-        return a ? a : b;
-    if (!a->keeper == !b->keeper)
-        return NULL;
-    return a->keeper ? a : b;
-}
-
 bool stage_next(
     struct stage *s, const struct member_set *m, const uint8_t **ret_raw, size_t *ret_size)
 {
     const uint8_t *tip;
     uint64_t version = member_head(m, &tip, NULL);
     struct kept *best = NULL;
-    unsigned rivals = 0;
+    bool tie = false;
     if (s->news)
         count_all(s);
     for (size_t i = 0; i < s->count; i++) {
@@ -270,9 +260,12 @@ bool stage_next(
         if (k->version != version + 1 || !k->verified || k->stands < 2 ||
             memcmp(k->previous, tip, 32) != 0)
             continue;
-        best = rivals++ ? better(best, k) : k;
+        /* rivals that all have enough behind them: a keeper's word is worth more, else none */
+        bool more = !best || (k->keeper && !best->keeper);
+        tie = more ? false : tie || !k->keeper == !best->keeper;
+        best = more ? k : best;
     }
-    if (!best)
+    if (!best || tie)
         return false;
     *ret_raw = best->raw;
     *ret_size = best->size;
