@@ -27,6 +27,22 @@ clan_status netconf_down(struct netconf *n, struct clan_error *e);
 clan_status netconf_address(
     const struct netconf *n, const uint8_t address[16], bool add, struct clan_error *e);
 
+/* device.c: the second interface, of a device transport: the kernel's WireGuard, or a TUN for the
+ * plugin.  Its addresses sit on the first one. */
+struct netconf_device {
+    char ifname[16];  /* of the first one, and "w" */
+    unsigned ifindex; /* 0: there is none */
+    int tun;          /* -1: the kernel's own */
+    uint32_t flags;   /* WARD_TUN_ bits */
+};
+void netconf_device_name(const struct netconf *n, char ret_name[16]);
+/* Does what one WARD_REQ_DEVICE_ request asks for, within the clan's /48, and wipes a key in it.  *ret_fd: a TUN, which stays
+ * the device's, or a socket, which is the caller's; else it is left alone.  ret_states: filled when it
+ * was asked for, then its head has an id. */
+clan_status netconf_device(const struct netconf *n, struct netconf_device *d, const void *request,
+    struct ward_device_states *ret_states, int *ret_fd, struct clan_error *e);
+void netconf_device_down(struct netconf_device *d); /* routes go with it */
+
 /* local.c: the addresses of this computer; interfaces that skip() names are not counted */
 typedef bool netconf_skip_fn(const void *arg, unsigned ifindex);
 clan_status netconf_local(

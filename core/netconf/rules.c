@@ -10,39 +10,56 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* {n} table, {i} interface, {p} /48, {r} resolver; the users that may speak follow as a set. */
+/* {i} interface, {d} the one of a device transport, {p} /48, {r} resolver, {c} port of control; the users
+ * that may speak follow as a set.  Every packet of the machine passes here: what is not ours leaves
+ * after comparing names. */
 static const char clan_rules[] =
+    "chain entering {\n"
+    " meta nfproto ipv4 counter drop\n"
+    " ip6 saddr != {p} counter drop\n"
+    "}\n"
     "chain raw { type filter hook prerouting priority raw; policy accept;\n"
-    " iifname \"{i}\" meta nfproto ipv4 counter drop\n"
-    " iifname \"{i}\" ip6 saddr != {p} counter drop\n"
-    " iifname { \"{i}\", \"lo\" } accept\n"
+    " iifname \"{i}\" goto entering\n"
+    " iifname \"{d}\" goto entering\n"
+    " iifname \"lo\" accept\n"
     " ip6 saddr {p} counter drop\n"
     " ip6 daddr {p} counter drop\n"
     "}\n"
     "chain forward { type filter hook forward priority filter; policy accept;\n"
-    " iifname \"{i}\" counter drop\n"
-    " oifname \"{i}\" counter drop\n"
+    " iifname { \"{i}\", \"{d}\" } counter drop\n"
+    " oifname { \"{i}\", \"{d}\" } counter drop\n"
     "}\n"
-    "chain input { type filter hook input priority filter; policy accept;\n"
-    " iifname != \"{i}\" accept\n"
+    "chain inside {\n"
     " ct state established,related accept\n"
     " ip6 daddr {r} counter reject with icmpv6 type admin-prohibited\n"
     " ip6 saddr @members icmpv6 type echo-request accept\n"
     " ip6 saddr . ip6 daddr . meta l4proto . th dport @allow accept\n"
+    " iifname \"{d}\" ip6 saddr @members tcp dport {c} accept\n"
     " meta l4proto tcp counter reject with tcp reset\n"
     " counter reject with icmpv6 type admin-prohibited\n"
     "}\n"
-    "chain output { type filter hook output priority filter; policy accept;\n"
-    " oifname != { \"{i}\", \"lo\" } ip6 saddr {p} counter drop\n"
-    " oifname != { \"{i}\", \"lo\" } ip6 daddr {p} counter drop\n"
-    " oifname \"lo\" ip6 daddr {r} meta l4proto { tcp, udp } th dport 53 accept\n"
-    " oifname \"lo\" ip6 daddr != {p} accept\n"
-    " oifname \"lo\" meta nfproto ipv4 accept\n"
-    " oifname != { \"{i}\", \"lo\" } accept\n"
+    "chain input { type filter hook input priority filter; policy accept;\n"
+    " iifname \"{i}\" goto inside\n"
+    " iifname \"{d}\" goto inside\n"
+    "}\n"
+    "chain leaving {\n"
     " ct state established,related accept\n"
     " meta skuid @speakers accept\n"
     " meta l4proto tcp counter reject with tcp reset\n"
     " counter reject with icmpv6 type admin-prohibited\n"
+    "}\n"
+    "chain local {\n"
+    " ip6 daddr {r} meta l4proto { tcp, udp } th dport 53 accept\n"
+    " ip6 daddr != {p} accept\n"
+    " meta nfproto ipv4 accept\n"
+    " goto leaving\n"
+    "}\n"
+    "chain output { type filter hook output priority filter; policy accept;\n"
+    " oifname \"{i}\" goto leaving\n"
+    " oifname \"{d}\" goto leaving\n"
+    " oifname \"lo\" goto local\n"
+    " ip6 saddr {p} counter drop\n"
+    " ip6 daddr {p} counter drop\n"
     "}\n}\n";
 
 #define LAN4 "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, 100.64.0.0/10, 224.0.0.0/4"
@@ -93,6 +110,7 @@ struct rules_table rules_table_of(const struct netconf *n)
     char prefix[INET6_ADDRSTRLEN];
     snprintf(f.name, sizeof f.name, "clan_%02x%02x%02x%02x%02x", p[1], p[2], p[3], p[4], p[5]);
     snprintf(f.ifname, sizeof f.ifname, "%s", n->ifname);
+    netconf_device_name(n, f.device);
     inet_ntop(AF_INET6, p, prefix, sizeof prefix);
     snprintf(f.prefix, sizeof f.prefix, "%s/48", prefix);
     inet_ntop(AF_INET6, n->resolver, f.resolver, sizeof f.resolver);
@@ -111,7 +129,11 @@ void rules_speaker(struct rules_table *f, uid_t uid)
 void rules_table(struct text *t, const struct rules_table *f)
 {
     const char *values['z' - 'a' + 1] = {0};
+    char control[8];
+    snprintf(control, sizeof control, "%u", WARD_DEVICE_PORT);
     values['i' - 'a'] = f->ifname;
+    values['d' - 'a'] = f->device;
+    values['c' - 'a'] = control;
     values['p' - 'a'] = f->prefix;
     values['r' - 'a'] = f->resolver;
     text_add(

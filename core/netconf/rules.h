@@ -13,7 +13,7 @@
 
 /* The table of one overlay network: closed, but for the elements that follow. */
 struct rules_table {
-    char name[24], ifname[16], prefix[56], resolver[48];
+    char name[24], ifname[16], device[16], prefix[56], resolver[48];
     uid_t speakers[RULES_SPEAKERS_MAX];
     unsigned speaker_count;
 };

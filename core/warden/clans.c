@@ -31,7 +31,7 @@ static void slot_init(struct warden *w, struct clan *c)
         .warden = w, .used = true, .slot = (unsigned)(c - w->clans), .state = WARD_UNBOUND};
     snprintf(c->petname, sizeof c->petname, "new%u", c->slot);
     c->generation = ++w->next_generation;
-    c->disk.dir = c->core_fd = c->listener = c->connection = c->net.tun = -1;
+    c->disk.dir = c->core_fd = c->listener = c->connection = c->net.tun = c->device.tun = -1;
 }
 
 static void bind_to(struct clan *c, const uint8_t id[32], const char *petname)

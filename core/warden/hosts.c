@@ -1,5 +1,4 @@
-/* Plugins and the programs that they ask for, within what the owner granted and not a step beyond.
- */
+/* Plugins and the programs that they ask for, within what the owner granted. */
 #include "warden/warden.h"
 
 #include "base/text.h"
@@ -127,7 +126,7 @@ void hosts_start(struct clan *c, const void *request, struct ward_reply *a)
         host_start(c, r, a);
 }
 
-/* It sees the state of its host, has the volume, and the service's socket as the first one of LISTEN_FDS. */
+/* It sees its host's state, has the volume, and the service's socket as the first one of LISTEN_FDS. */
 static clan_status program_spawn(struct child *ch, const struct child *host,
     const struct profile_program *row, const struct grant_plugin *p, struct clan_error *e)
 {

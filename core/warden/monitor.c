@@ -1,8 +1,8 @@
-/* What a core may ask, when, how often: the table is the policy, and whoever leaves it is killed.
- */
+/* What a core may ask, when, how often: the table is the policy; whoever leaves it is killed. */
 #include "warden/warden.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "wire/channel.h"
 
 #include <stdio.h>
@@ -48,6 +48,11 @@ const struct ward_rule ward_rules[WARD_REQ_COUNT] = {
     [WARD_REQ_CLAN_START]   = {WARD_REQ_CLAN_START,   NEW,  sizeof(struct ward_petname),    4,    clans_start_named},
     [WARD_REQ_GRANTS]       = {WARD_REQ_GRANTS,       ANY,  sizeof(struct ward_simple),     10,   hosts_grants},
     [WARD_REQ_READY]        = {WARD_REQ_READY,        ANY,  sizeof(struct ward_simple),     4,    local_ready},
+    [WARD_REQ_DEVICE_UP]     = {WARD_REQ_DEVICE_UP,     UP, sizeof(struct ward_device_up),     4,    net_device},
+    [WARD_REQ_DEVICE_PEER]   = {WARD_REQ_DEVICE_PEER,   UP, sizeof(struct ward_device_peer),   4096, net_device},
+    [WARD_REQ_DEVICE_STATES] = {WARD_REQ_DEVICE_STATES, UP, sizeof(struct ward_device_ask),    50,   net_device},
+    [WARD_REQ_DEVICE_ROUTE]  = {WARD_REQ_DEVICE_ROUTE,  UP, sizeof(struct ward_device_route),  4096, net_device},
+    [WARD_REQ_DEVICE_STREAM] = {WARD_REQ_DEVICE_STREAM, UP, sizeof(struct ward_device_stream), 200,  net_device},
     [WARD_REQ_DEADLINE]     = {WARD_REQ_DEADLINE,     0,    sizeof(struct ward_simple),     0,    NULL}, /* reserved: no state permits it */
 };
 /* clang-format on */
@@ -85,7 +90,7 @@ void monitor_kill(struct clan *c, const char *why)
 void monitor_readable(void *arg, int fd, uint32_t events)
 {
     struct clan *c = arg;
-    _Alignas(8) uint8_t data[1024];
+    _Alignas(8) uint8_t data[WARD_REQUEST_MAX];
     const struct ward_head *head = (const struct ward_head *)(void *)data;
     size_t size;
     (void)events;
@@ -135,6 +140,8 @@ void monitor_run(
         .error = a.error};
     if (!a.later)
         monitor_event(c, &answer, sizeof answer, a.error.status == CLAN_OK ? a.fd : -1);
+    if (a.passes)
+        file_forget(&a.fd);
     if (a.child && a.started)
         children_announce(a.child, false);
     if (a.ends && a.error.status == CLAN_OK)
@@ -147,7 +154,7 @@ struct job {
     unsigned slot;
     uint32_t generation; /* of the clan that it was for */
     ward_handler *then;
-    _Alignas(8) uint8_t request[256];
+    _Alignas(8) uint8_t request[WARD_REQUEST_MAX];
 };
 
 void monitor_done(void *arg, const struct clan_error *e)

@@ -46,8 +46,7 @@ void net_up(struct clan *c, const void *request, struct ward_reply *a)
 void net_tun(struct clan *c, const void *request, struct ward_reply *a)
 {
     (void)request;
-    a->flags = c->net.flags;
-    a->fd = c->net.tun;
+    *a = (struct ward_reply){.error = a->error, .flags = c->net.flags, .fd = c->net.tun};
 }
 
 void net_addr(struct clan *c, const void *request, struct ward_reply *a)
@@ -59,10 +58,22 @@ void net_addr(struct clan *c, const void *request, struct ward_reply *a)
         netconf_address(&c->net, r->address, r->head.id == WARD_REQ_ADDR_ADD, &a->error);
 }
 
+void net_device(struct clan *c, const void *request, struct ward_reply *a)
+{
+    struct ward_device_states states = {0};
+    netconf_device(&c->net, &c->device, request, &states, &a->fd, &a->error);
+    a->flags = c->device.flags;
+    a->passes = a->fd != c->device.tun;
+    a->later = states.head.id && a->error.status == CLAN_OK; /* that is the answer */
+    if (a->later)
+        monitor_event(c, &states, sizeof states, -1);
+}
+
 void net_down(struct clan *c)
 {
     struct clan_error e = CLAN_ERROR_INIT;
     c->net_up = false;
+    netconf_device_down(&c->device);
     if (netconf_down(&c->net, &e) != CLAN_OK)
         logs_error(clans_name(c), "down", &e);
 }

@@ -49,6 +49,7 @@ struct clan {
     uint32_t state;      /* one WARD_ bit: what the running core has reached */
     uint8_t id[32];
     struct netconf net;
+    struct netconf_device device;
     char petname[33]; /* "new3" until it is bound */
     struct slot disk;
     int core_fd, listener, connection;
@@ -84,7 +85,8 @@ void warden_ready(struct warden *w);
 struct ward_reply {
     struct clan_error error;
     uint32_t flags;
-    int fd; /* stays the clan's */
+    int fd; /* stays the clan's, unless it */
+    bool passes;
     struct child *child;
     bool started; /* the child: announced after the answer */
     bool ends;    /* the clan, after the answer */
@@ -146,7 +148,7 @@ void hosts_disk_full(struct disk_user *u);
 ward_handler hosts_start, hosts_run, hosts_grants;
 
 /* net.c: the network of a clan, once its firewall is closed */
-ward_handler net_up, net_tun, net_addr, net_local_addrs;
+ward_handler net_up, net_tun, net_addr, net_local_addrs, net_device;
 void net_down(struct clan *c);
 bool net_in_prefix(const struct clan *c, const uint8_t address[16]);
 clan_status net_begin(struct warden *w, struct clan_error *e);

@@ -30,6 +30,7 @@
 #define CHILD_FD_VOLUME  7
 #define CHILD_FD_LISTEN  8
 
+#define WARD_REQUEST_MAX  1024 /* bytes */
 #define WARD_CLANS_MAX    8
 #define WARD_CHILDREN_MAX 32 /* per clan */
 #define WARD_LOCAL_MAX    32
@@ -77,6 +78,13 @@ enum ward_request {
     WARD_REQ_GRANTS = 22,     /* the grants file changed: hosts without their grant are ended */
     WARD_REQ_READY = 23,      /* core works: sd_notify, and "started" in the log */
     WARD_REQ_DEADLINE = 24,   /* reserved: moves the freeze deadline (leases) */
+    WARD_REQ_DEVICE_UP =
+        25, /* the second interface, of a device transport; answer carries its TUN, if it has one */
+    WARD_REQ_DEVICE_PEER = 26,   /* kernel WireGuard: add, replace or remove a peer */
+    WARD_REQ_DEVICE_STATES = 27, /* kernel WireGuard: answered by ward_device_states */
+    WARD_REQ_DEVICE_ROUTE = 28,  /* one address goes through the device, or by clan0 again */
+    WARD_REQ_DEVICE_STREAM =
+        29, /* to a peer's control port through the device only; answer carries the socket */
     WARD_REQ_COUNT
 };
 
@@ -89,7 +97,8 @@ enum ward_event {
     WARD_EV_CHILD_DIED = 103,
     WARD_EV_ADDRS_CHANGED = 104, /* links, addresses or routes of this computer changed */
     WARD_EV_RESUMED = 105,       /* the machine slept: catch up */
-    WARD_EV_REFUSED = 106        /* the sandbox refused calls to a host or a program */
+    WARD_EV_REFUSED = 106,       /* the sandbox refused calls to a host or a program */
+    WARD_EV_DEVICE_STATES = 107
 };
 
 struct ward_head {
@@ -178,14 +187,75 @@ struct ward_petname {
     uint8_t zero[7];
 };
 
+/* ---- the interface of a device transport; one a clan ---- */
+
+#define WARD_DEVICE_PORT      7118 /* machine to machine control through a device: TCP */
+#define WARD_DEVICE_ADDRESSES 33   /* its own, and services that it holds */
+#define WARD_DEVICE_ASKED     10
+
+struct ward_device_up {
+    struct ward_head head;
+    uint8_t secret[32]; /* X25519, of this machine in this clan; for the kernel's WireGuard only */
+    uint32_t mtu;       /* 1280 .. 9000 */
+    uint16_t port;      /* UDP, of the kernel's WireGuard */
+    uint8_t user;       /* 1: a TUN for the plugin, also where the kernel has WireGuard */
+    uint8_t zero;
+};
+
+struct ward_device_peer {
+    struct ward_head head;
+    uint8_t key[32];      /* X25519, public */
+    uint8_t endpoint[16]; /* IPv4 mapped */
+    uint16_t port;        /* of the endpoint; 0: none is known, the one that it came from stays */
+    uint16_t keepalive_s; /* 0: none */
+    uint8_t remove;
+    uint8_t count; /* of addresses; all others of this peer are dropped */
+    uint8_t zero[2];
+    uint8_t addresses[WARD_DEVICE_ADDRESSES][16]; /* in the clan's /48 */
+};
+
+struct ward_device_ask {
+    struct ward_head head;
+    uint32_t count, zero;
+    uint8_t keys[WARD_DEVICE_ASKED][32];
+};
+
+struct ward_device_state {
+    uint8_t key[32];
+    uint8_t endpoint[16];
+    uint16_t port; /* 0: none */
+    uint8_t zero[6];
+    int64_t handshake_s;         /* wall clock; 0: never */
+    uint64_t rx_bytes, tx_bytes; /* since the device is there */
+};
+
+struct ward_device_states { /* those of the asked ones that the kernel knows */
+    struct ward_head head;
+    uint32_t count, zero;
+    struct ward_device_state states[WARD_DEVICE_ASKED];
+};
+
+struct ward_device_route {
+    struct ward_head head;
+    uint8_t address[16]; /* in the clan's /48, not ours */
+    uint32_t on;         /* 1: through the device */
+    uint32_t zero;
+};
+
+struct ward_device_stream {
+    struct ward_head head;
+    uint8_t peer[16]; /* in the clan's /48; zero: the answer is a listener instead */
+};
+
 struct ward_answer {
     struct ward_head head; /* WARD_EV_ANSWER and the request's serial */
     uint32_t child;        /* HOST_START, RUN, KEEPER_START: the child's id */
-    uint32_t flags;        /* NET_UP, TUN: WARD_TUN_ bits */
+    uint32_t flags;        /* NET_UP, TUN, DEVICE_UP: WARD_TUN_ bits */
     struct clan_error error;
 };
 #define WARD_TUN_VNET (1u << 0) /* IFF_VNET_HDR and TSO4|TSO6|CSUM are on */
 #define WARD_TUN_USO  (1u << 1)
+#define WARD_TUN_NONE (1u << 2) /* DEVICE_UP: the kernel's WireGuard, no TUN */
 
 struct ward_local_addrs {
     struct ward_head head;

@@ -16,7 +16,7 @@ static void test_every_request_has_its_row(void **state)
     for (uint32_t id = 1; id < WARD_REQ_COUNT; id++) {
         const struct ward_rule *r = &ward_rules[id];
         assert_int_equal(r->id, id);
-        assert_true(r->size >= sizeof(struct ward_simple) && r->size <= 256);
+        assert_true(r->size >= sizeof(struct ward_simple) && r->size <= WARD_REQUEST_MAX);
         assert_int_equal(r->states == 0, r->handler == NULL);
         assert_int_equal(r->states == 0, r->per_second == 0);
     }
@@ -144,8 +144,8 @@ static const char golden[] =
 
 static void test_firewall_text(void **state)
 {
-    struct rules_table f = {
-        "clan_1011121314", "clan0", "fd10:1112:1314::/48", "fd10:1112:1314::53", {0, 1000}, 2};
+    struct rules_table f = {"clan_1011121314", "clan0", "clan0w", "fd10:1112:1314::/48",
+        "fd10:1112:1314::53", {0, 1000}, 2};
     struct text t = {0};
     (void)state;
     rules_table(&t, &f);
