@@ -176,12 +176,14 @@ def test_plugins_that_cannot_be_used(plugged):
     shutil.copy(f"{L.PREFIX}/bin/clan", f"{nas.plugins}/noplugin.so")
     with open(f"{nas.plugins}/newer.so", "wb") as f:
         f.write(other_abi(good))
+    shutil.copy(f"{nas.plugins}/files.so", f"{nas.plugins}/a-stranger.so")  # takes the id of Clan's own
     begin(nas)
     said = nas.apply().stdout
-    for file, why in (("text.so", "no ELF file"), ("cut.so", "cut off"), ("noplugin.so", "no.*note"), ("newer.so|files", "ABI|built for")):
+    for file, why in (("text.so", "no ELF file"), ("cut.so", "cut off"), ("noplugin.so", "no.*note"), ("newer.so", "ABI|built for"),
+                      ("a-stranger.so", "plugin of Clan itself")):
         assert re.search(f"({file}).*cannot be used, nothing is granted.*({why})", said), (file, said)
     rows = nas.listed()
-    for file in ("text.so", "cut.so", "noplugin.so", "newer.so"):
+    for file in ("text.so", "cut.so", "noplugin.so", "newer.so", "a-stranger.so"):
         assert rows[file]["state"] == "refused" and rows[file]["why"] and rows[file]["remedy"], rows[file]
     assert rows["tcp-noise.so"]["state"] == "up"  # nobody else suffers
     nas.clan("enable", "files", "--on", "nas", "--yes")
@@ -194,6 +196,9 @@ def test_unknown_not_granted_and_changed(plugged):
     machine = f"{nas.dir}/etc/machine.yaml"
     shutil.copy(f"{nas.dir}/home/m.yaml", machine)
     begin(nas)
+    # a slip is refused, another name may come later
+    slip = nas.clan("enable", "file", "--plugin-dir", nas.plugins, "--on", "nas", "--yes", check=False)
+    assert slip.returncode == 2 and "did you mean \"files\"" in slip.stderr and not nas.json("services")[-1]["services"], slip
     # enabled by the clan, unknown here
     out = nas.clan("enable", "nothere", "--on", "nas", "--yes").stdout
     assert "nothere is not up yet" in out and "not installed here" in out and "do:" in out, out
