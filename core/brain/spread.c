@@ -71,20 +71,29 @@ static bool next_live(void *arg, const uint8_t **ret_raw, size_t *ret_size)
     return i != SIZE_MAX && member_stmt_at(l->b->set, i, ret_raw, ret_size, NULL, NULL) == CLAN_OK;
 }
 
+static uint64_t log_enough; /* bytes of the log at which it is looked at again */
+
 /* Records and acknowledgements are signed anew all the time, and one of each counts. */
 static void shrink_log(struct brain *b)
 {
     struct live l = {.b = b};
     struct clan_error e = CLAN_ERROR_INIT;
     const uint8_t *raw;
-    uint64_t live = 0;
+    uint64_t live = 0, bytes = stmt_store_bytes(b->store);
+    if (bytes < log_enough)
+        return;
     for (size_t size; next_live(&l, &raw, &size);)
         live += size;
-    if (not_taken || stmt_store_bytes(b->store) < 2 * live + SPREAD_LOG_SLACK)
-        return; /* what is not understood is not thrown away either */
+    log_enough = 2 * live + SPREAD_LOG_SLACK;
+    if (bytes < log_enough)
+        return;
     l.serial = 0;
-    if (stmt_store_compact(b->store, next_live, &l, &e) != CLAN_OK)
+    if (not_taken) /* what is not understood is not thrown away either */
+        log_enough = UINT64_MAX;
+    else if (stmt_store_compact(b->store, next_live, &l, &e) != CLAN_OK) {
         log_clan_error(LOG_LEVEL_WARN, &e);
+        log_enough = bytes + SPREAD_LOG_SLACK;
+    }
 }
 
 bool spread_load(struct brain *b, struct clan_error *e)
@@ -92,6 +101,7 @@ bool spread_load(struct brain *b, struct clan_error *e)
     b->set = member_new();
     clan_assert(b->set);
     not_taken = 0;
+    log_enough = 0;
     if (stmt_store_open(b->state_fd, on_stored, b, &b->store, e) != CLAN_OK)
         return false;
     if (!member_clan_id(b->set) || !b->own_record_size) {
@@ -146,6 +156,7 @@ static bool op_store(void *arg, const uint8_t *raw, size_t size, const struct me
 static void op_changed(void *arg, const struct member_effect *effect, uint32_t session)
 {
     (void)effect, (void)session;
+    shrink_log(arg); /* what was stored is in the set by now */
     brain_soon(arg);
 }
 
@@ -186,8 +197,11 @@ static void op_drop(void *arg, uint32_t id, clan_status why, const char *text)
     session_close(b, s, true);
 }
 
+#define WALL_MAX ((int64_t)1 << 40) /* later than any clock: differences of two must not overflow */
+
 static void op_head(void *arg, uint32_t id, const clan_peer_Head *head)
 {
+    int64_t wall = head->wall < 0 ? 0 : head->wall < WALL_MAX ? head->wall : WALL_MAX;
     struct brain *b = arg;
     struct session *s = session_find(b, id);
     if (!s || !s->has_machine)
@@ -197,7 +211,7 @@ static void op_head(void *arg, uint32_t id, const clan_peer_Head *head)
         p->shown_head = head->config_version;
         memcpy(p->shown_id, head->config_id, 32);
         p->shown_catching_up = head->catching_up;
-        p->wall_at_boot = head->wall - (int64_t)(clock_boot_ms() / 1000);
+        p->wall_at_boot = wall - (int64_t)(clock_boot_ms() / 1000);
         p->last_seen = clock_wall_s();
     }
     catchup_head(b, s, head);

@@ -81,7 +81,8 @@ clan_status frame_send_blocking(int fd, const pb_msgdesc_t *desc, const void *ms
         else
             sent += (size_t)n;
     }
-    memset(bytes, 0, cap); /* requests may carry an invitation link */
+    explicit_bzero(
+        bytes, cap); /* requests may carry an invitation link; memset is optimised away */
     free(bytes);
     return st;
 }

@@ -284,6 +284,27 @@ static void *send_large(void *arg)
     return NULL;
 }
 
+/* Requests carry invitation links; what the heap hands out next must not. */
+static void frames_are_wiped(void **state)
+{
+    (void)state;
+    int s[2];
+    size_t cap = FRAME_HEAD + WIRE_FRAME_MAX;
+    clan_peer_PeerMsg *m = statement_of(300);
+    memset(m->m.statement.data.bytes, 0xa5, 300);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
+    assert_int_equal(frame_send_blocking(s[0], &clan_peer_PeerMsg_msg, m), CLAN_OK);
+    uint8_t *again = malloc(cap);
+    assert_non_null(again);
+    unsigned left = 0;
+    for (size_t i = 64; i < 200; i++) /* the allocator's own words stand before */
+        left += *(volatile uint8_t *)(again + i) == 0xa5;
+    free(again);
+    close(s[0]);
+    close(s[1]);
+    assert_int_equal(left, 0);
+}
+
 static void frames_blocking(void **state)
 {
     (void)state;
@@ -472,6 +493,7 @@ int main(void)
         cmocka_unit_test(frame_encode_limits),
         cmocka_unit_test(decode_at_cap_and_beyond),
         cmocka_unit_test(frames_blocking),
+        cmocka_unit_test(frames_are_wiped),
         cmocka_unit_test_setup_teardown(grants_round_trip, consent_make, consent_remove),
         cmocka_unit_test_setup_teardown(grants_refuses_damage, consent_make, consent_remove),
         cmocka_unit_test_setup_teardown(

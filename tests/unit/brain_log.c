@@ -1,0 +1,128 @@
+/* The statements' log of a running core, and the clock that a peer claims. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "brain/brain.h"
+#include "member_fixture.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct fx f;
+static struct brain *b;
+static struct fx_machine nas;
+static char dir[64];
+
+static void take(struct fx_stmt s)
+{
+    struct clan_error e = CLAN_ERROR_INIT;
+    clan_status r = gossip_publish(b->gossip, s.raw, s.size, 1000, NULL, &e);
+    if (r != CLAN_OK)
+        print_error("%s\n", e.what);
+    assert_int_equal(r, CLAN_OK);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    strcpy(dir, "/tmp/clan-unit-log-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    b = calloc(1, sizeof *b);
+    assert_non_null(b);
+    b->soon_armed = true; /* there is no loop */
+    b->state_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(stmt_store_open(b->state_fd, NULL, NULL, &b->store, NULL), CLAN_OK);
+    fx_open(&f, 1, 1, 2);
+    fx_machine(&f, &nas);
+    b->set = member_new();
+    b->gossip = gossip_new(b->set, nas.id, &spread_ops, b);
+    assert_non_null(b->gossip);
+    take(f.genesis);
+    take(fx_founder(&f, &nas, 1));
+    struct stmt_envelope body = fx_envelope_body(&f, 2, 1, 1, nas.id);
+    f.v[2] = fx_envelope(&f, &body, 1);
+    take(f.v[2]);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    gossip_free(b->gossip);
+    member_free(b->set);
+    stmt_store_close(b->store);
+    unlinkat(b->state_fd, "statements.log", 0);
+    close(b->state_fd);
+    rmdir(dir);
+    free(b->peers);
+    free(b);
+    fx_close(&f);
+    return 0;
+}
+
+static unsigned loaded;
+
+static void reload(void *arg, const uint8_t *raw, size_t size)
+{
+    assert_int_equal(member_apply(arg, raw, size, 0, NULL, NULL), CLAN_OK);
+    loaded++;
+}
+
+/* A machine that signs a new record all the time fills no disk (SECURITY D1). */
+static void test_log_does_not_grow(void **state)
+{
+    (void)state;
+    uint8_t before[32], after[32];
+    uint64_t most = 0;
+    for (uint64_t seq = 2; seq < 4000; seq++) {
+        take(fx_record(&f, &nas, seq, FX_NOW));
+        uint64_t now = stmt_store_bytes(b->store);
+        most = now > most ? now : most;
+    }
+    assert_in_range(most, 1, 512 << 10);
+    /* and what is left makes the same set */
+    member_digest(b->set, before);
+    stmt_store_close(b->store);
+    struct member_set *again = member_new();
+    assert_int_equal(stmt_store_open(b->state_fd, reload, again, &b->store, NULL), CLAN_OK);
+    member_digest(again, after);
+    assert_memory_equal(before, after, 32);
+    assert_true(loaded >= 4);
+    member_free(again);
+}
+
+/* Whatever a peer calls the time, it can be reckoned with. */
+static void test_clock_of_a_liar(void **state)
+{
+    (void)state;
+    static const int64_t claims[] = {INT64_MIN, INT64_MAX, -1, 0};
+    struct session *s = &b->sessions[0];
+    s->id = 7;
+    s->has_machine = true;
+    memcpy(s->machine, nas.id, 32);
+    for (size_t i = 0; i < sizeof claims / sizeof *claims; i++) {
+        clan_peer_Head head = {.config_version = 2, .wall = claims[i]};
+        spread_ops.head(b, 7, &head);
+        const struct peer *p = peer_get(b, nas.id);
+        assert_int_equal(p->shown_head, 2);
+        assert_true(p->wall_at_boot > -((int64_t)1 << 42) && p->wall_at_boot < (int64_t)1 << 42);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_log_does_not_grow, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_clock_of_a_liar, setup, teardown),
+    };
+    if (sodium_init() < 0)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
