@@ -1,5 +1,10 @@
-clan_unit_test(config SOURCES ${CMAKE_CURRENT_LIST_DIR}/config.c LIBS clan_config PkgConfig::JANSSON)
-target_compile_definitions(unit_config PRIVATE CONFIG_EXAMPLES="${PROJECT_SOURCE_DIR}/config")
+foreach(part "" -limits -generated -values)
+  string(REPLACE - _ file config${part})
+  clan_unit_test(config${part}
+    SOURCES ${CMAKE_CURRENT_LIST_DIR}/${file}.c ${CMAKE_CURRENT_LIST_DIR}/config_fixture.c
+    LIBS clan_config PkgConfig::JANSSON)
+  target_compile_definitions(unit_config${part} PRIVATE CONFIG_EXAMPLES="${PROJECT_SOURCE_DIR}/config")
+endforeach()
 clan_unit_test(config-edit SOURCES ${CMAKE_CURRENT_LIST_DIR}/config_edit.c LIBS clan_config)
 clan_unit_test(config-machine SOURCES ${CMAKE_CURRENT_LIST_DIR}/config_machine.c
   LIBS clan_config PkgConfig::SODIUM)
