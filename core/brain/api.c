@@ -175,6 +175,7 @@ static const struct {
     {clan_api_Request_invitations_tag, ANYBODY, BOUND},
     {clan_api_Request_wait_for_tag, ANYBODY, BOUND},
     {clan_api_Request_ping_tag, ANYBODY, BOUND},
+    {clan_api_Request_paths_tag, ANYBODY, BOUND},
     {clan_api_Request_create_tag, OWNER, UNBOUND},
     {clan_api_Request_create_commit_tag, OWNER, UNBOUND},
     {clan_api_Request_join_preview_tag, OWNER, UNBOUND},
@@ -276,6 +277,9 @@ static void handle(struct client *c, clan_api_Request *r)
         break;
     case clan_api_Request_ping_tag:
         api_ping(b, c, r->m.ping.machine);
+        break;
+    case clan_api_Request_paths_tag:
+        paths_show(b, c, r->m.paths.machine);
         break;
     case clan_api_Request_create_tag:
         founder_create(b, c, &r->m.create);

@@ -189,7 +189,7 @@ static void ping_answer(struct brain *b, struct client *c, const struct member_m
     if (pong)
         snprintf(r->refusal, sizeof r->refusal, "%s", pong->refusal);
     if (p && (p->control || p->link))
-        snprintf(r->path, sizeof r->path, "%s", p->path);
+        paths_text(b, p, r->path, sizeof r->path);
     api_answer(c, a, true);
 }
 

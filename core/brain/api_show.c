@@ -125,7 +125,7 @@ static void machine_row(struct brain *b, const struct member_machine *from, clan
         return;
     m->connected = p->control != 0 || p->link != 0;
     if (m->connected)
-        snprintf(m->path, sizeof m->path, "%s", p->path);
+        paths_text(b, p, m->path, sizeof m->path);
     m->rtt_us = p->rtt_us;
     m->rx_bytes = p->rx_bytes;
     m->tx_bytes = p->tx_bytes;
@@ -179,7 +179,8 @@ void api_context(struct brain *b, struct client *c)
     m->config_version = member_head(b->set, &id, &env);
     memcpy(m->config_id, id, 32);
     for (unsigned i = 0; i < b->endpoint_count && i < 16; i++, m->endpoints_count++)
-        snprintf(m->endpoints[i], sizeof m->endpoints[i], "%s", b->endpoints[i].text);
+        snprintf(m->endpoints[i], sizeof m->endpoints[i], "%s %s", b->endpoints[i].transport,
+            b->endpoints[i].text);
     memcpy(m->machine_id, b->own_id, 32);
     brain_name(b, b->own_id, m->machine);
     m->threshold = env ? env->threshold : g->threshold;

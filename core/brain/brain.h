@@ -7,6 +7,7 @@
 #include "member/gossip.h"
 #include "member/join.h"
 #include "noise/keys.h"
+#include "path/choice.h"
 #include "path/limit.h"
 #include "path/path.h"
 #include "place/place.h"
@@ -51,7 +52,8 @@ struct session {
     uint8_t peer_static[32];
     uint8_t remote[16];
     uint8_t net[16]; /* that we dialled, of path_limit */
-    char path[96];   /* "tcp-noise 192.0.2.7:7117"; "": of before a restart of ours */
+    char transport[33], via[PATH_VIA_MAX];
+    bool spare; /* dialled beside the path in use */
     uint64_t since_ms;
     struct joiner *joiner;      /* a door session that we dialed */
     uint8_t invite_id[16];      /* a door session that we answer */
@@ -65,9 +67,11 @@ struct peer {
     bool used;
     uint8_t id[32];
     struct path_dial dial_control, dial_link;
-    uint32_t control, link; /* sessions, 0: none */
-    uint8_t sent_hash[32];  /* of the last clan.link.Peer; zero: not sent */
-    bool closing;           /* PeerGone sent, PeerClosed not heard */
+    uint32_t control, link;    /* sessions, 0: none; link: the one that packets take */
+    struct path_choice *paths; /* since its first link session; owned */
+    uint64_t record_seq;       /* whose addresses were tried */
+    uint8_t sent_hash[32];     /* of the last clan.link.Peer; zero: not sent */
+    bool closing;              /* PeerGone sent, PeerClosed not heard */
     int64_t last_seen;
     uint32_t rtt_us;
     uint64_t rx_bytes, tx_bytes, dropped;
@@ -77,7 +81,6 @@ struct peer {
     bool shown_catching_up;
     bool let_in;           /* the firewall knows this peer: packets may flow */
     uint64_t gone_version; /* heads of peers that left */
-    char path[96];         /* of its newest session */
 };
 
 struct soft_service { /* a service as its holder told it */
@@ -136,6 +139,8 @@ struct dialing {             /* a dial that a transport works on */
     clan_link_Purpose purpose;
     uint8_t net[16]; /* of path_limit; zero: not limited */
     uint8_t machine[32];
+    char transport[33];
+    bool spare; /* beside the path in use */
     struct joiner *joiner;
     uint64_t deadline_ms;
 };
@@ -302,19 +307,41 @@ void link_address(const char *text, uint8_t ret[16]);
 struct peer *peer_find(struct brain *b, const uint8_t id[32]);
 struct peer *peer_get(struct brain *b, const uint8_t id[32]);
 void peers_reconcile(struct brain *b); /* link's table, firewall, dials */
-void peers_session_up(struct brain *b, struct session *s);
-void peers_session_down(struct brain *b, struct session *s);
+void peers_session_up(struct brain *b, struct session *s, bool carries);
+void peers_session_down(struct brain *b, struct session *s, clan_link_Reason reason);
 void peers_want(struct brain *b, const uint8_t address[16]);
 void peers_closed(struct brain *b, const uint8_t id[32]);
 void peers_dial_failed(struct brain *b, const struct dialing *d);
 void peers_nudge(struct brain *b);
 void peers_acknowledge(struct brain *b);
+bool peers_data_allowed(struct brain *b, const struct member_machine *m);
+/* An address that nothing but the record of a machine names may be anybody's (SECURITY D6); those of
+ * this machine's own networks are its neighbours'. */
+bool peers_may_dial(
+    struct brain *b, const struct member_machine *m, const char *endpoint, uint8_t net[static 16]);
+
+/* paths.c */
+void paths_up(struct brain *b, struct peer *p, const struct session *s, bool carries);
+void paths_down(struct brain *b, struct peer *p, const struct session *s, clan_link_Reason reason);
+void paths_carries(struct brain *b, const clan_link_Carries *m);
+void paths_answered(struct brain *b, const clan_link_Answered *m);
+void paths_dial_failed(struct brain *b, struct peer *p, const struct dialing *d);
+void paths_reconcile(struct brain *b); /* moves packets to better paths, dials what is missing */
+void paths_nudge(struct brain *b);
+void paths_free(struct brain *b);
+void paths_show(struct brain *b, struct client *c, const char *machine);
+uint32_t paths_rank(const struct brain *b, const char *transport);
+/* "tcp-noise 192.0.2.7:7117 (preferred)"; empty: not connected */
+void paths_text(const struct brain *b, const struct peer *p, char *ret_text, size_t cap);
+
 int64_t peer_clock_offset(const struct peer *p); /* seconds that its clock is ahead of ours */
 /* Of the connected members' clocks against ours, in seconds. */
 int64_t peers_median_clock(const struct brain *b);
 
 /* transports.c */
 void transports_reconcile(struct brain *b);
+/* As configured, the preferred one first; whether they run or not. */
+void transports_configured(const struct brain *b, struct path_order *ret);
 /* Those that run, the preferred one first. */
 void transports_order(const struct brain *b, struct path_order *ret);
 /* Dials an endpoint; answers come as link_stream() or dial_failed().  false: it does not run. */

@@ -34,7 +34,7 @@ struct joiner {
     uint8_t secret[64], public_key[32], id[16], psk[32];
     char petname[33];
     uint32_t wait_ms;
-    unsigned endpoint, transport; /* the next ones to try: a link does not say whose they are */
+    unsigned endpoint; /* the next one to try */
     uint32_t session;
     bool answered, patient;
     uint64_t deadline_ms;
@@ -166,10 +166,12 @@ static bool is_private(const uint8_t a[16])
 
 static bool endpoint_allowed(struct joiner *j, unsigned i, struct clan_error *e)
 {
-    const uint8_t *addr = j->link.endpoints[i].address;
-    char text[64];
+    const uint8_t *addr = link_endpoint_address(&j->link, i);
+    char text[LINK_ENDPOINT_TEXT];
     if (link_endpoint_allowed(&j->link, i, e) != CLAN_OK)
         return false;
+    if (!addr)
+        return true; /* an onion */
     link_endpoint_text(&j->link, i, text);
     for (unsigned k = 0; k < j->b->local.count; k++)
         if (memcmp(j->b->local.addrs[k].address, addr, 16) == 0) {
@@ -192,25 +194,25 @@ static bool endpoint_allowed(struct joiner *j, unsigned i, struct clan_error *e)
 static void dial_next(struct joiner *j)
 {
     struct brain *b = j->b;
-    struct path_order order;
-    transports_order(b, &order);
-    while (j->endpoint < j->link.endpoint_count) {
-        char text[64];
-        unsigned i = j->endpoint, t = j->transport++;
+    while (j->endpoint < link_endpoint_count(&j->link)) {
+        char text[LINK_ENDPOINT_TEXT];
+        unsigned i = j->endpoint++;
+        const char *transport = link_endpoint_transport(&j->link, i);
         struct dialing what = {.purpose = clan_link_Purpose_PURPOSE_DOOR, .joiner = j};
-        if (j->transport >= order.count) {
-            j->transport = 0;
-            j->endpoint++;
-        }
         if (!endpoint_allowed(j, i, &j->last))
             continue;
         link_endpoint_text(&j->link, i, text);
-        if (j->client && t == 0)
-            api_progress(j->client, "dial", "asking %s", text);
-        if (t < order.count && transports_dial(b, &what, order.names[t], text, JOINER_DIAL_MS))
+        if (transports_dial(b, &what, transport, text, JOINER_DIAL_MS)) {
+            if (j->client)
+                api_progress(j->client, "dial", "asking %s", text);
             return;
-        err_set(&j->last, CLAN_E_NOTRUNNING, "no transport runs on this computer");
-        err_remedy(&j->last, "run as root: clan machine apply");
+        }
+        if (j->last.status != CLAN_OK)
+            continue; /* what a dial found out is worth more */
+        err_set(&j->last, CLAN_E_NOTRUNNING, "this invitation needs the plugin %s", transport);
+        err_why(&j->last, "its address is reached by %s, which does not run on this computer",
+            transport);
+        err_remedy(&j->last, "install it and run as root: clan plugin grant %s", transport);
     }
     if (j->last.status == CLAN_OK)
         err_set(&j->last, CLAN_E_UNREACHABLE, "the link names no address that can be asked");
@@ -220,7 +222,7 @@ static void dial_next(struct joiner *j)
 static void begin_phase(struct joiner *j, enum phase phase)
 {
     j->phase = phase;
-    j->endpoint = j->transport = 0;
+    j->endpoint = 0;
     j->answered = false;
     j->last.status = CLAN_OK;
     j->deadline_ms = brain_now() + JOINER_PHASE_MS;

@@ -92,6 +92,7 @@ bool session_send(struct brain *b, uint32_t id, const clan_peer_PeerMsg *msg)
     return b->link && chan_send(b->link, clan_link_ToLink_fields, m, NULL, 0);
 }
 
+/* Called with s->id set. */
 static void session_ended(struct brain *b, struct session *s, clan_link_Reason reason)
 {
     struct session copy = *s;
@@ -103,7 +104,7 @@ static void session_ended(struct brain *b, struct session *s, clan_link_Reason r
     if (copy.joiner)
         joiner_down(b, &copy, reason);
     else if (copy.has_machine)
-        peers_session_down(b, &copy);
+        peers_session_down(b, &copy, reason);
 }
 
 /* ---- what link says ---- */
@@ -123,6 +124,10 @@ static void on_up(struct brain *b, const clan_link_Up *up)
         memcpy(s->machine, up->machine_id.bytes, 32);
     memcpy(s->peer_static, up->peer_static, 32);
     memcpy(s->remote, up->remote, 16);
+    if (!s->transport[0]) {
+        snprintf(s->transport, sizeof s->transport, "%s", up->transport);
+        snprintf(s->via, sizeof s->via, "%s", up->via);
+    }
     if (s->joiner) {
         joiner_up(b, s);
         return;
@@ -139,7 +144,7 @@ static void on_up(struct brain *b, const clan_link_Up *up)
         return;
     }
     if (s->has_machine) {
-        peers_session_up(b, s);
+        peers_session_up(b, s, up->carries);
         return;
     }
     /* a stranger: statements only, its admission first */
@@ -215,6 +220,13 @@ static void on_message(void *arg, const uint8_t *data, size_t size, int *fds, si
         break;
     case clan_link_FromLink_peer_stats_tag:
         on_stats(b, &m->m.peer_stats);
+        break;
+    case clan_link_FromLink_carries_tag:
+        paths_carries(b, &m->m.carries);
+        brain_soon(b);
+        break;
+    case clan_link_FromLink_answered_tag:
+        paths_answered(b, &m->m.answered);
         break;
     case clan_link_FromLink_counters_tag:
         on_counters(b, &m->m.counters);
@@ -333,6 +345,7 @@ static bool fill_dialed(
     s->dialed = true;
     memcpy(s->net, d->net, sizeof s->net);
     s->joiner = d->joiner;
+    s->spare = d->spare;
     if (d->purpose == clan_link_Purpose_PURPOSE_DOOR)
         return true; /* the joiner adds its keys */
     const struct member_machine *m = b->set ? member_find(b->set, d->machine) : NULL;
@@ -376,7 +389,11 @@ void link_stream(
     st->session = s->id;
     link_address(remote, st->remote);
     memcpy(s->remote, st->remote, 16);
-    snprintf(s->path, sizeof s->path, "%.32s %.60s", transport, remote);
+    snprintf(s->transport, sizeof s->transport, "%s", transport);
+    snprintf(s->via, sizeof s->via, "%.63s", remote);
+    memcpy(st->transport, s->transport, sizeof st->transport);
+    memcpy(st->via, s->via, sizeof st->via);
+    st->rank = paths_rank(b, transport);
     bool ok = true;
     if (d) {
         ok = fill_dialed(b, st, s, d);

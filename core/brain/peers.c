@@ -285,9 +285,7 @@ static void firewall_reconcile(struct brain *b)
 
 /* ---- dialling ---- */
 
-/* An address that nothing but the record of a machine names may be anybody's (SECURITY D6); those of
- * this machine's own networks are its neighbours'. */
-static bool may_dial(
+bool peers_may_dial(
     struct brain *b, const struct member_machine *m, const char *endpoint, uint8_t net[static 16])
 {
     uint8_t address[16];
@@ -301,6 +299,20 @@ static bool may_dial(
     return path_limit_take(&b->limit, net, m->id, brain_now());
 }
 
+/* Control goes where packets pass. */
+static void prefer_path_in_use(const struct peer *p, struct path_order *order)
+{
+    const struct path_candidate *now =
+        p->paths ? path_choice_session(p->paths, p->paths->carries) : NULL;
+    unsigned at = now ? path_order_rank(order, now->transport) : order->count;
+    char name[33];
+    if (at >= order->count)
+        return;
+    memcpy(name, order->names[at], sizeof name);
+    memmove(order->names[1], order->names[0], at * sizeof order->names[0]);
+    memcpy(order->names[0], name, sizeof name);
+}
+
 static void try_dial(
     struct brain *b, struct peer *p, const struct member_machine *m, clan_link_Purpose purpose)
 {
@@ -310,12 +322,14 @@ static void try_dial(
     struct path_order order;
     uint64_t at;
     transports_order(b, &order);
+    if (purpose == clan_link_Purpose_PURPOSE_CONTROL)
+        prefer_path_in_use(p, &order);
     if (!b->link_ready || m->clone ||
         !path_next(d, &m->record, &order, brain_now(), &at, &transport, &endpoint))
         return;
     struct dialing what = {.purpose = purpose};
     memcpy(what.machine, m->id, 32);
-    if (!may_dial(b, m, endpoint, what.net) ||
+    if (!peers_may_dial(b, m, endpoint, what.net) ||
         !transports_dial(b, &what, transport, endpoint, PATH_DIAL_MS))
         path_failed(d, &m->record, &order, brain_random(NULL, 1000), brain_now());
 }
@@ -327,7 +341,7 @@ static void dial_failed(struct brain *b, struct path_dial *d, const struct membe
     path_failed(d, &m->record, &order, brain_random(NULL, 1000), brain_now());
 }
 
-static bool data_allowed(struct brain *b, const struct member_machine *m)
+bool peers_data_allowed(struct brain *b, const struct member_machine *m)
 {
     clan_link_Peer desc;
     return describe_peer(b, m, &desc) && !desc.no_data;
@@ -339,9 +353,12 @@ void peers_dial_failed(struct brain *b, const struct dialing *what)
     const struct member_machine *m = b->set ? member_find(b->set, what->machine) : NULL;
     if (!p || !m)
         return;
-    struct path_dial *d =
-        what->purpose == clan_link_Purpose_PURPOSE_LINK ? &p->dial_link : &p->dial_control;
-    dial_failed(b, d, m);
+    if (what->spare)
+        paths_dial_failed(b, p, what);
+    else if (what->purpose == clan_link_Purpose_PURPOSE_LINK)
+        dial_failed(b, &p->dial_link, m);
+    else
+        dial_failed(b, &p->dial_control, m);
     brain_soon(b);
 }
 
@@ -360,7 +377,7 @@ static void dial_neighbours(struct brain *b)
         struct peer *p = &b->peers[i];
         struct session *s = session_find(b, p->control);
         const struct member_machine *m = member_find(b->set, p->id);
-        if (s && s->dialed && !p->link && m && data_allowed(b, m))
+        if (s && s->dialed && !p->link && m && peers_data_allowed(b, m))
             try_dial(b, p, m, clan_link_Purpose_PURPOSE_LINK);
     }
 }
@@ -385,8 +402,10 @@ void peers_reconcile(struct brain *b)
         else
             send_peer(b, p, m);
     }
-    if (!out)
-        dial_neighbours(b);
+    if (out)
+        return;
+    dial_neighbours(b);
+    paths_reconcile(b);
 }
 
 void peers_nudge(struct brain *b)
@@ -395,6 +414,7 @@ void peers_nudge(struct brain *b)
         path_nudge(&b->peers[i].dial_control);
         path_nudge(&b->peers[i].dial_link);
     }
+    paths_nudge(b);
     brain_soon(b);
 }
 
@@ -418,7 +438,7 @@ static const struct member_machine *machine_at_address(struct brain *b, const ui
 void peers_want(struct brain *b, const uint8_t address[16])
 {
     const struct member_machine *m = b->set ? machine_at_address(b, address) : NULL;
-    if (!m || m == brain_self(b) || m->standing == MEMBER_REVOKED || !data_allowed(b, m))
+    if (!m || m == brain_self(b) || m->standing == MEMBER_REVOKED || !peers_data_allowed(b, m))
         return;
     struct peer *p = peer_get(b, m->id);
     if (p && !p->link)
@@ -442,26 +462,26 @@ static void control_up(struct brain *b, struct peer *p, struct session *s)
     services_tell(b, s);
 }
 
-void peers_session_up(struct brain *b, struct session *s)
+void peers_session_up(struct brain *b, struct session *s, bool carries)
 {
     struct peer *p = peer_get(b, s->machine);
     if (!p || !b->gossip)
         return;
     p->last_seen = clock_wall_s();
     s->since_ms = brain_now();
-    memcpy(p->path, s->path, sizeof p->path);
     if (s->dialed && !sodium_is_zero(s->net, sizeof s->net))
         path_limit_proven(&b->limit, s->net, brain_now());
     if (s->purpose == clan_link_Purpose_PURPOSE_CONTROL) {
         control_up(b, p, s);
     } else if (s->purpose == clan_link_Purpose_PURPOSE_LINK) {
-        p->link = s->id;
-        path_connected(&p->dial_link);
+        if (!s->spare)
+            path_connected(&p->dial_link);
+        paths_up(b, p, s, carries);
     }
     api_changed(b);
 }
 
-void peers_session_down(struct brain *b, struct session *s)
+void peers_session_down(struct brain *b, struct session *s, clan_link_Reason reason)
 {
     struct peer *p = peer_find(b, s->machine);
     const struct member_machine *m = b->set ? member_find(b->set, s->machine) : NULL;
@@ -474,9 +494,15 @@ void peers_session_down(struct brain *b, struct session *s)
         *current = 0;
     if (s->up)
         p->last_seen = clock_wall_s();
+    if (!control)
+        paths_down(b, p, s, reason);
+    if (s->spare)
+        return;
     bool lived = s->up && brain_now() - s->since_ms >= PEERS_SHORT_LIFE_MS;
-    if (s->dialed && m && !lived && !*current)
-        dial_failed(b, d, m);
+    struct path_order order;
+    transports_order(b, &order);
+    if (m && (lived || (s->dialed && !*current)))
+        path_ended(d, lived, &m->record, &order, brain_random(NULL, 1000), brain_now());
     else
         d->busy = false;
 }

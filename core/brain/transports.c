@@ -9,7 +9,7 @@
 #define DEFAULT_TRANSPORT "tcp-noise"
 
 /* Those of the signed configuration; before there is one, what the owner granted. */
-static void wanted(const struct brain *b, struct path_order *ret)
+void transports_configured(const struct brain *b, struct path_order *ret)
 {
     memset(ret, 0, sizeof *ret);
     for (unsigned i = 0; b->cfg && i < b->cfg->transport_count; i++)
@@ -36,14 +36,14 @@ static bool lists(const struct path_order *order, const char *name)
 bool transports_wanted(const struct brain *b, const char *name)
 {
     struct path_order order;
-    wanted(b, &order);
+    transports_configured(b, &order);
     return lists(&order, name);
 }
 
 void transports_first(const struct brain *b, char ret_name[33])
 {
     struct path_order order;
-    wanted(b, &order);
+    transports_configured(b, &order);
     const char *name = order.names[0];
     for (unsigned i = order.count; b->grants_ok && i-- > 0;)
         if (grants_find(&b->grants, order.names[i]))
@@ -64,7 +64,7 @@ static struct host *running(struct brain *b, const char *transport)
 void transports_order(const struct brain *b, struct path_order *ret)
 {
     struct path_order all;
-    wanted(b, &all);
+    transports_configured(b, &all);
     ret->count = 0;
     for (unsigned i = 0; i < all.count; i++)
         if (running((struct brain *)(uintptr_t)b, all.names[i]))
@@ -113,7 +113,7 @@ static void merge(struct brain *b, const struct path_order *order)
 void transports_reconcile(struct brain *b)
 {
     struct path_order order;
-    wanted(b, &order);
+    transports_configured(b, &order);
     for (unsigned i = 0; i < order.count; i++)
         if (b->grants_ok && grants_find(&b->grants, order.names[i]))
             host_want(b, order.names[i], order.names[i], NULL);
@@ -153,6 +153,7 @@ bool transports_dial(struct brain *b, const struct dialing *what, const char *tr
             continue;
         *d = *what;
         d->host = h;
+        snprintf(d->transport, sizeof d->transport, "%s", transport);
         d->request = ++b->next_request;
         /* the plugin keeps the time; this bound is for one that never answers */
         d->deadline_ms = brain_now() + timeout_ms + 2000;
@@ -225,7 +226,7 @@ void transports_endpoints(struct brain *b, struct host *h, const clan_host_Endpo
         if (stmt_endpoint_ok(e->endpoint[i])) /* a plugin's words do not spoil the record */
             snprintf(
                 h->endpoints[h->endpoint_count++], sizeof h->endpoints[0], "%s", e->endpoint[i]);
-    wanted(b, &order);
+    transports_configured(b, &order);
     merge(b, &order);
     joiner_tick(b);
     brain_soon(b);

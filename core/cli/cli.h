@@ -102,6 +102,7 @@ cli_run_fn cmd_plugin_grant, cmd_plugin_revoke;            /* plugin_grant.c */
 cli_run_fn cmd_plugin_new;                                 /* plugin_new.c */
 cli_run_fn cmd_remove, cmd_rename;                         /* remove.c */
 cli_run_fn cmd_ping;                                       /* ping.c */
+cli_run_fn cmd_paths;                                      /* paths.c */
 cli_run_fn cmd_logs;                                       /* logs.c */
 cli_run_fn cmd_help, cmd_completion, cmd_version, cmd_man; /* help.c */
 

@@ -193,6 +193,11 @@ const struct cli_command cli_commands[] = {
         "Clan. Nothing is overwritten."},
     {"ping", "MACHINE", "is a machine reachable, by which path, how fast", ping_options,
         "clan ping nas\nclan ping nas -c 1\n", 1, 1, cmd_ping, NULL},
+    {"paths", "MACHINE", "by which transports a machine is reached, and which were used lately",
+        NULL, "clan paths nas\n", 1, 1, cmd_paths,
+        "Packets take the best path by the order in clan.yaml that answers. One that passes "
+        "nothing is "
+        "left at once; a better one takes over when it has answered for a while."},
     {"logs", "", "what the processes of Clan said", logs_options,
         "clan logs\nclan logs -f -p core\n", 0, 0, cmd_logs, NULL},
     {"down", "", "stop a clan on this machine; `clan up` starts it again", NULL, "clan down\n", 0,

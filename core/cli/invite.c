@@ -69,25 +69,34 @@ static unsigned admins_needed(const struct invite *v)
     return small || v->x.threshold < 1 ? 1 : v->x.threshold;
 }
 
-/* "203.0.113.5:7117", "[2001:db8::1]:7117", with or without a transport's name before it. */
+/* "tcp-noise 203.0.113.5:7117", "websocket [2001:db8::1]:7180/path".  An onion is none: the members'
+ * one is never in a link (SECURITY A11). */
 static bool parse_endpoint(const char *text, struct invite_link *l)
 {
     unsigned i = l->endpoint_count;
-    char host[64];
+    char host[64], name[33], where[LINK_ENDPOINT_TEXT];
     uint8_t v4[4];
-    const char *at = strrchr(text, ' ') ? strrchr(text, ' ') + 1 : text;
-    size_t word = strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789-");
-    if (isalpha((unsigned char)at[0]) && at[word] == ':')
-        at += word + 1; /* "tcp-noise:" */
-    at += strspn(at, "/");
+    const char *at = strchr(text, ' ');
+    if (!at || (size_t)(at - text) >= sizeof name || strlen(at + 1) >= sizeof where)
+        return false;
+    snprintf(name, sizeof name, "%.*s", (int)(at - text), text);
+    strcpy(where, at + 1);
+    at = where;
+    char *suffix = strchr(where, '/'), *end = where;
+    if (suffix && strlen(suffix) > LINK_SUFFIX_MAX)
+        return false;
+    memset(&l->endpoints[i], 0, sizeof l->endpoints[i]);
+    if (suffix) {
+        strcpy(l->endpoints[i].suffix, suffix);
+        *suffix = 0;
+    }
+    strcpy(l->endpoints[i].transport, name);
     const char *colon = strrchr(at, ':');
-    char *end;
     unsigned long port = colon ? strtoul(colon + 1, &end, 10) : 0;
     if (!colon || *end || port == 0 || port > 65535 || (size_t)(colon - at) >= sizeof host)
         return false;
     bool bracket = at[0] == '[' && colon[-1] == ']';
     snprintf(host, sizeof host, "%.*s", (int)(colon - at) - (bracket ? 2 : 0), at + bracket);
-    memset(&l->endpoints[i], 0, sizeof l->endpoints[i]);
     l->endpoints[i].port = (uint16_t)port;
     if (!bracket && inet_pton(AF_INET, host, v4) == 1) {
         memset(l->endpoints[i].address + 10, 0xff, 2);
@@ -99,15 +108,38 @@ static bool parse_endpoint(const char *text, struct invite_link *l)
     return bracket && inet_pton(AF_INET6, host, l->endpoints[i].address) == 1;
 }
 
+/* The first usable one; other: of another transport than the one that is there. */
+static bool add_endpoint(struct invite *v, unsigned *from, bool other)
+{
+    struct invite_link *l = &v->link;
+    for (unsigned i = *from; i < v->x.endpoints_count; i++) {
+        unsigned n = l->endpoint_count;
+        char text[LINK_TEXT_MAX + 1];
+        if (!parse_endpoint(v->x.endpoints[i], l) ||
+            (other && strcmp(l->endpoints[n].transport, l->endpoints[0].transport) == 0))
+            continue;
+        l->endpoint_count++;
+        bool fits = link_endpoint_allowed(l, n, NULL) == CLAN_OK && link_format(l, text) == CLAN_OK;
+        sodium_memzero(text, sizeof text);
+        if (fits) {
+            *from = i + 1;
+            return true;
+        }
+        l->endpoint_count--;
+    }
+    memset(&l->endpoints[l->endpoint_count], 0, sizeof l->endpoints[0]);
+    return false;
+}
+
+/* Who joins may have only one of the transports: two of them are better than two addresses of one. */
 static clan_status choose_endpoints(struct invite *v)
 {
     struct invite_link *l = &v->link;
-    for (unsigned i = 0; i < v->x.endpoints_count && l->endpoint_count < LINK_ENDPOINTS_MAX; i++) {
-        if (!parse_endpoint(v->x.endpoints[i], l))
-            continue;
-        l->endpoint_count++;
-        if (link_endpoint_allowed(l, l->endpoint_count - 1, NULL) != CLAN_OK)
-            l->endpoint_count--;
+    unsigned from = 0;
+    if (add_endpoint(v, &from, false)) {
+        unsigned next = from;
+        if (!add_endpoint(v, &from, true))
+            add_endpoint(v, &next, false);
     }
     if (l->endpoint_count)
         return CLAN_OK;
@@ -164,7 +196,7 @@ static void print_qr(struct cli *c, const char *text)
 static void print_invitation(struct invite *v)
 {
     struct cli *c = v->c;
-    char words[KEYS_WORDS_MAX], expires[48], id[32], endpoint[64];
+    char words[KEYS_WORDS_MAX], expires[48], id[32], endpoint[LINK_ENDPOINT_TEXT];
     keys_words("clan", v->x.clan_id, v->x.clan_id, words);
     text_base32(v->id, 16, id);
     if (c->json) {

@@ -117,21 +117,24 @@ static clan_status read_link(struct join *j)
 static clan_status ask_dialling(struct join *j)
 {
     struct cli *c = j->c;
-    char list[200] = "", text[64];
+    char list[400] = "", text[LINK_ENDPOINT_TEXT];
     unsigned allowed = 0;
     clan_status st = CLAN_E_INVAL;
-    for (unsigned i = 0; i < j->link.endpoint_count; i++) {
+    for (unsigned i = 0; i < link_endpoint_count(&j->link); i++) {
         clan_status ok = link_endpoint_allowed(&j->link, i, &c->e);
         if (ok != CLAN_OK) {
-            if (j->link.endpoint_count > 1)
+            if (link_endpoint_count(&j->link) > 1)
                 out_warn(c, "%s: %s", c->e.what, c->e.why);
             continue;
         }
         size_t len = strlen(list);
         link_endpoint_text(&j->link, i, text);
-        snprintf(list + len, sizeof list - len, "%s%s", allowed++ ? " or " : "", text);
+        const char *transport = link_endpoint_transport(&j->link, i);
+        bool usual = strcmp(transport, LINK_TRANSPORT_USUAL) == 0;
+        snprintf(list + len, sizeof list - len, "%s%s%s%s", allowed++ ? " or " : "", text,
+            usual ? "" : " by ", usual ? "" : transport);
     }
-    if (!j->link.endpoint_count) {
+    if (!link_endpoint_count(&j->link)) {
         err_set(&c->e, st, "the link names no address to ask");
         err_remedy(&c->e, "ask for a new link");
     }

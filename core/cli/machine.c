@@ -60,6 +60,38 @@ const char *machine_grants(void)
     return in_machine_dir(path, strrchr(GRANTS_PATH, '/') + 1);
 }
 
+static unsigned recommended(const char *transport)
+{
+    static const char *const known[] = {"wireguard", "tcp-noise", "", "tor"}; /* "": all others */
+    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i], transport) == 0)
+            return i;
+    return 2;
+}
+
+static int compare_transports(const void *a, const void *b)
+{
+    unsigned x = recommended(a), y = recommended(b);
+    return x != y ? (x < y ? -1 : 1) : strcmp(a, b);
+}
+
+unsigned machine_transports(char ret_names[CONFIG_TRANSPORTS_MAX][33])
+{
+    char names[GRANTS_PLUGINS_MAX][33];
+    struct grants *g = calloc(1, sizeof *g);
+    unsigned n = 0;
+    clan_assert(g);
+    if (grants_load(machine_grants(), true, g, NULL) == CLAN_OK)
+        for (unsigned i = 0; i < g->plugin_count; i++)
+            if (g->plugins[i].kind == GRANT_KIND_TRANSPORT)
+                snprintf(names[n++], sizeof names[0], "%s", g->plugins[i].id);
+    free(g);
+    qsort(names, n, sizeof names[0], compare_transports);
+    n = n < CONFIG_TRANSPORTS_MAX ? n : CONFIG_TRANSPORTS_MAX;
+    memcpy(ret_names, names, n * sizeof names[0]);
+    return n;
+}
+
 /* The brain of a clan, a user of its own, reads the consent: nothing in this directory is secret.
  */
 static clan_status make_machine_dir(struct cli *c)

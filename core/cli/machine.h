@@ -3,6 +3,7 @@
 #define CLI_MACHINE_H
 
 #include "cli/cli.h"
+#include "config/config.h"
 #include "wire/grants.h"
 
 #define MACHINE_DIR "/etc/clan"
@@ -19,6 +20,9 @@ const char *machine_plugin_dir(
 /* Checks a text of machine.yaml against the installed plugins; problems are printed. */
 clan_status machine_compile(struct cli *c, const char *path, const char *text, size_t size,
     struct grants *ret_grants, char **ret_summary);
+/* The granted transports in the order recommended for a new clan: what is fast first, tor last;
+ * returns their number, 0 where nothing is granted. */
+unsigned machine_transports(char ret_names[CONFIG_TRANSPORTS_MAX][33]);
 /* Every running clan looks at the new grants at once; returns their number. */
 unsigned machine_tell_clans(struct cli *c);
 /* What a new record means beside the one of before: another file, more, less.  Returns

@@ -287,8 +287,10 @@ static clan_status first_text(struct up *u, struct clan_config **ret_config)
 {
     char *raised = NULL;
     size_t raised_size;
+    char transports[CONFIG_TRANSPORTS_MAX][33];
+    unsigned count = machine_transports(transports);
     clan_status st = config_clan_first(u->name, u->admin, u->key.public_key, u->created.machine_id,
-        u->machine, &u->text, &u->text_size);
+        u->machine, transports, count, &u->text, &u->text_size);
     if (st != CLAN_OK)
         return err_set(&u->c->e, st, "the first configuration could not be written");
     st = change_check(u->c, "clan.yaml", u->text, u->text_size, ret_config);

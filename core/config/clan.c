@@ -359,14 +359,19 @@ bool cfg_clan_equal(const struct clan_config *a, const struct clan_config *b)
 }
 
 clan_status config_clan_first(const char *clan, const char *admin_name, const uint8_t admin_key[32],
-    const uint8_t machine_id[32], const char *machine, char **ret_text, size_t *ret_size)
+    const uint8_t machine_id[32], const char *machine, const char (*transports)[33],
+    unsigned transport_count, char **ret_text, size_t *ret_size)
 {
     char key[TEXT_ID_CHARS + 1], id[TEXT_ID_CHARS + 1], *text = NULL;
+    char order[CONFIG_TRANSPORTS_MAX * 36] = "";
     if (!text_name_ok(clan) || !text_name_ok(admin_name) || !text_name_ok(machine) ||
         cfg_name_reserved(machine, machine_id))
         return CLAN_E_INVAL;
     text_base32(admin_key, 32, key);
     text_base32(machine_id, 32, id);
+    for (unsigned i = 0; i < transport_count && i < CONFIG_TRANSPORTS_MAX; i++)
+        snprintf(order + strlen(order), sizeof order - strlen(order), "%s%.32s", i ? ", " : "",
+            transports[i]);
     int len = asprintf(&text,
         "# clan.yaml: what the clan is. Every member has it, admins sign each version.\n"
         "# yaml-language-server: $schema=file:///usr/share/clan/clan.schema.json\n"
@@ -381,7 +386,7 @@ clan_status config_clan_first(const char *clan, const char *admin_name, const ui
         "\n"
         "# Counts invitations of one use; best a machine that is always on.\n"
         "keeper: [\"%s\"]\n"
-        "transports: {order: [tcp-noise]}\n"
+        "transports: {order: [%s]}\n"
         "\n"
         "# Names and tags. Members are made by invitations: clan invite\n"
         "machines:\n"
@@ -389,7 +394,7 @@ clan_status config_clan_first(const char *clan, const char *admin_name, const ui
         "\n"
         "# What runs in the clan: clan enable files --on %s\n"
         "services: {}\n",
-        clan, admin_name, key, machine, id, machine, machine);
+        clan, admin_name, key, machine, order[0] ? order : "tcp-noise", id, machine, machine);
     if (len < 0)
         return CLAN_E_NOMEM;
     struct config_problems *p = config_problems_new("clan.yaml");

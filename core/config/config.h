@@ -48,9 +48,10 @@ clan_status config_edit_machine(const char *text, size_t size, const uint8_t id[
 clan_status config_edit_machine_gone(const char *text, size_t size, const uint8_t id[32],
     char **ret_text, size_t *ret_size, struct clan_error *reterr);
 
-/* The first text of a clan, commented. */
+/* The first text of a clan, commented.  transports: in order of preference; none: the usual one. */
 clan_status config_clan_first(const char *clan, const char *admin_name, const uint8_t admin_key[32],
-    const uint8_t machine_id[32], const char *machine, char **ret_text, size_t *ret_size);
+    const uint8_t machine_id[32], const char *machine, const char (*transports)[33],
+    unsigned transport_count, char **ret_text, size_t *ret_size);
 
 /* A unified diff with three lines of context. */
 void config_diff(const char *old_text, size_t old_size, const char *new_text, size_t new_size,

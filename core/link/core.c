@@ -218,6 +218,20 @@ static void on_admit(struct link *l, const clan_link_Admit *m)
         link_session_admit(s, p);
 }
 
+static void on_use(struct link *l, uint32_t session)
+{
+    struct link_session *s = link_session_find(l, session);
+    if (s && link_session_spare(s)) /* else it ended or carries already: both were told */
+        link_session_use(s, clan_link_Reason_REASON_NONE);
+}
+
+static void on_rank(struct link *l, const clan_link_Rank *m)
+{
+    for (unsigned i = 0; i < LINK_SESSIONS_MAX; i++)
+        if (l->slots[i] && strcmp(l->slots[i]->transport, m->transport) == 0)
+            l->slots[i]->rank = m->rank;
+}
+
 static void on_payload(struct link *l, const clan_link_Payload *m)
 {
     struct link_session *s = link_session_find(l, m->session);
@@ -305,6 +319,12 @@ static void dispatch(struct link *l, const clan_link_ToLink *m, int *fd)
         break;
     case clan_link_ToLink_ask_stats_tag:
         on_ask_stats(l);
+        break;
+    case clan_link_ToLink_use_tag:
+        on_use(l, m->m.use.session);
+        break;
+    case clan_link_ToLink_rank_tag:
+        on_rank(l, &m->m.rank);
         break;
     case clan_link_ToLink_admit_tag:
         on_admit(l, &m->m.admit);

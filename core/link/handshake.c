@@ -90,8 +90,7 @@ static void say_hello(struct link_session *s)
     if (s->dialed) {
         s->serial = ++l->serial;
         if (s->peer)
-            memcpy(s->replaces,
-                s->peer->last_id[s->purpose == clan_link_Purpose_PURPOSE_LINK ? 0 : 1], 8);
+            memcpy(s->replaces, link_session_last_id(s), 8);
     }
     buf_put_u16(&w, LINK_VERSION);
     buf_put_u16(&w, 0);

@@ -47,8 +47,8 @@ struct link_peer {
     unsigned reachable_count;
     bool restricted, no_data;
     bool named;                          /* since the core's last Hello */
-    struct link_session *data, *control; /* the live ones; [lock] for data */
-    uint8_t last_id[2][8];               /* of the last session, data and control */
+    struct link_session *data, *control; /* the ones in use; [lock] for data */
+    uint8_t last_id[LINK_RANKS + 1][8];  /* of the last session: data by rank, control */
     struct fq *queue;                    /* [lock] unsealed packets, made when needed */
     bool want;                           /* [lock] a packet came and there is no session */
     uint64_t wanted_ms;
@@ -108,6 +108,8 @@ struct link_session {
     clan_link_Reason reason; /* for the Down that follows LINK_FLUSHING */
     bool dialed, stranger, counted, paused, refused, at_sender, up_told, clean;
     uint8_t remote[16];
+    char transport[33], via[64];
+    uint32_t rank; /* of the transport: 0 is preferred */
     struct link_peer *peer;
     uint8_t peer_id[32], peer_static[32];
     uint64_t since_ms;         /* of the state */
@@ -127,6 +129,7 @@ struct link_session {
     uint64_t stranger_bytes;
     /* probes */
     uint64_t ping_ms; /* 0: none is out */
+    uint64_t trial_ms;
     unsigned missed;
     uint64_t acked; /* the transport's progress at the last probe */
     uint32_t rtt_us, rtt_max_us;

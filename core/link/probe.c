@@ -28,6 +28,12 @@ void probe_ping(struct link_session *s, const uint8_t *body, size_t size)
     tx_record(s, LINK_PONG, body, size);
 }
 
+/* Preferred to the path in use: core hears how it answers, and moves the packets there. */
+static bool on_trial(const struct link_session *s)
+{
+    return link_session_spare(s) && s->peer->data && s->rank < s->peer->data->rank;
+}
+
 void probe_pong(struct link_session *s, const uint8_t *body, size_t size)
 {
     struct buf_reader r = buf_reader_of(body, size);
@@ -38,15 +44,14 @@ void probe_pong(struct link_session *s, const uint8_t *body, size_t size)
     s->rtt_us = s->rtt_us ? (s->rtt_us * 7 + us) / 8 : us;
     /* under load round trips grow: the slowest lately decides when a peer is dead */
     s->rtt_max_us = us > s->rtt_max_us ? us : s->rtt_max_us - s->rtt_max_us / 16;
-}
-
-static void send_ping(struct link_session *s, uint64_t now_ms)
-{
-    uint8_t body[8];
-    struct buf_writer w = buf_writer_of(body, sizeof body);
-    buf_put_u64(&w, clock_mono_ns());
-    s->ping_ms = now_ms;
-    tx_record(s, LINK_PING, body, sizeof body);
+    if (!on_trial(s))
+        return;
+    clan_link_Answered *m = &s->link->from.m.answered;
+    memset(m, 0, sizeof *m);
+    s->link->from.which_m = clan_link_FromLink_answered_tag;
+    m->session = s->number;
+    m->rtt_us = us ? us : 1;
+    link_report(s->link);
 }
 
 /* --- dead or alive --- */
@@ -71,6 +76,17 @@ static bool progress(struct link_session *s)
     return moved && backlog;
 }
 
+static void send_ping(struct link_session *s, uint64_t now_ms)
+{
+    uint8_t body[8];
+    struct buf_writer w = buf_writer_of(body, sizeof body);
+    buf_put_u64(&w, clock_mono_ns());
+    if (!s->ping_ms)
+        progress(s); /* what was acknowledged before this is no answer to it */
+    s->ping_ms = now_ms;
+    tx_record(s, LINK_PING, body, sizeof body);
+}
+
 /* What ended one session of a peer likely ended the others: ask them now, not at their next
  * keep-alive. */
 static void doubt(struct link *l, const struct link_peer *peer, uint64_t now_ms)
@@ -82,6 +98,16 @@ static void doubt(struct link *l, const struct link_peer *peer, uint64_t now_ms)
     }
 }
 
+/* A path on trial is asked each second, whatever else is heard on it. */
+static bool trial_due(struct link_session *s, uint64_t now_ms)
+{
+    if (s->ping_ms || !on_trial(s) ||
+        (s->trial_ms && link_since(now_ms, s->trial_ms) < LINK_TRIAL_MS))
+        return false;
+    s->trial_ms = now_ms;
+    return true;
+}
+
 static void probe(struct link_session *s, uint64_t now_ms)
 {
     struct link *l = s->link;
@@ -91,8 +117,9 @@ static void probe(struct link_session *s, uint64_t now_ms)
         s->ping_ms = 0;
         s->missed = 0;
     }
-    if (!s->ping_ms &&
-        (said <= heard ? link_since(now_ms, heard) < LINK_KEEPALIVE_MS : quiet < LINK_PROBE_MS))
+    uint64_t idle_ms = link_session_spare(s) ? LINK_SPARE_MS : LINK_KEEPALIVE_MS;
+    if (!s->ping_ms && !trial_due(s, now_ms) &&
+        (said <= heard ? link_since(now_ms, heard) < idle_ms : quiet < LINK_PROBE_MS))
         return; /* nobody owes anything */
     if (s->ping_ms && link_since(now_ms, s->ping_ms) < LINK_PROBE_MS)
         return;

@@ -50,6 +50,8 @@ static_assert(WIRE_GSO_MAX + 40 < LINK_PACKET_MAX, "a super-packet fits");
 
 /* Times. */
 #define LINK_KEEPALIVE_MS  15000
+#define LINK_SPARE_MS      60000 /* keep-alive of a path that carries nothing */
+#define LINK_TRIAL_MS      1000  /* while it is preferred to the one in use: does it answer? */
 #define LINK_PROBE_MS      250
 #define LINK_PROBES_MISSED 2
 #define LINK_SLOW_DEAD_MS  5000 /* streams that are not IP (Tor) may stall this long */
@@ -79,5 +81,6 @@ static_assert(WIRE_GSO_MAX + 40 < LINK_PACKET_MAX, "a super-packet fits");
 #define LINK_PIECE_MS      5         /* above: super-packets no longer than this */
 #define LINK_DOORS_MAX     256       /* door sessions after their handshake */
 #define LINK_SESSIONS_MAX  4096
+#define LINK_RANKS         8 /* transports told apart in `replaces` */
 
 #endif

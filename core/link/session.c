@@ -60,6 +60,9 @@ static struct link_session *session_new(struct link *l, const clan_link_Stream *
     s->fd = fd;
     s->dialed = m->dialed;
     memcpy(s->remote, m->remote, sizeof s->remote);
+    memcpy(s->transport, m->transport, sizeof s->transport);
+    memcpy(s->via, m->via, sizeof s->via);
+    s->rank = m->rank;
     s->since_ms = s->rx.last_ms = s->tx.last_ms = clock_mono_ms();
     s->tx.type = LINK_FRAME_KEY_A;
     link_lock(l);
@@ -142,6 +145,54 @@ static void wipe(struct link_session *s)
     tx_forget(s);
 }
 
+static void tell_carries(struct link_session *s, clan_link_Reason why)
+{
+    clan_link_Carries *m = &s->link->from.m.carries;
+    memset(m, 0, sizeof *m);
+    s->link->from.which_m = clan_link_FromLink_carries_tag;
+    memcpy(m->machine_id, s->peer->machine_id, 32);
+    m->session = s->number;
+    m->why = why;
+    link_report(s->link);
+}
+
+bool link_session_spare(const struct link_session *s)
+{
+    return s->state == LINK_UP && s->purpose == clan_link_Purpose_PURPOSE_LINK && s->peer &&
+           s->peer->data != s;
+}
+
+void link_session_use(struct link_session *s, clan_link_Reason why)
+{
+    struct link_peer *p = s->peer;
+    link_lock(s->link);
+    p->data = s;
+    if (p->queue)
+        fq_restart(p->queue, clock_mono_ns());
+    tell_carries(s, why);
+    if (tx_drain(s)) { /* more than its share: edge-triggered, so ask for another event */
+        struct epoll_event ev = {.events = EPOLLOUT | EPOLLET, .data.u64 = link_tag_of(s)};
+        epoll_ctl(s->link->send_epoll, EPOLL_CTL_MOD, s->fd, &ev);
+    }
+    link_unlock(s->link);
+    link_watch(s);
+}
+
+/* The spare that takes over: the preferred one, of those that were heard since they were asked. */
+static struct link_session *successor(const struct link_session *of)
+{
+    struct link_session *best = NULL;
+    for (unsigned i = 0; i < LINK_SESSIONS_MAX; i++) {
+        struct link_session *s = of->link->slots[i];
+        if (!s || s == of || s->peer != of->peer || !link_session_spare(s) || s->tx.broken)
+            continue;
+        bool better = !best || (best->missed && !s->missed) ||
+                      (!best->missed == !s->missed && s->rank < best->rank);
+        best = better ? s : best;
+    }
+    return best;
+}
+
 static void leave_peer(struct link_session *s, clan_link_Reason reason)
 {
     struct link_peer *p = s->peer;
@@ -152,6 +203,11 @@ static void leave_peer(struct link_session *s, clan_link_Reason reason)
     if (p->data != s)
         return;
     p->data = NULL;
+    struct link_session *next = successor(s);
+    if (next) {
+        link_session_use(next, reason);
+        return;
+    }
     if (reason != clan_link_Reason_REASON_REPLACED) { /* a dead stream's queue is dropped */
         fq_free(p->queue);
         p->queue = NULL;
@@ -262,27 +318,64 @@ void link_session_tell_up(struct link_session *s)
     up->version = s->version;
     up->features = s->features;
     memcpy(up->remote, s->remote, 16);
+    memcpy(up->transport, s->transport, sizeof up->transport);
+    memcpy(up->via, s->via, sizeof up->via);
+    up->carries = s->peer && s->peer->data == s;
     s->up_told = true;
     link_report(l);
 }
 
-/* Makes s the peer's session of its purpose; false: it lost against the one that lives. */
+uint8_t *link_session_last_id(const struct link_session *s)
+{
+    unsigned rank = s->rank < LINK_RANKS ? s->rank : LINK_RANKS - 1;
+    return s->peer->last_id[s->purpose == clan_link_Purpose_PURPOSE_LINK ? rank : LINK_RANKS];
+}
+
+/* The session that s may replace: of control the one there is, of data the one of its transport. */
+static struct link_session *rival(const struct link_session *s)
+{
+    if (s->purpose != clan_link_Purpose_PURPOSE_LINK)
+        return s->peer->control;
+    for (unsigned i = 0; i < LINK_SESSIONS_MAX; i++) {
+        struct link_session *o = s->link->slots[i];
+        if (o && o != s && o->peer == s->peer && o->state == LINK_UP && o->purpose == s->purpose &&
+            strcmp(o->transport, s->transport) == 0)
+            return o;
+    }
+    return NULL;
+}
+
+/* The other clan-link is new: what is left of its predecessor passes nothing. */
+static void drop_ghosts(const struct link_session *s)
+{
+    for (unsigned i = 0; i < LINK_SESSIONS_MAX; i++) {
+        struct link_session *o = s->link->slots[i];
+        if (o && o != s && o->peer == s->peer && link_session_spare(o) &&
+            o->their_process != s->their_process)
+            link_session_close(o, clan_link_Reason_REASON_REPLACED);
+    }
+}
+
+/* Makes s the peer's session of its purpose and transport; false: it lost against the one that
+ * lives.  Packets stay on their path: core says when they move (core/path/choice.h). */
 static bool take_place(struct link_session *s)
 {
     struct link_peer *p = s->peer;
     bool data = s->purpose == clan_link_Purpose_PURPOSE_LINK;
-    struct link_session *old = data ? p->data : p->control;
+    struct link_session *old = rival(s);
     if (old && old != s && !replaces(s, old)) {
         link_session_close_flushed(s, clan_link_Reason_REASON_REPLACED);
         return false;
     }
     if (data) {
-        p->data = s;
+        if (!p->data || p->data == old || p->data->their_process != s->their_process)
+            p->data = s;
         p->waiting_ms = 0;
+        drop_ghosts(s);
     } else {
         p->control = s;
     }
-    memcpy(p->last_id[data ? 0 : 1], s->id, 8);
+    memcpy(link_session_last_id(s), s->id, 8);
     if (old && old != s)
         link_session_close_flushed(old, clan_link_Reason_REASON_REPLACED);
     return true;
@@ -297,7 +390,7 @@ static void attach_to_sender(struct link_session *s)
         return;
     }
     s->at_sender = true;
-    if (s->peer->queue)
+    if (s->peer->data == s && s->peer->queue)
         fq_restart(s->peer->queue, clock_mono_ns());
 }
 

@@ -16,6 +16,12 @@ void link_session_up(struct link_session *s);
 /* Core knows the stranger. */
 void link_session_admit(struct link_session *s, struct link_peer *p);
 void link_session_tell_up(struct link_session *s);
+/* Packets of its peer take this one from now on; what is under way on the other arrives, too. */
+void link_session_use(struct link_session *s, clan_link_Reason why);
+/* Where the id of the last session of its kind with its peer stands: purpose and transport. */
+uint8_t *link_session_last_id(const struct link_session *s);
+/* A link session that is up and does not carry the packets. */
+bool link_session_spare(const struct link_session *s);
 void link_session_reap(struct link *l); /* frees the dead */
 
 /* limit.c: the line in front of the handshakes */

@@ -50,7 +50,16 @@ void path_failed(struct path_dial *d, const struct stmt_record *r, const struct 
 
 void path_connected(struct path_dial *d)
 {
-    *d = (struct path_dial){0};
+    d->busy = false;
+}
+
+void path_ended(struct path_dial *d, bool lived, const struct stmt_record *r,
+    const struct path_order *order, uint32_t jitter, uint64_t now_ms)
+{
+    if (lived)
+        *d = (struct path_dial){0};
+    else
+        path_failed(d, r, order, jitter, now_ms);
 }
 
 void path_nudge(struct path_dial *d)

@@ -29,7 +29,12 @@ bool path_next(struct path_dial *d, const struct stmt_record *r, const struct pa
 /* jitter: any random number; keeps machines that lost one peer from dialling it in step */
 void path_failed(struct path_dial *d, const struct stmt_record *r, const struct path_order *order,
     uint32_t jitter, uint64_t now_ms);
+/* The endpoint answered.  It is not proven: one that takes handshakes and passes nothing must not be
+ * the first of the next round, too. */
 void path_connected(struct path_dial *d);
+/* That connection is over; lived: it was of use, the next round begins with the first endpoint. */
+void path_ended(struct path_dial *d, bool lived, const struct stmt_record *r,
+    const struct path_order *order, uint32_t jitter, uint64_t now_ms);
 /* Networks changed, or the peer was heard of: try at once. */
 void path_nudge(struct path_dial *d);
 

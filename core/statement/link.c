@@ -12,9 +12,10 @@
 #include <string.h>
 #include <strings.h>
 
-#define LINK_VERSION 1
-#define LINK_SUM     4
-#define LINK_RAW_MAX 180 /* what LINK_TEXT_MAX characters hold */
+#define LINK_VERSION  2
+#define LINK_SUFFIXED 0x80
+#define LINK_SUM      4
+#define LINK_RAW_MAX  180 /* what LINK_TEXT_MAX characters hold */
 
 static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
@@ -28,11 +29,32 @@ static void checksum(const uint8_t *data, size_t size, uint8_t ret_sum[LINK_SUM]
 static void put_endpoint(struct buf_writer *w, const struct invite_link *l, unsigned i)
 {
     bool v4 = l->endpoints[i].family == 4;
-    buf_put_u8(w, l->endpoints[i].family);
+    const char *transport = l->endpoints[i].transport, *suffix = l->endpoints[i].suffix;
+    size_t name = strcmp(transport, LINK_TRANSPORT_USUAL) == 0 ? 0 : strlen(transport);
+    buf_put_u8(w, (uint8_t)name);
+    buf_put(w, transport, name);
+    buf_put_u8(w, (uint8_t)(l->endpoints[i].family | (suffix[0] ? LINK_SUFFIXED : 0)));
     buf_put(w, l->endpoints[i].address + (v4 ? 12 : 0), v4 ? 4 : 16);
     buf_put_u16(w, l->endpoints[i].port);
-    if (l->endpoints[i].family != 4 && l->endpoints[i].family != 6)
-        w->failed = true;
+    if (suffix[0]) {
+        buf_put_u8(w, (uint8_t)strlen(suffix));
+        buf_put(w, suffix, strlen(suffix));
+    }
+}
+
+static bool suffix_ok(const char *s)
+{
+    bool ok = s[0] == '/';
+    for (; *s; s++)
+        ok = ok && *s > ' ' && *s < 0x7f;
+    return ok;
+}
+
+static bool endpoint_ok(const struct invite_link *l, unsigned i)
+{
+    const char *suffix = l->endpoints[i].suffix;
+    return (l->endpoints[i].family == 4 || l->endpoints[i].family == 6) &&
+           text_name_ok(l->endpoints[i].transport) && (!suffix[0] || suffix_ok(suffix));
 }
 
 clan_status link_format(const struct invite_link *l, char *ret_text)
@@ -41,6 +63,9 @@ clan_status link_format(const struct invite_link *l, char *ret_text)
     struct buf_writer w = buf_writer_of(raw, sizeof raw);
     if (l->endpoint_count > LINK_ENDPOINTS_MAX)
         return CLAN_E_INVAL;
+    for (unsigned i = 0; i < l->endpoint_count; i++)
+        if (!endpoint_ok(l, i))
+            return CLAN_E_INVAL;
     buf_put_u8(&w, LINK_VERSION);
     buf_put(&w, l->clan_id, sizeof l->clan_id);
     buf_put(&w, l->seed, sizeof l->seed);
@@ -49,10 +74,14 @@ clan_status link_format(const struct invite_link *l, char *ret_text)
     buf_put_u8(&w, (uint8_t)l->endpoint_count);
     for (unsigned i = 0; i < l->endpoint_count; i++)
         put_endpoint(&w, l, i);
-    buf_put_u8(&w, 0); /* onions */
+    buf_put_u8(&w, l->has_onion);
+    if (l->has_onion) {
+        buf_put(&w, l->onion, sizeof l->onion);
+        buf_put_u16(&w, l->onion_port);
+    }
     checksum(raw, w.len, sum);
     buf_put(&w, sum, sizeof sum);
-    clan_status st = w.failed ? CLAN_E_INVAL : CLAN_OK;
+    clan_status st = w.failed ? CLAN_E_LIMIT : CLAN_OK;
     size_t head = sizeof LINK_PREFIX - 1;
     if (st == CLAN_OK) {
         clan_assert(head + TEXT_BASE32_LEN(w.len) <= LINK_TEXT_MAX);
@@ -90,9 +119,33 @@ static clan_status newer(struct clan_error *reterr)
     return CLAN_E_INVAL;
 }
 
+static clan_status older(struct clan_error *reterr)
+{
+    err_set(reterr, CLAN_E_INVAL, "the invitation link was made by an older Clan");
+    err_why(reterr, "this Clan reads links of version %d only", LINK_VERSION);
+    err_remedy(reterr, "update Clan on the machine that made it and ask for a new link");
+    return CLAN_E_INVAL;
+}
+
+/* A zero among the bytes would make two texts of one. */
+static void get_text(struct buf_reader *r, char *ret, size_t size, size_t most)
+{
+    if (size > most) {
+        r->failed = true;
+        return;
+    }
+    buf_get(r, ret, size);
+    r->failed = r->failed || strlen(ret) != size;
+}
+
 static void get_endpoint(struct buf_reader *r, struct invite_link *l, unsigned i)
 {
-    uint8_t family = buf_get_u8(r);
+    size_t name = buf_get_u8(r);
+    if (name)
+        get_text(r, l->endpoints[i].transport, name, 32);
+    else
+        strcpy(l->endpoints[i].transport, LINK_TRANSPORT_USUAL);
+    uint8_t kind = buf_get_u8(r), family = kind & (uint8_t)~LINK_SUFFIXED;
     l->endpoints[i].family = family;
     if (family == 4) {
         memcpy(l->endpoints[i].address, mapped, sizeof mapped);
@@ -103,6 +156,11 @@ static void get_endpoint(struct buf_reader *r, struct invite_link *l, unsigned i
         r->failed = true;
     }
     l->endpoints[i].port = buf_get_u16(r);
+    if (kind & LINK_SUFFIXED) {
+        get_text(r, l->endpoints[i].suffix, buf_get_u8(r), LINK_SUFFIX_MAX);
+        r->failed = r->failed || !l->endpoints[i].suffix[0];
+    }
+    r->failed = r->failed || !endpoint_ok(l, i);
 }
 
 /* The checksum stands at the end in every version, so that a typing error is never called "newer".
@@ -117,8 +175,9 @@ static clan_status decode(
     if (memcmp(sum, raw + size - LINK_SUM, LINK_SUM) != 0)
         return damaged(reterr);
     struct buf_reader r = buf_reader_of(raw, size - LINK_SUM);
-    if (buf_get_u8(&r) != LINK_VERSION)
-        return newer(reterr);
+    uint8_t version = buf_get_u8(&r);
+    if (version != LINK_VERSION)
+        return version > LINK_VERSION ? newer(reterr) : older(reterr);
     buf_get(&r, ret->clan_id, sizeof ret->clan_id);
     buf_get(&r, ret->seed, sizeof ret->seed);
     ret->floor_version = buf_get_u32(&r);
@@ -128,8 +187,14 @@ static clan_status decode(
         return damaged(reterr);
     for (unsigned i = 0; i < ret->endpoint_count; i++)
         get_endpoint(&r, ret, i);
-    if (buf_get_u8(&r) != 0 && !r.failed)
-        return newer(reterr); /* onions */
+    uint8_t onions = buf_get_u8(&r);
+    if (onions > 1 && !r.failed)
+        return newer(reterr);
+    ret->has_onion = onions == 1;
+    if (ret->has_onion) {
+        buf_get(&r, ret->onion, sizeof ret->onion);
+        ret->onion_port = buf_get_u16(&r);
+    }
     return buf_done(&r) ? CLAN_OK : damaged(reterr);
 }
 
@@ -157,14 +222,37 @@ clan_status link_parse(const char *text, struct invite_link *ret, struct clan_er
     return st;
 }
 
+unsigned link_endpoint_count(const struct invite_link *l)
+{
+    return l->endpoint_count + l->has_onion;
+}
+
+const char *link_endpoint_transport(const struct invite_link *l, unsigned index)
+{
+    clan_assert(index < link_endpoint_count(l));
+    return index < l->endpoint_count ? l->endpoints[index].transport : LINK_TRANSPORT_ONION;
+}
+
+const uint8_t *link_endpoint_address(const struct invite_link *l, unsigned index)
+{
+    clan_assert(index < link_endpoint_count(l));
+    return index < l->endpoint_count ? l->endpoints[index].address : NULL;
+}
+
 void link_endpoint_text(const struct invite_link *l, unsigned index, char *ret_text)
 {
-    char addr[INET6_ADDRSTRLEN];
-    clan_assert(index < l->endpoint_count && index < LINK_ENDPOINTS_MAX);
+    char addr[INET6_ADDRSTRLEN], onion[TEXT_BASE32_LEN(LINK_ONION_SIZE) + 1];
+    clan_assert(index < link_endpoint_count(l) && l->endpoint_count <= LINK_ENDPOINTS_MAX);
+    if (index == l->endpoint_count) {
+        text_base32(l->onion, sizeof l->onion, onion);
+        snprintf(ret_text, LINK_ENDPOINT_TEXT, "%s.onion:%u", onion, l->onion_port);
+        return;
+    }
     bool v4 = l->endpoints[index].family == 4;
     inet_ntop(
         v4 ? AF_INET : AF_INET6, l->endpoints[index].address + (v4 ? 12 : 0), addr, sizeof addr);
-    snprintf(ret_text, 64, v4 ? "%s:%u" : "[%s]:%u", addr, l->endpoints[index].port);
+    snprintf(ret_text, LINK_ENDPOINT_TEXT, v4 ? "%s:%u%s" : "[%s]:%u%s", addr,
+        l->endpoints[index].port, l->endpoints[index].suffix);
 }
 
 static const char *refuse_v4(const uint8_t a[4])
@@ -200,12 +288,14 @@ static const char *refuse_v6(const uint8_t a[16])
 clan_status link_endpoint_allowed(
     const struct invite_link *l, unsigned index, struct clan_error *reterr)
 {
-    char text[64];
-    if (index >= l->endpoint_count || index >= LINK_ENDPOINTS_MAX)
+    char text[LINK_ENDPOINT_TEXT];
+    const char *why = NULL;
+    if (l->endpoint_count > LINK_ENDPOINTS_MAX || index >= link_endpoint_count(l))
         return err_set(reterr, CLAN_E_INVAL, "the link has no such address");
-    const uint8_t *a = l->endpoints[index].address;
-    const char *why = l->endpoints[index].family == 4 ? refuse_v4(a + 12) : refuse_v6(a);
-    if (l->endpoints[index].port == 0)
+    const uint8_t *a = link_endpoint_address(l, index);
+    if (a)
+        why = l->endpoints[index].family == 4 ? refuse_v4(a + 12) : refuse_v6(a);
+    if ((a ? l->endpoints[index].port : l->onion_port) == 0)
         why = "it has no port";
     if (!why)
         return CLAN_OK;

@@ -7,7 +7,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char text[1024], again[LINK_TEXT_MAX + 1], address[64];
+    char text[1024], again[LINK_TEXT_MAX + 1], address[LINK_ENDPOINT_TEXT];
     struct invite_link a, b;
     struct clan_error err;
     if (size >= sizeof text)
@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         clan_assert(err.what[0] && err.remedy[0]);
         return 0;
     }
-    for (unsigned i = 0; i < a.endpoint_count; i++) {
+    for (unsigned i = 0; i < link_endpoint_count(&a); i++) {
+        clan_assert(link_endpoint_transport(&a, i)[0]);
         link_endpoint_text(&a, i, address);
         link_endpoint_allowed(&a, i, &err);
     }

@@ -21,7 +21,7 @@ def encode(body):
 def with_endpoint(link, address, port=7117):
     """The same invitation, asked of another machine."""
     packed = ipaddress.IPv4Address(address).packed
-    return encode(decode(link)[:HEAD] + b"\x01\x04" + packed + port.to_bytes(2, "big") + b"\x00")
+    return encode(decode(link)[:HEAD] + b"\x01\x00\x04" + packed + port.to_bytes(2, "big") + b"\x00")
 
 
 def with_seed(link, seed):

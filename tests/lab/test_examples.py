@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import shutil
 import subprocess
 
@@ -74,7 +75,7 @@ def order(m, names):
     text = m.clan("config", "show").stdout
     path = f"{m.dir}/home/clan.yaml"
     with open(path, "w") as f:
-        f.write(text.replace("order: [tcp-noise]", f"order: [{names}]"))
+        f.write(re.sub(r"order: \[[^]]*\]", f"order: [{names}]", text))
     m.clan("config", "apply", path, "--yes")
 
 

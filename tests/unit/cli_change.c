@@ -23,7 +23,7 @@ static void invite_makes_a_link(void **state)
     struct stmt_invitation body;
     struct invite_link link;
     uint8_t secret[64], pub[32], x25519[32];
-    char endpoint[64];
+    char endpoint[LINK_ENDPOINT_TEXT];
     example_clan();
     fake_start(&fake);
     assert_int_equal(run("invite --json --for phone --uses 3 --expires 2h"), 0);
@@ -46,11 +46,13 @@ static void invite_makes_a_link(void **state)
     assert_memory_equal(link.clan_id, fake.context.clan_id, 32);
     assert_int_equal(link.floor_version, 2);
     assert_memory_equal(link.floor_hash, fake.context.config_id, 16);
-    assert_int_equal(link.endpoint_count, 2); /* loopback left out, two at most */
+    assert_int_equal(link.endpoint_count, 2); /* loopback left out, two at most, one of each */
     link_endpoint_text(&link, 0, endpoint);
     assert_string_equal(endpoint, "203.0.113.5:7117");
     link_endpoint_text(&link, 1, endpoint);
-    assert_string_equal(endpoint, "[2001:db8::1]:7118");
+    assert_string_equal(endpoint, "198.51.100.1:1/clan");
+    assert_string_equal(link_endpoint_transport(&link, 0), "tcp-noise");
+    assert_string_equal(link_endpoint_transport(&link, 1), "websocket");
     json_decref(o);
 
     assert_int_equal(run("invite"), 0);

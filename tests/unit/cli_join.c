@@ -29,6 +29,7 @@ static void example_link(const char *first)
     joining.endpoint_count = 1;
     joining.endpoints[0].family = 4;
     joining.endpoints[0].port = 7117;
+    strcpy(joining.endpoints[0].transport, LINK_TRANSPORT_USUAL);
     memset(joining.endpoints[0].address + 10, 0xff, 2);
     assert_int_equal(sscanf(first, "%u.%u.%u.%u", &a, &b, &c, &d), 4);
     uint8_t v4[4] = {(uint8_t)a, (uint8_t)b, (uint8_t)c, (uint8_t)d};

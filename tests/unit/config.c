@@ -232,17 +232,25 @@ static void test_first(void **state)
     char *text = NULL;
     size_t size;
     assert_true(cfg_admin_key(KEY1, key));
-    assert_int_equal(config_clan_first("home", "anna", key, id, "nas", &text, &size), CLAN_OK);
+    assert_int_equal(
+        config_clan_first("home", "anna", key, id, "nas", NULL, 0, &text, &size), CLAN_OK);
+    assert_non_null(strstr(text, "order: [tcp-noise]}"));
+    config_problems_free(problems_of(text, size, CLAN_OK));
+    free(text);
+    static const char both[2][33] = {"wireguard", "tor"};
+    assert_int_equal(
+        config_clan_first("home", "anna", key, id, "nas", both, 2, &text, &size), CLAN_OK);
+    assert_non_null(strstr(text, "order: [wireguard, tor]}"));
     config_problems_free(problems_of(text, size, CLAN_OK));
     free(text);
     /* names that YAML readers take for other things */
-    assert_int_equal(config_clan_first("no", "true", key, id, "0", &text, &size), CLAN_OK);
+    assert_int_equal(config_clan_first("no", "true", key, id, "0", NULL, 0, &text, &size), CLAN_OK);
     config_problems_free(problems_of(text, size, CLAN_OK));
     free(text);
-    assert_int_equal(config_clan_first("home", "a: b", key, id, "nas", &text, &size), CLAN_E_INVAL);
-    assert_int_equal(config_clan_first("home", "anna", key, id, "all", &text, &size), CLAN_E_INVAL);
+    assert_int_equal(config_clan_first("home", "a: b", key, id, "nas", NULL, 0, &text, &size), CLAN_E_INVAL);
+    assert_int_equal(config_clan_first("home", "anna", key, id, "all", NULL, 0, &text, &size), CLAN_E_INVAL);
     assert_int_equal(
-        config_clan_first("home", "anna", (uint8_t[32]){1}, id, "nas", &text, &size), CLAN_E_INVAL);
+        config_clan_first("home", "anna", (uint8_t[32]){1}, id, "nas", NULL, 0, &text, &size), CLAN_E_INVAL);
 }
 
 int main(void)

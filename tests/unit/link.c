@@ -26,6 +26,7 @@ static void set_endpoint(struct invite_link *l, unsigned i, const char *addr, ui
         l->endpoints[i].family = 6;
     }
     l->endpoints[i].port = port;
+    strcpy(l->endpoints[i].transport, LINK_TRANSPORT_USUAL);
 }
 
 static struct invite_link example(void)
@@ -76,6 +77,76 @@ static void format_refuses(void **state)
     l = example();
     l.endpoints[1].family = 5;
     assert_int_equal(link_format(&l, text), CLAN_E_INVAL);
+    static const char *const names[] = {"", "Web", "-a", "a b"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        l = example();
+        strcpy(l.endpoints[1].transport, names[i]);
+        assert_int_equal(link_format(&l, text), CLAN_E_INVAL);
+    }
+    l = example();
+    strcpy(l.endpoints[1].suffix, "no-slash");
+    assert_int_equal(link_format(&l, text), CLAN_E_INVAL);
+    strcpy(l.endpoints[1].suffix, "/a b");
+    assert_int_equal(link_format(&l, text), CLAN_E_INVAL);
+}
+
+/* Each endpoint says whose it is; the onion comes last. */
+static void transports(void **state)
+{
+    (void)state;
+    struct invite_link l = example(), back;
+    char text[LINK_TEXT_MAX + 1], where[LINK_ENDPOINT_TEXT];
+    strcpy(l.endpoints[1].transport, "websocket");
+    strcpy(l.endpoints[1].suffix, "/calls");
+    l.has_onion = true;
+    for (unsigned i = 0; i < LINK_ONION_SIZE; i++)
+        l.onion[i] = (uint8_t)(i * 11 + 3);
+    l.onion_port = 7117;
+    assert_int_equal(link_format(&l, text), CLAN_OK);
+    assert_int_equal(link_parse(text, &back, NULL), CLAN_OK);
+    assert_memory_equal(&l, &back, sizeof l);
+    assert_int_equal(link_endpoint_count(&back), 3);
+    assert_string_equal(link_endpoint_transport(&back, 0), "tcp-noise");
+    assert_string_equal(link_endpoint_transport(&back, 1), "websocket");
+    assert_string_equal(link_endpoint_transport(&back, 2), "tor");
+    link_endpoint_text(&back, 1, where);
+    assert_string_equal(where, "[2001:db8::1]:65535/calls");
+    link_endpoint_text(&back, 2, where);
+    assert_string_equal(
+        where, "amhbsjbphjcvaw3gof6ipeu5vcz35sou37vpkaalcyqsyn2cjvmgg3tz.onion:7117");
+    assert_null(link_endpoint_address(&back, 2));
+    assert_int_equal(link_endpoint_allowed(&back, 2, NULL), CLAN_OK);
+    back.onion_port = 0;
+    assert_int_equal(link_endpoint_allowed(&back, 2, NULL), CLAN_E_INVAL);
+    /* everything at its longest does not fit into a link */
+    for (unsigned i = 0; i < 2; i++) {
+        strcpy(l.endpoints[i].transport, "a-transport-with-a-very-long-nam");
+        strcpy(l.endpoints[i].suffix, "/a-path-that-is-as-long-as-it-may-be-her");
+    }
+    assert_int_equal(strlen(l.endpoints[0].suffix), LINK_SUFFIX_MAX);
+    assert_int_equal(link_format(&l, text), CLAN_E_LIMIT);
+    l.endpoint_count = 1;
+    memset(&l.endpoints[1], 0, sizeof l.endpoints[1]);
+    l.has_onion = false;
+    memset(l.onion, 0, sizeof l.onion);
+    l.onion_port = 0;
+    assert_int_equal(link_format(&l, text), CLAN_OK);
+    assert_int_equal(link_parse(text, &back, NULL), CLAN_OK);
+    assert_memory_equal(&l, &back, sizeof l);
+}
+
+/* The bytes are the contract with every other Clan; made by another program from link.h. */
+static void known_text(void **state)
+{
+    (void)state;
+    struct invite_link l = example();
+    char text[LINK_TEXT_MAX + 1];
+    strcpy(l.endpoints[1].transport, "websocket");
+    assert_int_equal(link_format(&l, text), CLAN_OK);
+    assert_string_equal(text, "clan://join/"
+                              "AIAQQDYWDUSCWMRZIBDU4VK4MNVHC6D7Q2GZJG5CVGYLPPWFZTJ5VJNFUWS2LJNFUWS2"
+                              "LJNFUWS2LJIAAAAAOPB4HQ6DYPB4HQ6DYPB4HQ6DYPACAACMWADRAUN42CLXMVRHG33D"
+                              "NNSXIBRAAEG3QAAAAAAAAAAAAAAAAAAB777QAXRM7J2A");
 }
 
 static void refused(const char *text, const char *words)
@@ -169,19 +240,38 @@ static void versions_and_shapes(void **state)
 
     uint8_t bad[180];
     memcpy(bad, raw, size);
-    bad[0] = 2;
+    bad[0] = 3;
+    reseal(bad, size, text);
+    refused(text, "newer Clan");
+    bad[0] = 1; /* without the names of transports */
+    reseal(bad, size, text);
+    refused(text, "older Clan");
+    memcpy(bad, raw, size);
+    bad[size - 1] = 2; /* onions */
     reseal(bad, size, text);
     refused(text, "newer Clan");
     memcpy(bad, raw, size);
-    bad[size - 1] = 1; /* an onion */
+    bad[size - 1] = 1; /* an onion that is not there */
     reseal(bad, size, text);
-    refused(text, "newer Clan");
+    refused(text, "damaged");
     memcpy(bad, raw, size);
     bad[69] = 3; /* endpoint count */
     reseal(bad, size, text);
     refused(text, "damaged");
     memcpy(bad, raw, size);
-    bad[70] = 5; /* address family */
+    bad[70] = 33; /* length of the transport's name */
+    reseal(bad, size, text);
+    refused(text, "damaged");
+    memcpy(bad, raw, size);
+    bad[70] = 1; /* its only letter is no letter */
+    reseal(bad, size, text);
+    refused(text, "damaged");
+    memcpy(bad, raw, size);
+    bad[71] = 4 | 0x80; /* a suffix that is not there */
+    reseal(bad, size, text);
+    refused(text, "damaged");
+    memcpy(bad, raw, size);
+    bad[71] = 5; /* address family */
     reseal(bad, size, text);
     refused(text, "damaged");
     memcpy(bad, raw, size);
@@ -229,7 +319,7 @@ static void endpoints(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct invite_link l = {.endpoint_count = 1};
         struct clan_error err = CLAN_ERROR_INIT;
-        char text[64];
+        char text[LINK_ENDPOINT_TEXT];
         set_endpoint(&l, 0, rows[i].addr, rows[i].port);
         link_endpoint_text(&l, 0, text);
         assert_string_equal(text, rows[i].text);
@@ -248,6 +338,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),
         cmocka_unit_test(format_refuses),
+        cmocka_unit_test(transports),
+        cmocka_unit_test(known_text),
         cmocka_unit_test(mistyped),
         cmocka_unit_test(not_links),
         cmocka_unit_test(length_limit),

@@ -208,8 +208,8 @@ void example_clan(void)
     example_status();
     char *first;
     size_t first_size;
-    assert_int_equal(
-        config_clan_first("home", "anna", admin_public, machine, "nas", &first, &first_size),
+    assert_int_equal(config_clan_first("home", "anna", admin_public, machine, "nas", NULL, 0,
+                         &first, &first_size),
         CLAN_OK);
     assert_int_equal(
         config_edit_version(first, first_size, 2, &fake.body, &fake.body_size, NULL), CLAN_OK);
@@ -228,10 +228,10 @@ void example_clan(void)
     crypto_generichash(x->body_hash, 32, (const uint8_t *)fake.body, fake.body_size, NULL, 0);
     x->body_size = (uint32_t)fake.body_size;
     x->endpoints_count = 4;
-    strcpy(x->endpoints[0], "127.0.0.1:7117");
-    strcpy(x->endpoints[1], "tcp-noise:203.0.113.5:7117");
-    strcpy(x->endpoints[2], "[2001:db8::1]:7118");
-    strcpy(x->endpoints[3], "198.51.100.1:1");
+    strcpy(x->endpoints[0], "tcp-noise 127.0.0.1:7117");
+    strcpy(x->endpoints[1], "tcp-noise 203.0.113.5:7117");
+    strcpy(x->endpoints[2], "tcp-noise [2001:db8::1]:7118");
+    strcpy(x->endpoints[3], "websocket 198.51.100.1:1/clan");
     fake_listen(&fake, "home");
 }
 

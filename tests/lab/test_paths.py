@@ -1,0 +1,202 @@
+"""Two transports between two machines: packets take the preferred one that answers, and no connection notices."""
+
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+
+import lab as L
+from test_examples import TCP, WEBSOCKET, build, machine, order, plugin_dir
+
+LISTEN = 'websocket: ["0.0.0.0:7180"], tcp-noise: ["0.0.0.0:7117"]'
+SERVER = """
+import socket, sys
+s = socket.create_server((sys.argv[1], 7), family=socket.AF_INET6)
+print("ready", flush=True)
+while True:
+    c, _ = s.accept()
+    while (d := c.recv(65536)):
+        c.sendall(d)
+"""
+# a line each 20 ms, echoed: prints the longest gap between two echoes of the last command
+CLIENT = """
+import socket, sys, threading, time
+s = socket.create_connection((sys.argv[1], 7), 20)
+s.settimeout(30)
+last = time.monotonic()
+worst = 0.0
+lock = threading.Lock()
+def send():
+    n = 0
+    while True:
+        s.sendall(b"%08d" % n + b"x" * 992)
+        n += 1
+        time.sleep(0.02)
+def recv():
+    global last, worst
+    n, buf = 0, b""
+    while True:
+        d = s.recv(65536)
+        assert d, "the connection ended"
+        buf += d
+        while len(buf) >= 1000:
+            assert buf[:8] == b"%08d" % n, (buf[:8], n)
+            buf, n = buf[1000:], n + 1
+            with lock:
+                now = time.monotonic()
+                worst, last = max(worst, now - last), now
+for f in (send, recv):
+    threading.Thread(target=f, daemon=True).start()
+print("ready", flush=True)
+for line in sys.stdin:
+    with lock:
+        print("%.0f" % (max(worst, time.monotonic() - last) * 1000), flush=True)
+        worst = 0.0
+"""
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory):
+    if os.geteuid() != 0:
+        pytest.skip("lab machines need root")
+    work = tmp_path_factory.mktemp("paths")
+    work.chmod(0o755)
+    shutil.copytree(plugin_dir(), work / "plugins")
+    shutil.copy(build("websocket", "gcc", str(work / "websocket")), work / "plugins")
+    return str(work / "plugins")
+
+
+@pytest.fixture
+def pair(lab, plugins):
+    nas = machine(lab, "nas", plugins, WEBSOCKET, TCP, listen=LISTEN)
+    laptop = machine(lab, "laptop", plugins, WEBSOCKET, TCP, listen=LISTEN)
+    L.up(nas)
+    order(nas, "websocket, tcp-noise")
+    L.wait_for(lambda: "reachable at 2 addresses" in nas.log(), what="an endpoint of each transport")
+    L.admit(nas, laptop)
+    for a, b in ((nas, laptop), (laptop, nas)):
+        L.wait_for(lambda: a.ping(b.name, check=False).returncode == 0, what=f"{b.name} from {a.name}")
+    return nas, laptop
+
+
+def paths(m, name):
+    o = m.json("paths", name)[-1]
+    return {p["transport"]: p for p in o["paths"]}, o["history"]
+
+
+def in_use(m, name):
+    return next((t for t, p in paths(m, name)[0].items() if p["in_use"]), None)
+
+
+def both_use(nas, laptop, transport, limit=20):
+    L.wait_for(lambda: in_use(nas, "laptop") == in_use(laptop, "nas") == transport, limit=limit, what=f"packets by {transport}")
+
+
+def settled(nas, laptop):
+    """The preferred one in use, the other one ready."""
+    for a, b in ((nas, "laptop"), (laptop, "nas")):
+        L.wait_for(lambda: [p["state"] for p in paths(a, b)[0].values()] == ["in use", "spare"], what=f"two paths from {a.name}")
+
+
+class Stream:
+    """An interactive TCP connection from the laptop to the nas."""
+
+    def __init__(self, nas, laptop):
+        address = next(r["address"] for o in laptop.json("machines") for r in o["machines"] if r["name"] == "nas")
+        # the clan lets nobody in but to services: a service of the test's own
+        table = nas.sh("nft list tables | grep -o 'clan_[0-9a-f]*$' | head -1").stdout.strip()
+        nas.sh(f"nft insert rule inet {table} input tcp dport 7 accept")
+        if laptop.sh(f"nft list table inet $(nft list tables | grep -o 'clan_[0-9a-f]*$' | head -1)").returncode:
+            raise AssertionError
+        self.server = nas.popen("/usr/bin/python3", "-c", SERVER, address, stdout=subprocess.PIPE)
+        assert self.server.stdout.readline() == "ready\n"
+        self.client = laptop.popen("/usr/bin/python3", "-c", CLIENT, address, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self.client.stdout.readline() == "ready\n"
+
+    def gap_ms(self):
+        """The longest wait for an echo since the last call."""
+        self.client.stdin.write("\n")
+        self.client.stdin.flush()
+        line = self.client.stdout.readline()
+        assert line, "the connection did not live"
+        return int(line)
+
+    def close(self):
+        for p in (self.client, self.server):
+            p.kill()
+            p.wait()
+
+
+@pytest.fixture
+def stream(pair):
+    s = Stream(*pair)
+    yield s
+    s.close()
+
+
+def mute(m, rule):
+    m.sh("nft add table inet mute; nft add chain inet mute in '{type filter hook input priority -5;}';"
+         "nft add chain inet mute out '{type filter hook output priority -5;}'")
+    for chain in ("in", "out"):
+        for end in ("dport", "sport"):
+            m.sh(f"nft add rule inet mute {chain} tcp {end} 7180 {rule} drop")
+
+
+def unmute(m):
+    m.sh("nft delete table inet mute")
+
+
+def test_a_dead_path_is_left_and_taken_again(pair, stream):
+    nas, laptop = pair
+    settled(nas, laptop)
+    stream.gap_ms()
+    time.sleep(0.5)
+    assert stream.gap_ms() < 500
+    mute(nas, "")
+    both_use(nas, laptop, "tcp-noise", limit=10)
+    dead = stream.gap_ms()
+    status = laptop.clan("machines").stdout
+    assert "tcp-noise" in status and "websocket has not answered" in status, status
+    time.sleep(3)
+    quiet = stream.gap_ms()
+    unmute(nas)
+    both_use(nas, laptop, "websocket")
+    back = stream.gap_ms()
+    for a, b in ((nas, "laptop"), (laptop, "nas")):
+        history = [(h["from"], h["to"]) for h in paths(a, b)[1]]
+        assert history[-2:] == [("websocket", "tcp-noise"), ("tcp-noise", "websocket")], history
+    assert "websocket" in laptop.ping("nas").stdout and "(preferred)" in laptop.ping("nas").stdout
+    print(f"gaps: dead path {dead} ms, then {quiet} ms, planned return {back} ms")
+    assert dead < 2000 and back < 500, (dead, back)
+
+
+def test_the_transport_is_killed(pair, stream):
+    """Its streams end at once; the spare goes on; the plugin comes back and with it the path."""
+    nas, laptop = pair
+    settled(nas, laptop)
+    stream.gap_ms()
+    for pid in nas.pids("^clan-host websocket"):
+        os.kill(pid, 9)
+    L.wait_for(lambda: paths(laptop, "nas")[1][-1]["to"] in ("tcp-noise", "websocket") and len(paths(laptop, "nas")[1]) > 1,
+               what="packets by tcp-noise")
+    dead = stream.gap_ms()
+    both_use(nas, laptop, "websocket")
+    back = stream.gap_ms()
+    print(f"gaps: killed {dead} ms, return {back} ms")
+    assert dead < 1000 and back < 500, (dead, back)
+
+
+def test_handshakes_work_and_nothing_passes(pair, stream):
+    """Small records pass, packets do not: the path is left within a second, each time later tried again."""
+    nas, laptop = pair
+    settled(nas, laptop)
+    stream.gap_ms()
+    mute(nas, "meta length gt 600")
+    L.wait_for(lambda: in_use(laptop, "nas") == "tcp-noise" and in_use(nas, "laptop") == "tcp-noise", limit=10, what="the other path")
+    L.wait_for(lambda: paths(laptop, "nas")[0]["websocket"]["failures"] >= 2, limit=40, what="a second try that failed")
+    worst = stream.gap_ms()
+    assert paths(laptop, "nas")[0]["websocket"]["watched_s"] >= 8
+    print(f"worst gap {worst} ms")
+    assert worst < 2000, worst
