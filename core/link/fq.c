@@ -1,6 +1,8 @@
 /* FQ-CoDel: a queue per flow, new flows first, the longest pays when there is no room. */
 #include "fq.h"
 
+#include "protocol.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +62,17 @@ void fq_set_limit(struct fq *q, size_t limit)
 {
     if (q)
         q->limit = limit;
+}
+
+/* An unmeasured path gets room as if it were fast: a sender doubles its window each round trip, and
+ * with the least room the first 50 ms, until there is a rate, drop every second super-packet.  CoDel
+ * bounds how long packets wait there, the pool how much memory all of them take. */
+size_t fq_limit_for(uint64_t rate_bps)
+{
+    uint64_t limit = rate_bps ? rate_bps / 8 / 200 : LINK_QUEUE_FAST / 2;
+    return limit < LINK_QUEUE_PEER   ? LINK_QUEUE_PEER
+           : limit < LINK_QUEUE_FAST ? (size_t)limit
+                                     : LINK_QUEUE_FAST;
 }
 
 size_t fq_bytes(const struct fq *q)

@@ -35,6 +35,8 @@ unsigned fq_push(struct fq *q, struct fq_packet *p, uint64_t now_ns);
 struct fq_packet *fq_pop(struct fq *q, uint64_t now_ns, unsigned *ret_dropped);
 size_t fq_bytes(const struct fq *q);           /* 0 for NULL */
 void fq_set_limit(struct fq *q, size_t limit); /* takes NULL */
+/* The limit that fits a path: 5 ms of it, within bounds.  0: nobody measured it yet. */
+size_t fq_limit_for(uint64_t rate_bps);
 /* Everything waits from now on: for a queue whose stream was just found. */
 void fq_restart(struct fq *q, uint64_t now_ns);
 uint32_t fq_flow_of(const uint8_t *ip6, size_t size, uint32_t seed);

@@ -73,7 +73,7 @@ static void queue_packet(const struct queueing *q, struct fq_packet *p)
 static bool have_queue(struct link *l, struct link_peer *peer)
 {
     if (!peer->queue)
-        peer->queue = fq_new(&l->pool, LINK_QUEUE_PEER);
+        peer->queue = fq_new(&l->pool, fq_limit_for(0));
     return peer->queue != NULL;
 }
 

@@ -40,7 +40,7 @@ static void use_rate(struct link_session *s, uint64_t rate_bps)
     sock_set_notsent(s->fd, (uint32_t)between(slow, rate_bps / 8 / 500, LINK_NOTSENT_FAST));
     /* less than CoDel's target of a fast path: drops where nothing waits long */
     if (s->peer && s->peer->data == s)
-        fq_set_limit(s->peer->queue, between(LINK_QUEUE_PEER, rate_bps / 8 / 200, LINK_QUEUE_FAST));
+        fq_set_limit(s->peer->queue, fq_limit_for(rate_bps));
 }
 
 static void measure(struct link_session *s, size_t sent, bool full)
@@ -83,7 +83,7 @@ void tx_tick(struct link_session *s, uint64_t now_ms)
     tx->piece_max = 0;
     sock_for_purpose(s->fd, s->purpose);
     if (s->peer && s->peer->data == s)
-        fq_set_limit(s->peer->queue, LINK_QUEUE_PEER);
+        fq_set_limit(s->peer->queue, fq_limit_for(0));
     malloc_trim(0); /* what queues needed */
 }
 

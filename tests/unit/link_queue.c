@@ -8,6 +8,7 @@
 
 #include "link/fq.h"
 #include "link/packet.h"
+#include "link/protocol.h"
 #include "link/segment.h"
 #include "link/share.h"
 
@@ -78,6 +79,17 @@ static void memory_counts(void **state)
     assert_int_equal(pool.bytes, 0);
     fq_set_limit(NULL, 1);
     fq_free(q);
+}
+
+static void limit_fits_the_path(void **state)
+{
+    (void)state;
+    assert_int_equal(fq_limit_for(1), LINK_QUEUE_PEER); /* the slowest keeps the least */
+    assert_int_equal(fq_limit_for(LINK_QUEUE_PEER * 1600ull + 1600), LINK_QUEUE_PEER + 1);
+    assert_int_equal(fq_limit_for(4000000000ull), 2500000); /* 5 ms */
+    assert_int_equal(fq_limit_for(UINT64_MAX), LINK_QUEUE_FAST);
+    /* not measured: more than a window of a few round trips, and not all that a fast one may have */
+    assert_int_equal(fq_limit_for(0), LINK_QUEUE_FAST / 2);
 }
 
 static void new_flows_first(void **state)
@@ -297,6 +309,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bounded),
         cmocka_unit_test(memory_counts),
+        cmocka_unit_test(limit_fits_the_path),
         cmocka_unit_test(new_flows_first),
         cmocka_unit_test(two_flows_share),
         cmocka_unit_test(standing_queue_drops),
