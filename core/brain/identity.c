@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #define PUBLISH_AGAIN_MS 60000 /* after a record that was not taken */
+#define PUBLISH_BURST    20    /* records at once ... */
+#define PUBLISH_EVERY_MS 60000 /* ... and then one each */
 
 void identity_set(struct brain *b, const uint8_t root[32])
 {
@@ -75,6 +77,24 @@ static bool same_endpoints(const struct stmt_record *a, const struct stmt_record
     return true;
 }
 
+/* Two that run with one identity would answer each other's record with a new one for ever. */
+static bool may_publish(struct brain *b)
+{
+    static unsigned spent;
+    static uint64_t since_ms;
+    uint64_t now = brain_now(), back = (now - since_ms) / PUBLISH_EVERY_MS;
+    spent = back < spent ? spent - (unsigned)back : 0;
+    since_ms = spent ? since_ms + back * PUBLISH_EVERY_MS : now;
+    if (spent < PUBLISH_BURST) {
+        spent++;
+        return true;
+    }
+    b->next_publish_ms = since_ms + PUBLISH_EVERY_MS;
+    log_warn(
+        "this machine's addresses change all the time, or it runs twice: a copied disk or VM?");
+    return false;
+}
+
 void identity_publish_record(struct brain *b)
 {
     const struct member_machine *self = brain_self(b);
@@ -85,7 +105,7 @@ void identity_publish_record(struct brain *b)
     if (!self)
         return;
     fill_endpoints(b, &body);
-    if (same_endpoints(&self->record, &body) || brain_now() < b->next_publish_ms)
+    if (same_endpoints(&self->record, &body) || brain_now() < b->next_publish_ms || !may_publish(b))
         return;
     if (join_make_record(b->root, b->clan_id, self->record_seq + 1, b->own_id, &body,
             clock_wall_s(), raw, &size, id) != CLAN_OK ||

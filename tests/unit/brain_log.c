@@ -116,11 +116,33 @@ static void test_clock_of_a_liar(void **state)
     }
 }
 
+/* A copy of this machine elsewhere answers each record with one of its own (SECURITY B3, D1). */
+static void test_no_war_of_records(void **state)
+{
+    (void)state;
+    unsigned published = 0;
+    b->root = nas.root;
+    memcpy(b->own_id, nas.id, 32);
+    memcpy(b->clan_id, f.clan, 32);
+    b->endpoint_count = 1;
+    strcpy(b->endpoints[0].transport, "tcp-noise");
+    strcpy(b->endpoints[0].text, "192.0.2.1:7117");
+    for (unsigned i = 0; i < 500; i++) {
+        uint64_t before = member_find(b->set, nas.id)->record_seq;
+        identity_publish_record(b);
+        uint64_t after = member_find(b->set, nas.id)->record_seq;
+        published += after > before;
+        take(fx_record(&f, &nas, after + 1, FX_NOW));
+    }
+    assert_in_range(published, 3, 30);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_log_does_not_grow, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clock_of_a_liar, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_war_of_records, setup, teardown),
     };
     if (sodium_init() < 0)
         return 1;
