@@ -1,6 +1,8 @@
 """An admin key in a real ssh-agent: a clan is made, invites, changes its configuration; a machine joins."""
 
+import json
 import os
+import signal
 
 import lab as L
 import pytest
@@ -29,7 +31,8 @@ class Agent:
         return self.m.run("ssh-keygen", "-lf", f"{self.m.dir}/id.pub").stdout.split()[1]
 
     def close(self):
-        self.process.terminate()
+        for pid in self.m.pids("^ssh-agent"):
+            os.kill(pid, signal.SIGTERM)
         self.process.wait()
 
 
@@ -47,8 +50,7 @@ def test_clan_of_an_agent(lab, agent):
     stored = open(f"{nas.dir}/home/.config/clan/home-admin.key").read()
     assert "agent ssh" in stored and "entropy" not in stored
     # later commands find the key by themselves
-    link = agent.clan("invite", "--for", "laptop").stdout.splitlines()
-    link = next(line for line in link if line.startswith("CLAN"))
+    link = json.loads(agent.clan("--json", "invite", "--for", "laptop").stdout)["link"]
     laptop = lab.machine("laptop")
     L.join(laptop, link, L.words(nas))
     L.wait_for(lambda: laptop.standing() == "member", what="laptop is a member")
@@ -82,8 +84,7 @@ def test_agent_that_does_not_sign(lab, agent):
     assert said.returncode == 3 and "has no Ed25519 key" in said.stderr, said.stderr
     # stopped: it answers nothing
     agent.add()
-    agent.process.terminate()
-    agent.process.wait()
+    agent.close()
     said = agent.clan("invite", check=False)
     assert said.returncode == 4 and "no ssh-agent" in said.stderr, said.stderr
 
