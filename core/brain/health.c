@@ -136,8 +136,22 @@ static void own_services(struct brain *b, struct lines *l)
     }
 }
 
+/* One that does not run beside others that do: what it said is the owner's to read. */
+static void failed_transports(struct brain *b, struct lines *l)
+{
+    for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
+        const struct host *h = &b->hosts[i];
+        char what[400];
+        if (!h->used || h->service || !h->wanted || h->state != HOST_FAILED)
+            continue;
+        snprintf(what, sizeof what, "the transport %s does not run: %.300s", h->plugin, h->why);
+        add(l, 1, "transport", what, h->remedy);
+    }
+}
+
 static void surroundings(struct brain *b, struct lines *l)
 {
+    failed_transports(b, l);
     if (!b->grants_ok)
         add(l, 2, "no-grants",
             "the owner of this machine has granted nothing, so no transport and no service runs",

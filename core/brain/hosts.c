@@ -169,6 +169,17 @@ void host_unwant(struct brain *b, struct host *h)
 
 /* ---- what a host says; hostile after dlopen: states and bounds are ours to keep ---- */
 
+/* A transport's are the owner's: the warden ends the host when they change, and only that one. */
+static void own_settings(struct host *h, clan_host_Create *c)
+{
+    const struct grant_plugin *p = h->b->grants_ok ? grants_find(&h->b->grants, h->plugin) : NULL;
+    for (unsigned i = 0; p && i < p->setting_count; i++) {
+        snprintf(c->settings[i].key, sizeof c->settings[i].key, "%s", p->settings[i].key);
+        snprintf(c->settings[i].value, sizeof c->settings[i].value, "%s", p->settings[i].value);
+        c->settings_count = i + 1;
+    }
+}
+
 static void send_create(struct host *h)
 {
     clan_host_ToHost *m = blank(clan_host_ToHost_create_tag);
@@ -179,6 +190,8 @@ static void send_create(struct host *h)
         snprintf(c->settings[i].value, sizeof c->settings[i].value, "%s", h->cfg.settings[i].value);
         c->settings_count = i + 1;
     }
+    if (!h->service)
+        own_settings(h, c);
     if (h->service) {
         c->service_address.size = 16;
         memcpy(c->service_address.bytes, h->address, 16);
@@ -188,6 +201,7 @@ static void send_create(struct host *h)
         brain_name(h->b, h->b->own_id, c->machine);
     snprintf(c->clan, sizeof c->clan, "%s", h->b->petname);
     h->state = HOST_CREATING;
+    rendezvous_secret(h);
     tell(h, m);
 }
 
@@ -216,6 +230,16 @@ static void on_hello(struct host *h, const clan_host_HelloAck *a)
     }
 }
 
+static void ask_endpoints(struct host *h)
+{
+    const struct brain *b = h->b;
+    clan_host_ToHost *m = blank(clan_host_ToHost_ask_endpoints_tag);
+    m->m.ask_endpoints.local_addresses_count = (pb_size_t)b->local.count;
+    for (unsigned k = 0; k < b->local.count; k++)
+        memcpy(m->m.ask_endpoints.local_addresses[k], b->local.addrs[k].address, 16);
+    tell(h, m);
+}
+
 static void on_state(struct host *h, const clan_host_StateIs *st)
 {
     struct clan_error e;
@@ -237,6 +261,8 @@ static void on_state(struct host *h, const clan_host_StateIs *st)
         h->why[0] = h->remedy[0] = 0;
         log_info("%s is up", h->instance);
         services_changed(h->b);
+        if (!h->service && h->b->local.count) /* its settings may be others than before */
+            ask_endpoints(h);
         break;
     case clan_host_State_STATE_FAILED:
         if (h->state == HOST_FAILED || h->state == HOST_ENDING)
@@ -319,6 +345,8 @@ static void on_end_run(struct host *h, uint32_t run)
 
 static void on_health(struct host *h, const clan_host_Health *m)
 {
+    if (!m->request && !h->service && h->state == HOST_STARTED)
+        rendezvous_told(h, m);
     if (!m->request || m->request != h->health_request)
         return;
     h->health_request = 0;
@@ -459,6 +487,9 @@ void hosts_child(struct brain *b, const struct ward_child *c, int fd)
     h->healthy = false;
     h->health_request = 0;
     h->offences = h->refused = 0;
+    h->told_secret = false;
+    memset(h->members_hash, 0, sizeof h->members_hash);
+    memset(h->invitations_hash, 0, sizeof h->invitations_hash);
     memset(h->runs, 0, sizeof h->runs);
     clan_host_ToHost *m = blank(clan_host_ToHost_hello_tag);
     m->m.hello.incarnation = b->incarnation;
@@ -532,16 +563,9 @@ void host_dial(
 
 void hosts_ask_endpoints(struct brain *b)
 {
-    for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
-        struct host *h = &b->hosts[i];
-        if (!h->used || h->service || h->state != HOST_STARTED)
-            continue;
-        clan_host_ToHost *m = blank(clan_host_ToHost_ask_endpoints_tag);
-        m->m.ask_endpoints.local_addresses_count = (pb_size_t)b->local.count;
-        for (unsigned k = 0; k < b->local.count; k++)
-            memcpy(m->m.ask_endpoints.local_addresses[k], b->local.addrs[k].address, 16);
-        tell(h, m);
-    }
+    for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++)
+        if (b->hosts[i].used && !b->hosts[i].service && b->hosts[i].state == HOST_STARTED)
+            ask_endpoints(&b->hosts[i]);
 }
 
 void hosts_tick(struct brain *b)

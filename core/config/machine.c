@@ -127,6 +127,16 @@ static void check_signer(struct compile *c, struct cfg_node *plugin)
         cfg_suggest_text(&s, hint, sizeof hint));
 }
 
+/* Each member needs those of a service; a transport's are this machine's. */
+static void check_settings(
+    struct compile *c, struct cfg_node *plugin, const struct check_result *file)
+{
+    struct cfg_node *settings = cfg_get(plugin, "settings");
+    if (settings && file && file->error.status == CLAN_OK && file->kind != GRANT_KIND_TRANSPORT)
+        cfg_problem_key(c->problems, settings, false,
+            "%s is no transport: the settings of a service stand in clan.yaml", plugin->key->text);
+}
+
 static void check_all(struct compile *c)
 {
     struct cfg_node *plugins = cfg_get(c->root, "plugins"), *listen = cfg_get(c->root, "listen");
@@ -135,6 +145,7 @@ static void check_all(struct compile *c)
     for (struct cfg_node *n = plugins ? plugins->first : NULL; n && n->key; n = n->next) {
         check_asked(c, n, cfg_plugins_find(&c->plugins, n->key->text));
         check_signer(c, n);
+        check_settings(c, n, cfg_plugins_find(&c->plugins, n->key->text));
     }
     if (listen && listen->kind == CFG_MAP) {
         check_listen(c, listen);
@@ -203,6 +214,12 @@ static void fill_plugin(struct grant_plugin *p, const struct cfg_node *n,
     if (pids)
         clan_assert(cfg_number(pids->text, 1, 65536, &number));
     p->pids = (uint32_t)number;
+    const struct cfg_node *settings = cfg_get(n, "settings");
+    for (const struct cfg_node *s = settings ? settings->first : NULL; s; s = s->next) {
+        struct grant_setting *set = &p->settings[p->setting_count++];
+        snprintf(set->key, sizeof set->key, "%s", s->key->text);
+        snprintf(set->value, sizeof set->value, "%s", s->text);
+    }
     const struct cfg_node *mine = cfg_get(listen, n->key->text);
     for (const struct cfg_node *a = mine ? mine->first : NULL; a; a = a->next)
         clan_assert(cfg_listen(a->text, &p->listen[p->listen_count++]));

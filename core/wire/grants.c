@@ -24,8 +24,13 @@ static bool plugin_valid(const struct grant_plugin *p)
         return false;
     if (p->permissions & ~perm_bits()) /* what nobody enforces is not granted */
         return false;
-    if (p->exec_count > GRANTS_EXEC_MAX || p->listen_count > GRANTS_LISTEN_MAX)
+    if (p->exec_count > GRANTS_EXEC_MAX || p->listen_count > GRANTS_LISTEN_MAX ||
+        p->setting_count > GRANTS_SETTINGS_MAX)
         return false;
+    for (unsigned i = 0; i < p->setting_count; i++)
+        if (!ends(p->settings[i].key, sizeof p->settings[i].key) ||
+            !ends(p->settings[i].value, sizeof p->settings[i].value))
+            return false;
     for (unsigned i = 0; i < p->exec_count; i++)
         if (!ends(p->exec[i], sizeof p->exec[i]))
             return false;

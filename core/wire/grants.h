@@ -12,13 +12,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GRANTS_PATH        "/etc/clan/grants"
-#define GRANTS_MAGIC       0x434c4752u /* "CLGR" */
-#define GRANTS_VERSION     1
-#define GRANTS_PLUGINS_MAX 64
-#define GRANTS_EXEC_MAX    8
-#define GRANTS_LISTEN_MAX  8
-#define GRANTS_USERS_MAX   8
+#define GRANTS_PATH         "/etc/clan/grants"
+#define GRANTS_MAGIC        0x434c4752u /* "CLGR" */
+#define GRANTS_VERSION      1
+#define GRANTS_PLUGINS_MAX  64
+#define GRANTS_EXEC_MAX     8
+#define GRANTS_LISTEN_MAX   8
+#define GRANTS_USERS_MAX    8
+#define GRANTS_SETTINGS_MAX 8
 
 #define GRANT_KIND_TRANSPORT 1 /* CLAN_KIND_TRANSPORT */
 
@@ -27,6 +28,10 @@ struct grant_listen {
     uint16_t port;    /* host order; a second clan takes the next free one */
     uint8_t family;   /* 4 or 6 */
     uint8_t zero;
+};
+
+struct grant_setting {
+    char key[64], value[256];
 };
 
 struct grant_plugin {
@@ -39,9 +44,11 @@ struct grant_plugin {
     uint32_t disk_mib;
     uint8_t exec_count, listen_count;
     uint8_t kind; /* CLAN_KIND_ of its note, 1: a transport */
-    uint8_t zero[5];
+    uint8_t setting_count;
+    uint8_t zero[4];
     char exec[GRANTS_EXEC_MAX][32]; /* profile names */
     struct grant_listen listen[GRANTS_LISTEN_MAX];
+    struct grant_setting settings[GRANTS_SETTINGS_MAX]; /* for the plugin itself: a transport's */
 };
 
 enum grant_dns { GRANT_DNS_AUTO = 0, GRANT_DNS_RESOLVED, GRANT_DNS_HOSTS, GRANT_DNS_OFF };

@@ -200,3 +200,26 @@ def test_handshakes_work_and_nothing_passes(pair, stream):
     assert paths(laptop, "nas")[0]["websocket"]["watched_s"] >= 8
     print(f"worst gap {worst} ms")
     assert worst < 2000, worst
+
+
+def set_websocket(m, settings):
+    path = f"{m.dir}/etc/machine.yaml"
+    text = open(path).read()
+    with open(path, "w") as f:
+        f.write("".join((f"  {WEBSOCKET[:-1]}, settings: {{{settings}}}}}\n" if line.startswith("  websocket:") else line)
+                        for line in text.splitlines(True)))
+    m.clan("machine", "apply", "--yes")
+
+
+def test_settings_reach_the_transport(pair):
+    nas, laptop = pair
+    others = nas.pids("^clan-host tcp-noise")
+    set_websocket(nas, "path: nowhere")
+    L.wait_for(lambda: any("the setting" in h["what"] and "websocket" in h["what"] for h in nas.health()),
+               what="the plugin's words in clan status")
+    both_use(nas, laptop, "tcp-noise")
+    set_websocket(nas, "path: /calls")
+    both_use(nas, laptop, "websocket", limit=30)
+    assert not [h for h in nas.health() if "websocket" in h["what"]]
+    assert "/calls" in nas.json("invite")[-1]["endpoints"][0], nas.json("invite")
+    assert nas.pids("^clan-host tcp-noise") == others and others, "only that plugin is touched"

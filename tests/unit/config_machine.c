@@ -84,6 +84,23 @@ static void assert_says(const char *text, const char *part)
     assert_non_null(strstr(text, part));
 }
 
+/* Those of a service are the clan's; a transport's go to it by the grants (lab test_paths.py). */
+static void test_settings(void **state)
+{
+    (void)state;
+    copy_plugin("files.so");
+    struct result *r =
+        compile("version: 1\nplugins:\n  files: {allow: [fs.state], settings: {a: b}}\n");
+    assert_int_equal(r->status, CLAN_E_INVAL);
+    assert_says(config_problems_at(r->problems, 0)->text, "stand in clan.yaml");
+    result_free(r);
+    r = compile("version: 1\nplugins:\n  files: {allow: [fs.state], settings: {a: 1, b: 2, c: 3, "
+                "d: 4, e: 5, f: 6, g: 7, h: 8, i: 9}}\n");
+    assert_int_equal(r->status, CLAN_E_INVAL);
+    assert_says(config_problems_at(r->problems, 0)->text, "at most");
+    result_free(r);
+}
+
 static void test_grants(void **state)
 {
     (void)state;
@@ -458,6 +475,7 @@ static void test_owner(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_settings, setup, teardown),
         cmocka_unit_test_setup_teardown(test_grants, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hash, setup, teardown),
         cmocka_unit_test_setup_teardown(test_example, setup, teardown),
