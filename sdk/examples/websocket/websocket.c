@@ -127,7 +127,7 @@ static bool prepare_request(struct ws_conn *c, const struct ws_endpoint *to)
         return false;
     ws_base64(nonce, sizeof nonce, c->key);
     c->tx_end = ws_request((char *)c->tx, w->host_name[0] ? w->host_name : to->host,
-        to->path[0] ? to->path : w->path, c->key);
+        to->path[0] ? to->path : WS_PATH, c->key);
     return true;
 }
 
