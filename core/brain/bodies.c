@@ -132,9 +132,36 @@ bool bodies_put(void *arg, const uint8_t hash[32], const uint8_t *data, size_t s
     return true;
 }
 
+static bool named_now(const struct brain *b, const uint8_t id[32])
+{
+    for (unsigned i = 0; b->cfg && i < b->cfg->machine_count; i++)
+        if (memcmp(b->cfg->machines[i].id, id, 32) == 0)
+            return true;
+    return false;
+}
+
+/* Whom it brings back (SECURITY C4), before anybody signs it.  A machine that left and is still
+ * named where nobody signed since is in nobody's way. */
+static clan_status may_return(struct brain *b, struct clan_error *e)
+{
+    struct clan_config *cfg = NULL;
+    struct config_problems *p = config_problems_new("clan.yaml");
+    clan_status st = CLAN_OK;
+    if (config_clan_parse((const char *)upload.data, upload.total, p, &cfg) == CLAN_OK) {
+        unsigned n = 0;
+        for (unsigned i = 0; i < cfg->machine_count; i++)
+            if (!named_now(b, cfg->machines[i].id))
+                cfg->machines[n++] = cfg->machines[i];
+        cfg->machine_count = n;
+        st = member_body_allowed(b->set, cfg, e);
+        config_clan_free(cfg);
+    }
+    config_problems_free(p);
+    return st;
+}
+
 clan_status bodies_chunk(struct brain *b, const clan_api_BlobPut *put, struct clan_error *e)
 {
-    (void)b;
     if (put->total == 0 || put->total > CONFIG_FILE_MAX || put->offset > put->total ||
         put->data.size > put->total - put->offset)
         return err_set(e, CLAN_E_LIMIT, "a configuration has at most %u bytes", CONFIG_FILE_MAX);
@@ -157,7 +184,9 @@ clan_status bodies_chunk(struct brain *b, const clan_api_BlobPut *put, struct cl
     if (!upload.complete)
         return err_set(
             e, CLAN_E_PROTO, "the configuration does not have the hash that was announced");
-    return CLAN_OK;
+    clan_status st = b->bound && b->set ? may_return(b, e) : CLAN_OK;
+    upload.complete = st == CLAN_OK;
+    return st;
 }
 
 static void forget_upload(bool used)

@@ -1,6 +1,7 @@
 /* The statements' log of a running core, and the clock that a peer claims. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "brain/brain.h"
 #include "member_fixture.h"
 
@@ -9,6 +10,7 @@
 #include <sodium.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -137,12 +139,59 @@ static void test_no_war_of_records(void **state)
     assert_in_range(published, 3, 30);
 }
 
+static clan_status offer(const char *names, const struct fx_machine *bob)
+{
+    static clan_api_BlobPut put;
+    struct clan_error e = CLAN_ERROR_INIT;
+    char key[TEXT_ID_CHARS + 1], id[2][TEXT_ID_CHARS + 1];
+    text_base32(f.admin_key[0], 32, key);
+    text_base32(nas.id, 32, id[0]);
+    text_base32(bob->id, 32, id[1]);
+    int n = snprintf((char *)put.data.bytes, sizeof put.data.bytes,
+        "version: 3\nclan: home\nadmins: {threshold: 1, keys: {anna: \"ed25519:%s\"}}\n"
+        "machines:\n  \"%s\": {name: nas}\n  %s\"%s\": {name: bob}\n",
+        key, id[0], names, id[1]);
+    put.data.size = (pb_size_t)n;
+    put.total = (uint32_t)n;
+    crypto_generichash(put.hash, 32, put.data.bytes, put.data.size, NULL, 0);
+    clan_status st = bodies_chunk(b, &put, &e);
+    assert_int_equal(bodies_uploaded(put.hash), st == CLAN_OK);
+    return st;
+}
+
+/* A rollback names a machine that was removed (SECURITY C4): refused before anybody signs. */
+static void test_removed_is_not_named_again(void **state)
+{
+    (void)state;
+    struct fx_machine bob;
+    struct fx_invite in;
+    struct clan_config now = {0};
+    struct clan_config_machine named = {0};
+    fx_machine(&f, &bob);
+    fx_invite(&f, &in, 1, 2, 1);
+    take(in.stmt);
+    take(fx_admission(&f, &nas, &in, &bob, FX_NOW));
+    b->bound = true;
+    assert_int_equal(offer("", &bob), CLAN_OK);
+    take(fx_removal(&f, &bob, 2, 1));
+    assert_int_equal(offer("# ", &bob), CLAN_OK);
+    assert_int_equal(offer("", &bob), CLAN_E_REVOKED);
+    /* one that left and is still named where nobody signed since stands in nobody's way */
+    memcpy(named.id, bob.id, 32);
+    now.machines = &named;
+    now.machine_count = 1;
+    b->cfg = &now;
+    assert_int_equal(offer("", &bob), CLAN_OK);
+    b->cfg = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_log_does_not_grow, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clock_of_a_liar, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_war_of_records, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_removed_is_not_named_again, setup, teardown),
     };
     if (sodium_init() < 0)
         return 1;
