@@ -4,17 +4,25 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "brain/brain.h"
+#include "brain/joindial.h"
 
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define JOINER_DIAL_MS 5000 /* one endpoint (SECURITY A6) */
-#define JOINER_PHASE_MS                                                                            \
-    15000 /* dial, handshake and statements of one phase; 200 callers wait in line */
-#define JOINER_START_MS 5000  /* until a transport runs */
-#define JOINER_SLOW_MS  60000 /* while one is starting, on a computer that is slow or busy */
+#define JOINER_DIAL_MS  5000 /* one endpoint (SECURITY A6) */
+#define JOINER_START_MS 5000 /* until a transport runs */
+/* Without a sign of progress; more than link's limit for a handshake, whose end comes first. */
+#define JOINER_STILL_MS 45000
+#define JOINER_SLOW_MS                                                                             \
+    60000 /* the same while processes start, on a computer that is slow or busy */
+#define JOINER_PHASE_MS  300000 /* with progress: who is asked does not hold a caller for ever */
+#define JOINER_LONG_MS   5000 /* who waited so long stood in line and comes again when sent away */
+#define JOINER_TRIES     8
+#define JOINER_PAUSE_MS  1000 /* before the second try, and as much again by chance; then longer */
+#define JOINER_PAUSE_MAX 8000
+#define JOINER_SHOW_MS   10000
 
 enum phase {
     PHASE_START_FETCH,
@@ -36,8 +44,11 @@ struct joiner {
     uint32_t wait_ms;
     unsigned endpoint; /* the next one to try */
     uint32_t session;
-    bool answered, patient;
-    uint64_t deadline_ms;
+    bool answered;
+    bool busy;      /* this computer or the door is: what takes long is tried again */
+    unsigned steps; /* of the transport's start, the farthest so far */
+    unsigned tries; /* of this phase, after the first */
+    uint64_t deadline_ms, moved_ms, retry_ms, shown_ms;
     uint8_t door_static[32];
     struct member_set *set;
     struct gossip *gossip;
@@ -155,40 +166,25 @@ static const struct gossip_ops joiner_ops = {op_send, op_store, op_changed, op_i
 
 /* ---- dialling the door ---- */
 
-static bool is_private(const uint8_t a[16])
+/* Busy is no answer: who stood in line, or whose own computer is slow, comes again. */
+static void fail_or_again(struct joiner *j)
 {
-    static const uint8_t v4[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    if (memcmp(a, v4, 12) != 0)
-        return (a[0] & 0xfe) == 0xfc;
-    return a[12] == 10 || (a[12] == 172 && (a[13] & 0xf0) == 16) ||
-           (a[12] == 192 && a[13] == 168) || (a[12] == 100 && (a[13] & 0xc0) == 64);
-}
-
-static bool endpoint_allowed(struct joiner *j, unsigned i, struct clan_error *e)
-{
-    const uint8_t *addr = link_endpoint_address(&j->link, i);
-    char text[LINK_ENDPOINT_TEXT];
-    if (link_endpoint_allowed(&j->link, i, e) != CLAN_OK)
-        return false;
-    if (!addr)
-        return true; /* an onion */
-    link_endpoint_text(&j->link, i, text);
-    for (unsigned k = 0; k < j->b->local.count; k++)
-        if (memcmp(j->b->local.addrs[k].address, addr, 16) == 0) {
-            err_set(e, CLAN_E_INVAL, "the link points at this computer itself (%s)", text);
-            err_remedy(e, "open it on another computer");
-            return false;
-        }
-    if (is_private(addr) && !link_on_attached_subnet(j->b, addr)) {
-        err_set(
-            e, CLAN_E_UNREACHABLE, "%s is in a private network that this computer is not in", text);
-        err_why(
-            e, "a link may not make this computer knock at addresses of other private networks");
-        err_remedy(
-            e, "join from the same network, or ask for a link made where the internet reaches it");
-        return false;
+    uint64_t pause = (uint64_t)JOINER_PAUSE_MS << (j->tries < 3 ? j->tries : 3);
+    bool asks = j->phase == PHASE_FETCH || j->phase == PHASE_JOIN;
+    if (!j->busy || !asks || j->tries >= JOINER_TRIES || brain_now() >= j->deadline_ms) {
+        fail(j, &j->last);
+        return;
     }
-    return true;
+    transports_forget(j->b, j);
+    end_session(j);
+    drop_set(j);
+    pause = pause < JOINER_PAUSE_MAX ? pause : JOINER_PAUSE_MAX;
+    pause += brain_random(NULL, (uint32_t)pause); /* a crowd does not come back as one */
+    j->tries++;
+    j->retry_ms = brain_now() + pause;
+    log_info("joining is tried again: %s", j->last.what);
+    api_progress(j->client, "again", "busy; asking again in %u s (try %u)",
+        (unsigned)((pause + 999) / 1000), j->tries + 1);
 }
 
 static void dial_next(struct joiner *j)
@@ -199,37 +195,61 @@ static void dial_next(struct joiner *j)
         unsigned i = j->endpoint++;
         const char *transport = link_endpoint_transport(&j->link, i);
         struct dialing what = {.purpose = clan_link_Purpose_PURPOSE_DOOR, .joiner = j};
-        if (!endpoint_allowed(j, i, &j->last))
+        if (!joindial_allowed(b, &j->link, i, &j->last))
             continue;
         link_endpoint_text(&j->link, i, text);
+        rendezvous_invited(b, transport, text, j->link.seed);
         if (transports_dial(b, &what, transport, text, JOINER_DIAL_MS)) {
             if (j->client)
                 api_progress(j->client, "dial", "asking %s", text);
             return;
         }
-        if (j->last.status != CLAN_OK)
-            continue; /* what a dial found out is worth more */
-        err_set(&j->last, CLAN_E_NOTRUNNING, "this invitation needs the plugin %s", transport);
-        err_why(&j->last, "its address is reached by %s, which does not run on this computer",
-            transport);
-        err_remedy(&j->last, "install it and run as root: clan plugin grant %s", transport);
+        joindial_needs(b, transport, &j->last);
     }
     if (j->last.status == CLAN_OK)
         err_set(&j->last, CLAN_E_UNREACHABLE, "the link names no address that can be asked");
-    fail(j, &j->last);
+    fail_or_again(j);
+}
+
+static void moved(struct joiner *j)
+{
+    j->moved_ms = j->shown_ms = brain_now();
+}
+
+/* Statements of an earlier try are not this one's. */
+static bool empty_store(struct joiner *j)
+{
+    struct brain *b = j->b;
+    unlinkat(b->state_fd, "statements.log", 0);
+    if (b->store)
+        stmt_store_close(b->store);
+    b->store = NULL;
+    return stmt_store_open(b->state_fd, NULL, NULL, &b->store, &j->last) == CLAN_OK;
+}
+
+static void try_phase(struct joiner *j)
+{
+    j->endpoint = 0;
+    j->answered = false;
+    j->retry_ms = 0;
+    j->last.status = CLAN_OK;
+    moved(j);
+    drop_set(j);
+    if (j->phase == PHASE_JOIN && !empty_store(j)) {
+        fail(j, &j->last);
+        return;
+    }
+    j->set = member_new();
+    clan_assert(j->set);
+    dial_next(j);
 }
 
 static void begin_phase(struct joiner *j, enum phase phase)
 {
     j->phase = phase;
-    j->endpoint = 0;
-    j->answered = false;
-    j->last.status = CLAN_OK;
+    j->tries = 0;
     j->deadline_ms = brain_now() + JOINER_PHASE_MS;
-    drop_set(j);
-    j->set = member_new();
-    clan_assert(j->set);
-    dial_next(j);
+    try_phase(j);
 }
 
 void joiner_dial_failed(struct brain *b, struct joiner *j, const struct clan_error *e)
@@ -246,6 +266,7 @@ void joiner_dial_failed(struct brain *b, struct joiner *j, const struct clan_err
 void joiner_fill_stream(struct joiner *j, struct session *s, clan_link_Stream *st)
 {
     j->session = s->id;
+    moved(j);
     memcpy(st->invite_id, j->id, 16);
     memcpy(st->psk, j->psk, 32);
     memcpy(st->clan_id, j->link.clan_id, 32);
@@ -282,6 +303,7 @@ void joiner_up(struct brain *b, struct session *s)
     struct joiner *j = s->joiner;
     static const uint8_t nobody[32];
     memcpy(j->door_static, s->peer_static, 32);
+    moved(j);
     gossip_free(j->gossip); /* of an endpoint that went silent */
     j->gossip = gossip_new(j->set, j->phase == PHASE_JOIN ? b->own_id : nobody, &joiner_ops, j);
     clan_assert(j->gossip);
@@ -294,6 +316,7 @@ void joiner_down(struct brain *b, struct session *s, clan_link_Reason reason)
     if (b->joiner != j || j->session != s->id || j->phase >= PHASE_BIND || j->phase == PHASE_ASK)
         return;
     j->session = 0;
+    j->busy |= brain_now() - j->moved_ms >= JOINER_LONG_MS;
     if (!j->answered && j->last.status == CLAN_OK) {
         err_set(&j->last, CLAN_E_AUTH, "the machine that was asked stays silent");
         err_why(&j->last, "this is what it does when it knows no such invitation: the link was "
@@ -308,7 +331,7 @@ void joiner_down(struct brain *b, struct session *s, clan_link_Reason reason)
         err_remedy(&j->last, "try again");
     }
     if (j->answered)
-        fail(j, &j->last);
+        fail_or_again(j);
     else
         dial_next(j);
 }
@@ -418,6 +441,7 @@ static void settled(struct joiner *j)
 void joiner_recv(struct brain *b, struct session *s, const clan_peer_PeerMsg *m)
 {
     struct joiner *j = s->joiner;
+    moved(j);
     if (m->which_m == clan_peer_PeerMsg_door_answer_tag) {
         j->answered = true;
         if (m->m.door_answer.error.status == CLAN_OK)
@@ -454,7 +478,7 @@ void joiner_preview(struct brain *b, struct client *c, const char *text)
     clan_assert(j);
     b->joiner = j;
     *j = (struct joiner){.b = b, .client = c, .link = link, .phase = PHASE_START_FETCH};
-    j->deadline_ms = brain_now() + JOINER_START_MS;
+    moved(j);
     keys_invite(link.seed, j->secret, j->public_key, x25519);
     keys_invite_id(j->public_key, j->id);
     keys_invite_psk(link.clan_id, j->public_key, j->psk);
@@ -481,14 +505,6 @@ static void on_seed_stored(struct brain *b, void *arg, const struct ward_answer 
     identity_make_record(b, b->clan_id, raw, &size, id);
     identity_use_record(b, raw, size, id);
     link_send_keys(b);
-    unlinkat(b->state_fd, "statements.log", 0); /* of an earlier attempt */
-    if (b->store)
-        stmt_store_close(b->store);
-    b->store = NULL;
-    if (stmt_store_open(b->state_fd, NULL, NULL, &b->store, &j->last) != CLAN_OK) {
-        fail(j, &j->last);
-        return;
-    }
     begin_phase(j, PHASE_JOIN);
 }
 
@@ -511,7 +527,7 @@ void joiner_yes(struct brain *b, struct client *c, const clan_api_JoinYes *yes)
     snprintf(j->petname, sizeof j->petname, "%s", yes->petname);
     j->wait_ms = yes->wait_ms < 120000 ? yes->wait_ms : 120000;
     j->phase = PHASE_START_JOIN;
-    j->deadline_ms = brain_now() + JOINER_START_MS;
+    moved(j);
     randombytes_buf(r.seed, sizeof r.seed);
     identity_set(b, r.seed);
     ward_ask(b, WARD_REQ_SEED_STORE, &r, sizeof r, on_seed_stored, j);
@@ -564,35 +580,77 @@ static bool transport_ready(const struct brain *b)
     return b->link_ready && transports_up(b) && (b->endpoint_count > 0 || b->local.count > 0);
 }
 
+/* Slow is no error as long as one step follows the other. */
+static bool start_goes_on(struct joiner *j)
+{
+    struct brain *b = j->b;
+    unsigned steps = joindial_start_steps(b);
+    if (steps > j->steps) {
+        j->steps = steps;
+        j->moved_ms = brain_now();
+    }
+    uint64_t still = brain_now() - j->moved_ms;
+    j->busy |= brain_now() - j->shown_ms >= JOINER_START_MS;
+    return still < (transports_starting(b) ? JOINER_SLOW_MS : JOINER_START_MS);
+}
+
+static void fail_start(struct joiner *j)
+{
+    struct brain *b = j->b;
+    char name[33];
+    err_set(&j->last, CLAN_E_NOTRUNNING, "no transport runs on this computer");
+    transports_first(b, name);
+    if (b->grants_ok)
+        err_why(&j->last, "the plugin %s did not start (see: clan logs)", name);
+    else
+        err_why(&j->last, "the owner of this computer has granted nothing yet");
+    err_remedy(&j->last, "run as root: clan machine apply");
+    fail(j, &j->last);
+}
+
+/* What the command line shows and takes for a sign of life. */
+static void show_waiting(struct joiner *j)
+{
+    uint64_t now = brain_now();
+    bool start = j->phase == PHASE_START_FETCH;
+    if (now - j->shown_ms < (start ? JOINER_START_MS : JOINER_SHOW_MS) || !j->client)
+        return;
+    j->shown_ms = now;
+    if (start)
+        api_progress(j->client, "start", "this computer is busy: still starting");
+    else
+        api_progress(j->client, "line", "waiting in line, %u s so far",
+            (unsigned)((now - j->moved_ms) / 1000));
+}
+
 void joiner_tick(struct brain *b)
 {
     struct joiner *j = b->joiner;
-    if (!j)
+    if (!j || j->phase == PHASE_ASK || j->phase >= PHASE_BIND)
         return;
     if (j->phase == PHASE_START_FETCH && transport_ready(b)) {
         begin_phase(j, PHASE_FETCH);
         return;
     }
-    if (brain_now() < j->deadline_ms || j->phase == PHASE_ASK || j->phase >= PHASE_BIND)
+    bool start = j->phase == PHASE_START_FETCH;
+    if (start && !start_goes_on(j)) {
+        fail_start(j);
         return;
-    if (j->phase == PHASE_START_FETCH) {
-        if (!j->patient && transports_starting(b)) {
-            j->patient = true;
-            j->deadline_ms += JOINER_SLOW_MS;
-            api_progress(j->client, "start", "this computer is busy: still starting");
-            return;
-        }
-        err_set(&j->last, CLAN_E_NOTRUNNING, "no transport runs on this computer");
-        char name[33];
-        transports_first(b, name);
-        if (b->grants_ok)
-            err_why(&j->last, "the plugin %s did not start (see: clan logs)", name);
-        else
-            err_why(&j->last, "the owner of this computer has granted nothing yet");
-        err_remedy(&j->last, "run as root: clan machine apply");
-    } else if (j->last.status == CLAN_OK) {
+    }
+    if (j->retry_ms) {
+        if (brain_now() >= j->retry_ms)
+            try_phase(j);
+        return;
+    }
+    uint64_t now = brain_now();
+    if (start || (now - j->moved_ms < JOINER_STILL_MS && now < j->deadline_ms)) {
+        show_waiting(j);
+        return;
+    }
+    if (j->last.status == CLAN_OK) {
         err_set(&j->last, CLAN_E_TIMEOUT, "the machine that was asked did not finish in time");
         err_remedy(&j->last, "try again");
     }
-    fail(j, &j->last);
+    j->busy = true;
+    fail_or_again(j);
 }

@@ -248,9 +248,10 @@ static void firewall_settled(struct brain *b)
         b->peers[i].let_in = true;
 }
 
+/* One nft at a time: what changes while it runs goes into the next one, however much it is. */
 static void firewall_reconcile(struct brain *b)
 {
-    if (!b->net_up)
+    if (!b->net_up || b->fw_commits)
         return;
     size_t cap = member_count(b->set) * (1 + (b->cfg ? b->cfg->service_count : 0)) + 1;
     struct fw_row *rows = calloc(cap, sizeof *rows);

@@ -31,7 +31,7 @@ int netconf_socket(
         a6.sin6_port = a4.sin_port = htons((uint16_t)(port + i));
         if (bind(fd, v4 ? (struct sockaddr *)&a4 : (struct sockaddr *)&a6,
                 v4 ? sizeof a4 : sizeof a6) == 0 &&
-            (type != SOCK_STREAM || listen(fd, 128) == 0))
+            (type != SOCK_STREAM || listen(fd, 512) == 0))
             return fd;
         if (errno != EADDRINUSE)
             break;
