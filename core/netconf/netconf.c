@@ -70,8 +70,8 @@ clan_status netconf_address(
 }
 
 /* The /48: into the TUN, or (unreachable) below it, for when the TUN is gone. */
-static clan_status route_set(
-    const struct netconf *n, bool unreachable, bool add, struct clan_error *e)
+static clan_status route_put(const struct netconf *n, bool unreachable, bool add,
+    const char *congestion, struct clan_error *e)
 {
     struct netconf_request r;
     struct rtmsg *m = netconf_request(
@@ -88,7 +88,26 @@ static clan_status route_set(
         mnl_attr_put_u32(r.head, RTA_OIF, n->ifindex);
         mnl_attr_put(r.head, RTA_PREFSRC, 16, n->address);
     }
+    if (congestion) {
+        struct nlattr *metrics = mnl_attr_nest_start(r.head, RTA_METRICS);
+        mnl_attr_put_strz(r.head, RTAX_CC_ALGO, congestion);
+        mnl_attr_nest_end(r.head, metrics);
+    }
     return netconf_run(&r, NULL, NULL, e, "set the route of the clan");
+}
+
+/*
+ * What flows through the TUN meets one bottleneck, clan-link's queue, which tells a sender by dropping.
+ * BBR does not listen to that and paces each super-packet by a timer of its own, so TCP in the tunnel is
+ * cubic whatever the machine's default is or a program wishes; the stream that carries it keeps the default.
+ */
+static clan_status route_set(
+    const struct netconf *n, bool unreachable, bool add, struct clan_error *e)
+{
+    struct clan_error no_cubic = CLAN_ERROR_INIT;
+    if (add && !unreachable && route_put(n, unreachable, add, "cubic", &no_cubic) == CLAN_OK)
+        return CLAN_OK;
+    return route_put(n, unreachable, add, NULL, e);
 }
 
 clan_status netconf_tun(struct netconf *n, struct clan_error *e)

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -159,6 +160,25 @@ static void others_addresses_stay_where_they_are(void **state)
     ask(&nobody, CLAN_E_INVAL); /* the kernel does not carry this one */
 }
 
+/* The tunnel's one queue tells a sender by dropping; the machine's own choice may not listen. */
+static void tcp_in_the_tunnel_is_cubic(void **state)
+{
+    struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_port = htons(9)};
+    char tunnel[16] = "";
+    socklen_t size = sizeof tunnel;
+    (void)state;
+    if (net.tun < 0)
+        skip();
+    memcpy(&to.sin6_addr, peer, 16);
+    move(peer, false, CLAN_OK);
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4), 0);
+    connect(fd, (struct sockaddr *)&to, sizeof to);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, tunnel, &size), 0);
+    assert_string_equal(tunnel, "cubic");
+    close(fd);
+}
+
 /* A probe of the device says something about the device, wherever the peer's packets go. */
 static void its_streams_take_no_other_way(void **state)
 {
@@ -202,6 +222,7 @@ int main(void)
         cmocka_unit_test(there_is_a_device),
         cmocka_unit_test(a_peer_moves_there_and_back),
         cmocka_unit_test(others_addresses_stay_where_they_are),
+        cmocka_unit_test(tcp_in_the_tunnel_is_cubic),
         cmocka_unit_test(its_streams_take_no_other_way),
         cmocka_unit_test(one_that_was_left_is_replaced),
     };
