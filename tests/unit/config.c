@@ -247,10 +247,13 @@ static void test_first(void **state)
     assert_int_equal(config_clan_first("no", "true", key, id, "0", NULL, 0, &text, &size), CLAN_OK);
     config_problems_free(problems_of(text, size, CLAN_OK));
     free(text);
-    assert_int_equal(config_clan_first("home", "a: b", key, id, "nas", NULL, 0, &text, &size), CLAN_E_INVAL);
-    assert_int_equal(config_clan_first("home", "anna", key, id, "all", NULL, 0, &text, &size), CLAN_E_INVAL);
     assert_int_equal(
-        config_clan_first("home", "anna", (uint8_t[32]){1}, id, "nas", NULL, 0, &text, &size), CLAN_E_INVAL);
+        config_clan_first("home", "a: b", key, id, "nas", NULL, 0, &text, &size), CLAN_E_INVAL);
+    assert_int_equal(
+        config_clan_first("home", "anna", key, id, "all", NULL, 0, &text, &size), CLAN_E_INVAL);
+    assert_int_equal(
+        config_clan_first("home", "anna", (uint8_t[32]){1}, id, "nas", NULL, 0, &text, &size),
+        CLAN_E_INVAL);
 }
 
 int main(void)
