@@ -178,6 +178,7 @@ void api_context(struct brain *b, struct client *c)
     snprintf(m->petname, sizeof m->petname, "%s", b->petname);
     m->config_version = member_head(b->set, &id, &env);
     memcpy(m->config_id, id, 32);
+    snprintf(m->door, sizeof m->door, "%s", rendezvous_door(b));
     for (unsigned i = 0; i < b->endpoint_count && i < 16; i++, m->endpoints_count++)
         snprintf(m->endpoints[i], sizeof m->endpoints[i], "%s %s", b->endpoints[i].transport,
             b->endpoints[i].text);

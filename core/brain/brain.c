@@ -60,6 +60,7 @@ static void reconcile(uv_timer_t *t)
         identity_publish_record(b);
     onedoor_reconcile(b);
     transports_reconcile(b);
+    rendezvous_reconcile(b);
     doors_reconcile(b);
     alarms_reconcile(b);
     peers_reconcile(b);

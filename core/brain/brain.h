@@ -127,6 +127,9 @@ struct host {
     uint64_t retry_ms;                                         /* after a failure: not before */
     char endpoints[STMT_ENDPOINTS_MAX][STMT_ENDPOINT_MAX + 1]; /* transports: as it told them */
     unsigned endpoint_count;
+    bool meets, told_secret;          /* it lets in only whom rendezvous.c tells it of */
+    char door[STMT_ENDPOINT_MAX + 1]; /* for links; "": none */
+    uint8_t members_hash[32], invitations_hash[32]; /* as told last; zero: not yet */
     unsigned failures;
     struct {
         uint32_t request, run; /* programs; run is the warden's child id, 0: free */
@@ -337,6 +340,17 @@ void paths_text(const struct brain *b, const struct peer *p, char *ret_text, siz
 int64_t peer_clock_offset(const struct peer *p); /* seconds that its clock is ahead of ours */
 /* Of the connected members' clocks against ours, in seconds. */
 int64_t peers_median_clock(const struct brain *b);
+
+/* rendezvous.c */
+void rendezvous_secret(struct host *h); /* before Create, or as soon as there is an identity */
+void rendezvous_reconcile(struct brain *b);
+void rendezvous_told(struct host *h, const clan_host_Health *m); /* how a transport says it does */
+void rendezvous_endpoints(struct host *h, const clan_host_Endpoints *e);
+/* The link's key, before its door is dialled. */
+void rendezvous_invited(
+    struct brain *b, const char *transport, const char *endpoint, const uint8_t seed[16]);
+/* "ADDRESS.onion:7117" of the transport tor; "" when it has none. */
+const char *rendezvous_door(struct brain *b);
 
 /* transports.c */
 void transports_reconcile(struct brain *b);

@@ -260,6 +260,8 @@ static void on_state(struct host *h, const clan_host_StateIs *st)
         h->healthy = true;
         h->why[0] = h->remedy[0] = 0;
         log_info("%s is up", h->instance);
+        if (!h->service)
+            hosts_ask_endpoints(h->b);
         services_changed(h->b);
         if (!h->service && h->b->local.count) /* its settings may be others than before */
             ask_endpoints(h);

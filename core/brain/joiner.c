@@ -198,6 +198,7 @@ static void dial_next(struct joiner *j)
         if (!joindial_allowed(b, &j->link, i, &j->last))
             continue;
         link_endpoint_text(&j->link, i, text);
+        rendezvous_invited(b, transport, text, j->link.seed);
         if (transports_dial(b, &what, transport, text, JOINER_DIAL_MS)) {
             if (j->client)
                 api_progress(j->client, "dial", "asking %s", text);

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DEFAULT_TRANSPORT "tcp-noise"
+#define DEFAULT_TRANSPORT  "tcp-noise"
+#define TRANSPORTS_MEET_MS 60000
 
 /* Those of the signed configuration; before there is one, what the owner granted. */
 void transports_configured(const struct brain *b, struct path_order *ret)
@@ -151,6 +152,8 @@ bool transports_dial(struct brain *b, const struct dialing *what, const char *tr
         struct dialing *d = &b->dials[i];
         if (d->request)
             continue;
+        if (h->meets && timeout_ms < TRANSPORTS_MEET_MS)
+            timeout_ms = TRANSPORTS_MEET_MS; /* a way through other machines is long */
         *d = *what;
         d->host = h;
         snprintf(d->transport, sizeof d->transport, "%s", transport);
@@ -221,6 +224,7 @@ void transports_gone(struct brain *b, const struct host *h)
 void transports_endpoints(struct brain *b, struct host *h, const clan_host_Endpoints *e)
 {
     struct path_order order;
+    rendezvous_endpoints(h, e);
     h->endpoint_count = 0;
     for (unsigned i = 0; i < e->endpoint_count && h->endpoint_count < STMT_ENDPOINTS_MAX; i++)
         if (stmt_endpoint_ok(e->endpoint[i])) /* a plugin's words do not spoil the record */

@@ -131,17 +131,30 @@ static bool add_endpoint(struct invite *v, unsigned *from, bool other)
     return false;
 }
 
+/* The place by Tor that is there while invitations are open. */
+static void choose_onion(struct invite *v)
+{
+    static const char between[] = ".onion:";
+    const char *at = strstr(v->x.door, between);
+    unsigned long port = at ? strtoul(at + sizeof between - 1, NULL, 10) : 0;
+    v->link.has_onion = port > 0 && port <= 65535 &&
+                        text_base32_decode(v->x.door, (size_t)(at - v->x.door), v->link.onion,
+                            sizeof v->link.onion);
+    v->link.onion_port = v->link.has_onion ? (uint16_t)port : 0;
+}
+
 /* Who joins may have only one of the transports: two of them are better than two addresses of one. */
 static clan_status choose_endpoints(struct invite *v)
 {
     struct invite_link *l = &v->link;
     unsigned from = 0;
+    choose_onion(v);
     if (add_endpoint(v, &from, false)) {
         unsigned next = from;
         if (!add_endpoint(v, &from, true))
             add_endpoint(v, &next, false);
     }
-    if (l->endpoint_count)
+    if (l->endpoint_count || l->has_onion)
         return CLAN_OK;
     err_set(
         &v->c->e, CLAN_E_UNREACHABLE, "this machine has no address that another machine could ask");

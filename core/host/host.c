@@ -64,6 +64,7 @@ void host_free(struct host *h)
     host_out_clear(h);
     host_api_close(h);
     loop_free(h->loop);
+    free(h->members);
     free(h);
 }
 

@@ -5,6 +5,8 @@
 #include "base/loop.h"
 #include "wire/host.pb.h"
 
+#include <clan/rendezvous.h>
+#include <clan/secret.h>
 #include <clan/service.h>
 #include <clan/transport.h>
 #include <pthread.h>
@@ -21,6 +23,7 @@
 #define HOST_HEALTH_MAX  8
 #define HOST_HEALTH_MS   5000
 #define HOST_LISTEN_MAX  16
+#define HOST_MEMBERS_MAX 4096
 #define HOST_LOG_BURST   100
 #define HOST_LOG_PER_S   20
 
@@ -80,6 +83,9 @@ struct host {
     void *instance_data;
     const struct clan_transport_stream *transport; /* NULL: not offered */
     const struct clan_service *service;
+    const struct clan_transport_rendezvous *rendezvous;
+    uint8_t secret[32];
+    uint32_t secret_counter; /* 0: core told none */
     struct clan_host table;
     int32_t listen_fds[HOST_LISTEN_MAX];
     uint32_t listen_count;
@@ -104,6 +110,8 @@ struct host {
     uint32_t dials[HOST_DIALS_MAX]; /* requests in flight, 0: free */
     uint8_t local_addresses[32][16];
     uint32_t local_count;
+    char (*members)[CLAN_ENDPOINT_MAX + 1]; /* endpoints, while they come in pieces */
+    uint32_t member_count;
 
     struct host_run runs[HOST_RUNS_MAX];
     uint32_t next_run;
@@ -157,6 +165,15 @@ void host_dial(struct host *h, const clan_host_Dial *m);
 void host_cancel_dial(struct host *h, uint32_t request);
 void host_forget_dials(struct host *h);
 void host_endpoints(struct host *h, const clan_host_AskEndpoints *m);
+
+/* rendezvous.c */
+extern const struct clan_secret_host host_secret_table;
+extern const struct clan_transport_rendezvous_host host_rendezvous_table;
+void host_rendezvous_find(struct host *h); /* does the plugin have it? */
+void host_secret(struct host *h, const clan_host_Secret *m);
+void host_members(struct host *h, const clan_host_Members *m);
+void host_invitations(struct host *h, const clan_host_Invitations *m);
+void host_invited(struct host *h, const clan_host_Invited *m);
 
 /* program.c */
 extern const struct clan_program_host host_program_table;

@@ -95,6 +95,8 @@ static void on_create(struct host *h, const clan_host_ToHost *msg)
     } else
         st = check_interfaces(
             &h->note, h->plugin, h->instance_data, &h->transport, &h->service, &err);
+    if (st == CLAN_OK)
+        host_rendezvous_find(h);
     if (st != CLAN_OK)
         host_state(h, clan_host_State_STATE_FAILED, &err);
     else
@@ -167,6 +169,26 @@ static void on_ask_health(struct host *h, const clan_host_ToHost *m)
     host_ask_health(h, m->m.ask_health.request);
 }
 
+static void on_secret(struct host *h, const clan_host_ToHost *m)
+{
+    host_secret(h, &m->m.secret);
+}
+
+static void on_members(struct host *h, const clan_host_ToHost *m)
+{
+    host_members(h, &m->m.members);
+}
+
+static void on_invitations(struct host *h, const clan_host_ToHost *m)
+{
+    host_invitations(h, &m->m.invitations);
+}
+
+static void on_invited(struct host *h, const clan_host_ToHost *m)
+{
+    host_invited(h, &m->m.invited);
+}
+
 typedef void session_fn(struct host *h, const clan_host_ToHost *m);
 static const struct {
     pb_size_t tag;
@@ -184,6 +206,10 @@ static const struct {
     {clan_host_ToHost_run_result_tag, ST_ANY, "RunResult", on_run_result},
     {clan_host_ToHost_run_exited_tag, ST_ANY, "RunExited", on_run_exited},
     {clan_host_ToHost_ask_health_tag, ST_ANY, "AskHealth", on_ask_health},
+    {clan_host_ToHost_secret_tag, ST_ANY, "Secret", on_secret},
+    {clan_host_ToHost_members_tag, ST_ANY, "Members", on_members},
+    {clan_host_ToHost_invitations_tag, ST_ANY, "Invitations", on_invitations},
+    {clan_host_ToHost_invited_tag, ST_ANY, "Invited", on_invited},
 };
 
 static void dispatch(struct host *h, const clan_host_ToHost *m)
@@ -231,6 +257,8 @@ void host_session_readable(void *arg, int fd, uint32_t events)
         }
         channel_close_fds(fds, fd_count); /* core never sends any */
         dispatch(h, &m);
+        if (m.which_m == clan_host_ToHost_secret_tag || m.which_m == clan_host_ToHost_invited_tag)
+            explicit_bzero(&m, sizeof m);
     }
     if (events & EPOLLIN)
         expect_more(h);

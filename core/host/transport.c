@@ -90,6 +90,12 @@ static void tell_endpoints(struct host *h)
     clan_host_Endpoints found = {0}; /* the plugin may log or send while it adds */
     h->transport->endpoints(
         h->instance_data, &h->local_addresses[0][0], h->local_count, add_endpoint, &found);
+    found.meets = h->rendezvous != NULL;
+    if (h->rendezvous) {
+        h->rendezvous->door(h->instance_data, found.door);
+        found.door[sizeof found.door - 1] = 0;
+        text_sanitize(found.door);
+    }
     host_message(h, clan_host_FromHost_endpoints_tag)->m.endpoints = found;
     host_send(h, -1);
 }

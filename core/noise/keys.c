@@ -49,6 +49,17 @@ void keys_static(const uint8_t root[32], enum key_purpose purpose, uint32_t coun
     crypto_scalarmult_curve25519_base(ret_public, ret_secret);
 }
 
+void keys_plugin(const uint8_t root[32], uint32_t counter, const char *plugin, const char *instance,
+    uint8_t ret_secret[32])
+{
+    uint8_t key[32];
+    clan_assert(counter > 0);
+    crypto_kdf_derive_from_key(key, 32, UINT64_C(16) << 32 | counter, KDF_CONTEXT, root);
+    HASH(ret_secret, 32, LABEL("clan plugin secret v1"), PIECE(key, 32),
+        PIECE(plugin, strlen(plugin) + 1), PIECE(instance, strlen(instance)));
+    sodium_memzero(key, sizeof key);
+}
+
 void keys_sign_pair(const uint8_t seed[32], uint8_t ret_secret[64], uint8_t ret_public[32])
 {
     crypto_sign_ed25519_seed_keypair(ret_public, ret_secret, seed);
@@ -67,9 +78,14 @@ void keys_invite(const uint8_t seed[16], uint8_t ret_secret[64], uint8_t ret_pub
     uint8_t derived[32];
     HASH(derived, 32, LABEL("clan invite sign v1"), PIECE(seed, 16));
     keys_sign_pair(derived, ret_secret, ret_public);
-    HASH(derived, 32, LABEL("clan invite onion v1"), PIECE(seed, 16));
+    keys_invite_onion(seed, derived);
     crypto_scalarmult_curve25519_base(ret_x25519_public, derived);
     sodium_memzero(derived, sizeof derived);
+}
+
+void keys_invite_onion(const uint8_t seed[16], uint8_t ret_x25519_secret[32])
+{
+    HASH(ret_x25519_secret, 32, LABEL("clan invite onion v1"), PIECE(seed, 16));
 }
 
 void keys_invite_id(const uint8_t pk_i[32], uint8_t ret_id[16])

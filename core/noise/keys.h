@@ -14,6 +14,12 @@ void keys_identity(const uint8_t root[32], uint8_t ret_ed25519_seed[32]);
 void keys_static(const uint8_t root[32], enum key_purpose purpose, uint32_t counter,
     uint8_t ret_secret[32], uint8_t ret_public[32]);
 
+/* The secret of a plugin (SECURITY B3): crypto_kdf with the purpose 16, which is no enum key_purpose, then
+ * BLAKE2b-256("clan plugin secret v1" || that || plugin || 0 || instance). */
+#define KEYS_PLUGIN_COUNTER 1 /* until a record says another one */
+void keys_plugin(const uint8_t root[32], uint32_t counter, const char *plugin, const char *instance,
+    uint8_t ret_secret[32]);
+
 /* Ed25519 pair from a 32-byte seed; secret is libsodium's 64-byte form. */
 void keys_sign_pair(const uint8_t seed[32], uint8_t ret_secret[64], uint8_t ret_public[32]);
 
@@ -21,6 +27,8 @@ void keys_sign_pair(const uint8_t seed[32], uint8_t ret_secret[64], uint8_t ret_
  * doors. */
 void keys_invite(const uint8_t seed[16], uint8_t ret_secret[64], uint8_t ret_public[32],
     uint8_t ret_x25519_public[32]);
+/* The secret half of that X25519 key: who holds the link opens the door's onion service by it. */
+void keys_invite_onion(const uint8_t seed[16], uint8_t ret_x25519_secret[32]);
 void keys_invite_id(const uint8_t pk_i[32], uint8_t ret_id[16]);
 void keys_invite_psk(const uint8_t clan_id[32], const uint8_t pk_i[32], uint8_t ret_psk[32]);
 

@@ -105,6 +105,16 @@ void launch_program(struct launch *l, const struct profile_program *row)
     l->spec.program = row->program;
 }
 
+void launch_owner(struct launch *l, const char *grants, const struct profile_program *row)
+{
+    const char *slash = strrchr(grants, '/');
+    char path[512];
+    if (row->owner && slash &&
+        snprintf(path, sizeof path, "%.*s/%s", (int)(slash - grants), grants, row->owner) <
+            (int)sizeof path)
+        launch_path(l, path, "/owner");
+}
+
 void launch_close(struct launch *l)
 {
     for (unsigned i = 0; i < l->close_count; i++)

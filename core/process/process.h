@@ -61,6 +61,8 @@ void launch_path(
 /* clan-NAME of that directory, by its profile NAME, without arguments. */
 void launch_ours(struct launch *l, const char *directory, const char *name);
 void launch_program(struct launch *l, const struct profile_program *row);
+/* The owner's own directory for it, beside the file of grants, if there is one. */
+void launch_owner(struct launch *l, const char *grants, const struct profile_program *row);
 void launch_close(struct launch *l);
 /* Adds channel, log and cgroup, and starts it; log.plain: no channel, its log is standard error.
  * name: of its cgroup, the number is added. */

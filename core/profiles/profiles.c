@@ -18,6 +18,16 @@ const struct profile_program *profile_program_find(const char *profile)
     return NULL;
 }
 
+const char *profile_caller(const char (*execs)[32], unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const struct profile_program *row = profile_program_find(execs[i]);
+        if (row && profile_find(row->sandbox)->flags & PROFILE_NET)
+            return execs[i];
+    }
+    return NULL;
+}
+
 const struct profile_program *profile_program_need(const char *profile, struct clan_error *reterr)
 {
     const struct profile_program *row = profile_program_find(profile);

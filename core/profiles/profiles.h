@@ -17,7 +17,9 @@ enum {
     PROFILE_NOTIFY = 1u << 2, /* calls that are not listed go to the warden by name */
     PROFILE_PLUGIN = 1u << 3, /* descriptor 5 may be mapped executable */
     PROFILE_CLOSES = 1u << 4, /* loads one more filter itself */
-    PROFILE_ALONE = 1u << 5   /* set by the filter: nobody answers notifications */
+    PROFILE_ALONE = 1u << 5,  /* set by the filter: nobody answers notifications */
+    PROFILE_UNIX =
+        1u << 6 /* meets its host, or its program, at sockets in the directories they share */
 };
 struct profile {
     const char *name;
@@ -29,7 +31,7 @@ extern const struct profile profiles[];               /* ends at a row without a
 const struct profile *profile_find(const char *name); /* NULL when there is none */
 
 /* Without notifications the fatal ones kill; libraries try the refused ones and can do without. */
-extern const char profile_fatal[], profile_refused[];
+extern const char profile_fatal[], profile_refused[], profile_unconnected[];
 extern const char profile_unnamed[];   /* allowed to hosts whose notifications nobody answers */
 extern const char profile_link_last[]; /* sandbox_close_link() */
 
@@ -66,8 +68,12 @@ struct profile_program {
     const char *const *envp;
     const char *sandbox; /* "program-lighttpd" */
     const char *package; /* Debian package to install when it is missing */
+    const char
+        *owner; /* "tor": the directory of that name beside the grants is its /owner; NULL: none */
 };
 const struct profile_program *profile_program_find(const char *profile); /* NULL: there is none */
+/* Of these, the one that has the plugin's connections in its place, so that the host needs no network; NULL. */
+const char *profile_caller(const char (*execs)[32], unsigned count);
 /* The same, or NULL with what to install when the program is not on this machine. */
 const struct profile_program *profile_program_need(const char *profile, struct clan_error *reterr);
 

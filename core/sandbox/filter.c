@@ -74,12 +74,13 @@ static int load_profile(const struct profile *p, uint32_t flags, int program_fd,
         const char *list;
         uint32_t action;
     } quiet[] = {{profile_fatal, KILL}, {profile_refused, REFUSE},
+        {flags & (PROFILE_NET | PROFILE_UNIX) ? "" : profile_unconnected, REFUSE},
         {p->flags & PROFILE_NOTIFY ? profile_unnamed : "", ALLOW}}; /* nobody answers */
     scmp_filter_ctx ctx = seccomp_init(notify ? SCMP_ACT_NOTIFY : SCMP_ACT_ERRNO(ENOSYS));
     int r = ctx ? add_rules(ctx, rules, flags, program_fd) : -ENOMEM;
     for (unsigned i = 0; r == 0 && i < 4 && p->calls[i]; i++)
         r = add_list(ctx, p->calls[i], ALLOW);
-    for (unsigned i = 0; r == 0 && i < 3 && !notify; i++)
+    for (unsigned i = 0; r == 0 && i < 4 && !notify; i++)
         r = add_list(ctx, quiet[i].list, quiet[i].action);
     TRY(load(ctx, r)); /* not released: that would close the descriptor of the notifications */
     *ret_notify_fd = notify ? seccomp_notify_fd(ctx) : -1;

@@ -13,6 +13,7 @@
 
 #define HOST_NET        (GRANT_NET_CONNECT_LAN | GRANT_NET_CONNECT_INTERNET | GRANT_NET_CONNECT_OVERLAY)
 #define HOST_PORT_TRIES 17
+#define CALLER(p)       profile_caller((p)->exec, (p)->exec_count)
 
 /* Shared with the programs of the service by the group of the host. */
 static int volume_open(struct child *ch, const struct grant_plugin *p, struct clan_error *e)
@@ -37,7 +38,7 @@ clan_status hosts_spawn(struct child *ch, struct clan_error *e)
     launch_fd(&l, fd, CHILD_FD_PLUGIN, true);
     if (p->permissions & GRANT_FS_STATE)
         state = slot_dir(&ch->clan->disk, "hosts", ch->name, ch->uid, ch->uid, 02750, e);
-    if (ch->how.service && e->status == CLAN_OK)
+    if ((ch->how.service || p->exec_count) && e->status == CLAN_OK)
         volume = volume_open(ch, p, e);
     launch_dir(&l, state, CHILD_FD_STATE, "/state", true);
     launch_dir(&l, volume, CHILD_FD_VOLUME, "/volume", true);
@@ -45,7 +46,7 @@ clan_status hosts_spawn(struct child *ch, struct clan_error *e)
         launch_fd(&l, ch->listen[i], (int)(CHILD_FD_LISTEN + i), false);
     launch_ours(&l, w->opt.libexec_dir, "host");
     snprintf(count, sizeof count, "%u", ch->listen_count);
-    l.spec.profile = p->permissions & HOST_NET ? "host-net" : "host";
+    l.spec.profile = CALLER(p) ? "host-unix" : p->permissions & HOST_NET ? "host-net" : "host";
     l.spec.memory_mib = p->memory_mib;
     l.spec.pids = p->pids;
     l.spec.file_mib = p->disk_mib;
@@ -113,13 +114,18 @@ void hosts_start(struct clan *c, const void *request, struct ward_reply *a)
              r->service && grants_serve(p, e) == CLAN_OK &&
              (!net_in_prefix(c, r->service_address) || r->service_port == 0))
         err_set(e, CLAN_E_INVAL, "not an address and port of a service in this clan");
-    if (e->status == CLAN_OK && (p->permissions & HOST_NET) && !c->warden->guard.stands) {
+    const char *by =
+        e->status == CLAN_OK ? CALLER(p) : NULL; /* who connects: its program, or the host */
+    bool out = e->status == CLAN_OK && (by || p->permissions & HOST_NET);
+    if (out && !c->warden->guard.stands) {
         err_set(e, CLAN_E_NOSYS,
             "the plugin %s needs the machine's network, which no firewall guards", p->id);
         err_remedy(e, "install nft (apt install nftables) and restart cland");
     }
-    uid_t uid = e->status == CLAN_OK ? clans_uid(c, WARD_KIND_HOST, r->instance, r->plugin, e) : 0;
-    a->later = uid && (p->permissions & HOST_NET);
+    uid_t uid = e->status != CLAN_OK ? 0
+                : by                 ? clans_uid(c, WARD_KIND_PROGRAM, by, r->instance, e)
+                                     : clans_uid(c, WARD_KIND_HOST, r->instance, r->plugin, e);
+    a->later = uid && out;
     if (a->later)
         firewall_host(c, uid, p->permissions, r, host_start);
     else if (uid)
@@ -133,12 +139,13 @@ static clan_status program_spawn(struct child *ch, const struct child *host,
     const struct slot *disk = &ch->clan->disk;
     struct launch l = {0};
     int state = slot_dir(disk, "hosts", host->name, host->uid, host->uid, 02750, e), volume = -1;
-    if (host->how.service && e->status == CLAN_OK)
+    if (e->status == CLAN_OK)
         volume = slot_dir(disk, "volumes", host->name, ch->uid, host->uid, 02770, e);
     launch_dir(&l, state, -1, "/state", false);
     launch_dir(&l, volume, -1, "/volume", true);
     launch_or_null(&l, host->how.service ? host->listen[host->listen_count - 1] : -1, 3);
     launch_program(&l, row);
+    launch_owner(&l, ch->clan->warden->opt.grants, row);
     l.spec.memory_mib = p->memory_mib;
     l.spec.pids = p->pids;
     l.spec.file_mib = p->disk_mib;

@@ -63,6 +63,10 @@ static void machine_keys(void **state)
             snprintf(name, sizeof name, "%s%u_public", names[p], counter);
             expect(name, public, 32);
         }
+    keys_plugin(bytes_of("root", 32), 1, "tor", "tor-2", secret);
+    expect("plugin1", secret, 32);
+    keys_plugin(bytes_of("root", 32), 2, "tor", "tor-2", secret);
+    expect("plugin2", secret, 32);
     keys_admin_seed(bytes_of("entropy", 16), seed);
     expect("admin_seed", seed, 32);
 }

@@ -139,6 +139,7 @@ static void on_login(struct tor *t, bool good)
         command_send(t, TOR_PHASE, NULL, 0, "GETINFO status/bootstrap-phase\r\n")) {
         service_publish(t, &t->members);
         service_publish(t, &t->door);
+        dial_ready(t);
     }
 }
 

@@ -56,9 +56,25 @@ static void connected(struct tor_dial *d)
         tor_log(t, CLAN_LOG_WARN, "a connection was dropped: Clan does not keep up");
 }
 
+static void on_slow(void *user);
+
+/* The place of a link that was made a moment ago comes into the directory a little later. */
+static bool looks_again(struct tor_dial *d)
+{
+    bool invited = false;
+    for (unsigned i = 0; i < TOR_INVITED_MAX && !invited; i++)
+        invited = strcmp(d->t->invited[i].address, d->to.address) == 0;
+    if (!invited || !policy_attempt(tor_now_ms() + POLICY_OFF_MS, d->deadline_ms))
+        return false;
+    end_attempt(d);
+    return clan_timer_start(d->t->host, POLICY_OFF_MS, on_slow, d, &d->timer) == CLAN_OK;
+}
+
 static void refused(struct tor_dial *d)
 {
     uint8_t reply = d->socks.reply;
+    if (reply >= SOCKS_NOT_FOUND && looks_again(d))
+        return;
     if (reply == SOCKS_NOT_FOUND)
         policy_peer_off(&d->t->off, d->to.address, tor_now_ms());
     failed(d, CLAN_E_UNREACHABLE, socks_text(reply), "see that the other machine is on");
@@ -98,7 +114,6 @@ static void on_socks(void *user, int32_t fd, uint32_t events)
 static void on_slow(void *user)
 {
     struct tor_dial *d = user;
-    d->timer = 0;
     end_attempt(d);
     begin_attempt(d);
 }
@@ -142,6 +157,9 @@ static void begin_attempt(struct tor_dial *d)
             "see that the other machine is on");
         return;
     }
+    d->waits = !t->ready; /* who joins has just started tor */
+    if (d->waits)
+        return;
     if (!key) {
         ask_socks(d);
         return;
@@ -154,6 +172,13 @@ static void begin_attempt(struct tor_dial *d)
     command_send(t, TOR_KEY, NULL, d->serial, text); /* if it fails, dial_lost() answers */
     explicit_bzero(text, sizeof text);
     explicit_bzero(base64, sizeof base64);
+}
+
+void dial_ready(struct tor *t)
+{
+    for (unsigned i = 0; i < TOR_DIALS_MAX; i++)
+        if (t->dials[i].request && t->dials[i].waits)
+            on_slow(&t->dials[i]);
 }
 
 void dial_key_told(struct tor *t, uint32_t serial)
@@ -187,9 +212,6 @@ clan_status dial_begin(struct tor *t, uint32_t request, const char *endpoint, ui
         (strcmp(to.address, t->members.address) == 0 || strcmp(to.address, t->door.address) == 0))
         return tor_fail(
             reterr, CLAN_E_UNREACHABLE, "", "no connection by Tor", "it is this machine itself");
-    if (!t->ready)
-        return tor_fail(reterr, CLAN_E_NOTRUNNING, "wait until Tor runs: clan status",
-            "no connection by Tor", "%s", t->told[0] ? t->told : "Tor is starting");
     uint64_t wait = policy_peer_wait(&t->off, to.address, now);
     if (wait)
         return tor_fail(reterr, CLAN_E_UNREACHABLE, "see that the other machine is on",

@@ -234,6 +234,10 @@ static bool let_in(struct tor_onion *o, char (*keys)[ONION_CLIENT + 1], unsigned
 
 void service_members(struct tor *t, const char *const *endpoints, uint32_t count)
 {
+    struct clan_error error = CLAN_ERROR_INIT;
+    /* a machine that joined through this process has an identity by now */
+    if (!t->known && learn_keys(t, &error) == CLAN_OK && t->known)
+        t->to->endpoints_changed(t->host->host_data);
     static char keys[TOR_CLIENTS_MAX + 1][ONION_CLIENT + 1];
     struct onion_endpoint e;
     unsigned n = 0;

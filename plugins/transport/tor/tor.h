@@ -37,6 +37,7 @@ struct tor_onion {
 struct tor_dial {
     struct tor *t;
     uint32_t request; /* 0: free */
+    bool waits;       /* until tor takes commands */
     uint32_t serial;  /* of the attempt whose key tor was told */
     struct onion_endpoint to;
     uint64_t deadline_ms, timer;
@@ -133,6 +134,7 @@ clan_status dial_begin(struct tor *t, uint32_t request, const char *endpoint, ui
     struct clan_error *reterr);
 void dial_cancel(struct tor *t, uint32_t request);
 void dial_key_told(struct tor *t, uint32_t serial); /* tor has the key that its peer asks for */
+void dial_ready(struct tor *t);                     /* tor takes commands */
 void dial_lost(struct tor *t);                      /* tor is gone */
 void dial_forget(struct tor *t);
 void dial_invited(struct tor *t, const char *endpoint, const uint8_t secret[32]);

@@ -207,9 +207,12 @@ def keys():
         for counter in (1, 2):
             secret = kdf(root, purpose << 32 | counter)
             out[f"{name}{counter}_secret"], out[f"{name}{counter}_public"] = secret, x25519(secret)
+    for counter in (1, 2):
+        out[f"plugin{counter}"] = b2(32, b"clan plugin secret v1", kdf(root, 16 << 32 | counter), b"tor\0", b"tor-2")
     sign = b2(32, b"clan invite sign v1", seed)
     out["invite_sign_seed"], pk = sign, ed25519_public(sign)
     out["invite_public"], out["invite_x25519"] = pk, x25519(b2(32, b"clan invite onion v1", seed))
+    out["invite_onion"] = b2(32, b"clan invite onion v1", seed)
     out["invite_id"] = invite_id = b2(16, b"clan invite id v1", pk)
     out["invite_psk"] = b2(32, b"clan invite psk v1", clan, pk)
     for name in ("link", "control", "door"):
