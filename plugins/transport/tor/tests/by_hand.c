@@ -1,4 +1,4 @@
-/* Two plugins with real tors in a network that is there: proves the plugin without Clan.  Run by the lab test. */
+/* Two plugins with real tors in a network that is there: proves the plugin without Clan.  Run by hand. */
 /* usage: by_hand PLUGIN DIR DEFAULTS-TORRC; prints one line for each step */
 #include <errno.h>
 #include <mock/mock.h>
