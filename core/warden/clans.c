@@ -225,11 +225,10 @@ void clans_start_named(struct clan *c, const void *request, struct ward_reply *a
         err_set(&a->error, CLAN_E_NOENT, "this machine is in no clan of that name");
     else if (named->leaving)
         err_set(&a->error, CLAN_E_AGAIN, "clan %s is still going down", named->petname);
-    else if (named->down) {
-        if (slot_store(&named->disk, named->id, named->petname, false, &a->error) == CLAN_OK) {
-            named->down = false;
-            named->state = WARD_BOUND;
-            clans_start(named);
-        }
+    else if (named->down &&
+             slot_store(&named->disk, named->id, named->petname, false, &a->error) == CLAN_OK) {
+        named->down = false;
+        named->state = WARD_BOUND;
+        clans_start(named);
     }
 }

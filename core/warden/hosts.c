@@ -114,8 +114,7 @@ void hosts_start(struct clan *c, const void *request, struct ward_reply *a)
              r->service && grants_serve(p, e) == CLAN_OK &&
              (!net_in_prefix(c, r->service_address) || r->service_port == 0))
         err_set(e, CLAN_E_INVAL, "not an address and port of a service in this clan");
-    const char *by =
-        e->status == CLAN_OK ? CALLER(p) : NULL; /* who connects: its program, or the host */
+    const char *by = e->status == CLAN_OK ? CALLER(p) : NULL; /* who connects; NULL: the host */
     bool out = e->status == CLAN_OK && (by || p->permissions & HOST_NET);
     if (out && !c->warden->guard.stands) {
         err_set(e, CLAN_E_NOSYS,
@@ -196,13 +195,9 @@ void hosts_grants(struct clan *c, const void *request, struct ward_reply *a)
     clan_assert(g);
     if (grants_load(w->opt.grants, true, g, &a->error) == CLAN_OK) {
         for (struct clan *of = NULL; (of = clans_next(w, of));)
-            for (struct child *ch = NULL; (ch = children_next(of, ch));) {
-                const struct grant_plugin *now = grants_find(g, ch->plugin);
-                const struct grant_plugin *before = grants_find(&w->grants, ch->plugin);
-                if (ch->kind >= WARD_KIND_HOST &&
-                    (!now || !before || memcmp(now, before, sizeof *now) != 0))
+            for (struct child *ch = NULL; (ch = children_next(of, ch));)
+                if (ch->kind >= WARD_KIND_HOST && !grants_same(g, &w->grants, ch->plugin))
                     children_end(ch, 2000);
-            }
         w->grants = *g;
         for (struct clan *of = NULL; (of = clans_next(w, of));)
             firewall_speakers(of);

@@ -106,6 +106,12 @@ const struct grant_plugin *grants_find(const struct grants *g, const char *plugi
     return NULL;
 }
 
+bool grants_same(const struct grants *g, const struct grants *other, const char *plugin_id)
+{
+    const struct grant_plugin *a = grants_find(g, plugin_id), *b = grants_find(other, plugin_id);
+    return a && b && memcmp(a, b, sizeof *a) == 0;
+}
+
 const struct grant_plugin *grants_need(
     const struct grants *g, const char *path, const char *plugin_id, struct clan_error *reterr)
 {

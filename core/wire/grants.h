@@ -77,7 +77,9 @@ clan_status grants_load(
     const char *path, bool check_owner, struct grants *ret_grants, struct clan_error *reterr);
 clan_status grants_store(const char *path, const struct grants *g, struct clan_error *reterr);
 const struct grant_plugin *grants_find(const struct grants *g, const char *plugin_id);
-/* The same, and what to tell who asked when there is none; path: of the file that does not name it. */
+/* Both have it, and it may do the same. */
+bool grants_same(const struct grants *g, const struct grants *other, const char *plugin_id);
+/* As grants_find(), and what to tell who asked when there is none; path: of the file that does not name it. */
 const struct grant_plugin *grants_need(
     const struct grants *g, const char *path, const char *plugin_id, struct clan_error *reterr);
 bool grants_exec(const struct grant_plugin *p, const char *profile);
