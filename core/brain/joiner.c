@@ -15,8 +15,8 @@
 #define JOINER_START_MS 5000 /* until a transport runs */
 /* Without a sign of progress; more than link's limit for a handshake, whose end comes first. */
 #define JOINER_STILL_MS 45000
-#define JOINER_SLOW_MS                                                                             \
-    60000 /* the same while processes start, on a computer that is slow or busy */
+/* The same while processes start: nothing is wrong with a computer that is slow or busy. */
+#define JOINER_SLOW_MS   180000
 #define JOINER_PHASE_MS  300000 /* with progress: who is asked does not hold a caller for ever */
 #define JOINER_LONG_MS   5000 /* who waited so long stood in line and comes again when sent away */
 #define JOINER_TRIES     8

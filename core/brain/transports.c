@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define START_TRIES        3 /* of a transport, until one that joins need not wait for it */
 #define DEFAULT_TRANSPORT  "tcp-noise"
 #define TRANSPORTS_MEET_MS 60000
 
@@ -76,8 +77,12 @@ bool transports_starting(const struct brain *b)
 {
     for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
         const struct host *h = &b->hosts[i];
-        if (h->used && !h->service && h->state >= HOST_ASKED && h->state <= HOST_STARTED)
+        if (!h->used || h->service)
+            continue;
+        if (h->state >= HOST_ASKED && h->state <= HOST_STARTED)
             return true; /* STARTED: its endpoints are still to come */
+        if (h->state == HOST_FAILED && h->failures < START_TRIES)
+            return true; /* it is asked for again by itself */
     }
     return !b->link_ready;
 }

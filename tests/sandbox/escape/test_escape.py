@@ -169,14 +169,7 @@ def build(lab):
     want = laptop.sh(f"cd {laptop.dir}/home && head -c {SIZE} /dev/urandom > big && curl -gsS --fail -T big {URL}big"
                      " && sha256sum big").stdout.split()[0]
     nas.clan("enable", "escape", "--on", "nas", "--yes")
-    path = f"{nas.dir}/home/clan.yaml"
-    with open(path, "w") as f:
-        text, n = re.subn(r"(?m)^( *order: *\[.*tcp-noise)", r"\1, escape-net", nas.clan("config", "show").stdout)
-        if not n:
-            text, n = re.subn(r"(?m)^(transports:.*tcp-noise)", r"\1, escape-net", text)
-        assert n == 1, text
-        f.write(text)
-    nas.clan("config", "apply", path, "--yes")
+    assert "escape-net" in nas.clan("config", "show").stdout  # `clan up` names the transports that are granted
     service, transport = Hostile(nas, "escape"), Hostile(nas, "escape-net")
     for h in (service, transport):
         L.wait_for(h.pid, what=h.name)
