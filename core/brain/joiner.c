@@ -11,7 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define JOINER_DIAL_MS  5000 /* one endpoint (SECURITY A6) */
+#define JOINER_DIAL_MS 5000 /* one endpoint (SECURITY A6) */
+#define JOINER_ONION_MS                                                                            \
+    30000 /* an onion: its place may be in Tor's directory in some seconds only */
 #define JOINER_START_MS 5000 /* until a transport runs */
 /* Without a sign of progress; more than link's limit for a handshake, whose end comes first. */
 #define JOINER_STILL_MS 45000
@@ -199,7 +201,8 @@ static void dial_next(struct joiner *j)
             continue;
         link_endpoint_text(&j->link, i, text);
         rendezvous_invited(b, transport, text, j->link.seed);
-        if (transports_dial(b, &what, transport, text, JOINER_DIAL_MS)) {
+        uint32_t limit = link_endpoint_address(&j->link, i) ? JOINER_DIAL_MS : JOINER_ONION_MS;
+        if (transports_dial(b, &what, transport, text, limit)) {
             if (j->client)
                 api_progress(j->client, "dial", "asking %s", text);
             return;

@@ -116,9 +116,9 @@ class Lab:
                               0, 0, 0, len(exec_), len(listen))
             one += b"".join(e.encode().ljust(32, b"\0") for e in exec_).ljust(8 * 32, b"\0")
             one += b"".join(struct.pack("<16sHBB", a, p, f, 0) for a, p, f in listen).ljust(8 * 20, b"\0")
-            plugins = one
+            plugins = one + bytes(8 * (64 + 256))  # no settings
         size = 4 * 4 + 4 + 4 + 4 + 4 + 8 * 4 + 64
-        each = 32 + 64 + 32 + 32 + 16 + 8 + 256 + 160
+        each = 32 + 64 + 32 + 32 + 16 + 8 + 256 + 160 + 8 * (64 + 256)
         body = struct.pack("<IIIIIBBBBII32s64s", 0x434c4752, 1, size + 64 * each, 1 if plugin else 0, 1000, 0, 2, 0, 0,
                            0, 0, b"", b"") + plugins
         with open(self.path("grants"), "wb") as f:
