@@ -15,8 +15,7 @@
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS   10000
 #define LIFE_GOOD_MS     60000
-#define LOADED_MS        5000 /* of its own: not those in which it or we had no processor */
-#define LOADED_MAX_MS    120000
+#define LOADED_MS        30000 /* for its libraries: on a busy computer they come late */
 #define TURNS_MAX        1000 /* readings of a log and answers to calls, each TURNS_MS */
 #define TURNS_MS         1000
 
@@ -39,29 +38,6 @@ unsigned proc_backoff_failed(struct proc *p)
     return proc_backoff(p->backoff_ms ? p->backoff_ms : BACKOFF_FIRST_MS, 0, &p->backoff_ms);
 }
 
-/* How long it could have run and had no processor; 0 where the kernel does not say. */
-static uint64_t starved_ms(pid_t pid)
-{
-    char name[64], text[96];
-    unsigned long long ran, starved = 0;
-    snprintf(name, sizeof name, "/proc/%d/schedstat", (int)pid);
-    int fd = open(name, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0)
-        close(fd);
-    text[n > 0 ? n : 0] = 0;
-    return sscanf(text, "%llu %llu", &ran, &starved) == 2 ? starved / 1000000 : 0;
-}
-
-/* It waits for a processor, and for our answers to its calls while we do. */
-static uint64_t loading_left_ms(const struct proc *p)
-{
-    uint64_t lived = clock_mono_ms() - p->started_ms;
-    uint64_t may = LOADED_MS + starved_ms(p->sandbox.pid) + starved_ms(getpid()) - p->starved_ms;
-    may = may < LOADED_MAX_MS ? may : LOADED_MAX_MS;
-    return lived < may ? may - lived : 0;
-}
-
 static void tick_arm(struct procs *all);
 
 /* Starting and ending change the list: each time it is looked at anew. */
@@ -80,8 +56,6 @@ static void tick(void *arg)
             proc_kill(p);
         else if (!p->runs)
             all->start(p);
-        else if (!p->sandbox.loaded && loading_left_ms(p))
-            p->due_ms = now + loading_left_ms(p);
         else
             p->sandbox.loaded = true; /* too late for more libraries */
         p = all->first;
@@ -190,7 +164,6 @@ void proc_watch(struct proc *p)
     p->log.refused_count = p->refused_told = 0;
     memset(p->log.refused_seen, 0, sizeof p->log.refused_seen);
     p->log.pid = p->sandbox.pid;
-    p->starved_ms = starved_ms(getpid());
     if (p->sandbox.notify_fd >= 0)
         proc_due_in(p, LOADED_MS);
 }

@@ -29,7 +29,6 @@ struct proc {
     int channel, log_fd, cgroup_fd;
     char cgroup[96];
     uint64_t due_ms, started_ms; /* due: start, kill or "loaded", whatever its state needs */
-    uint64_t starved_ms;         /* ours, when it started */
     unsigned backoff_ms;
     unsigned turns; /* of this second */
     uint64_t resume_timer;

@@ -95,8 +95,10 @@ static int judge(const struct sandbox_child *child, const struct seccomp_notif *
     const struct profile_call *about = profile_call_find(call);
     ret_about[0] = 0;
     if (!about) /* what no list refuses is harmless, only not offered */
-        return profile_lists(profile_fatal, call) || profile_lists(profile_refused, call) ? EPERM
-                                                                                          : ENOSYS;
+        return profile_lists(profile_fatal, call) || profile_lists(profile_refused, call) ||
+                       profile_lists(profile_unconnected, call)
+                   ? EPERM
+                   : ENOSYS;
     uint64_t arg = args[about->arg];
     switch (about->about) {
     case ABOUT_CHANGE:
