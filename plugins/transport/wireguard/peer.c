@@ -1,0 +1,237 @@
+/* Sessions of one peer: its three pairs of keys, what waits for them, what is sent under them. */
+#include "device.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+void wg_peer_event(struct wg_peer *p, unsigned events, uint64_t now_ms)
+{
+    wg_timers_event(&p->timers, events, now_ms, randombytes_uniform(WG_JITTER_MS));
+    uint64_t next = wg_timers_next(&p->timers);
+    if (next < p->device->next_ms)
+        p->device->next_ms = next;
+}
+
+bool wg_index_new(struct wg_device *d, struct wg_peer *p, uint32_t *ret_index)
+{
+    uint32_t index;
+    do
+        index = randombytes_random();
+    while (wg_map_get(&d->by_index, &index));
+    if (!wg_map_put(&d->by_index, &index, p))
+        return false;
+    *ret_index = index;
+    return true;
+}
+
+void wg_index_drop(struct wg_device *d, uint32_t index)
+{
+    wg_map_remove(&d->by_index, &index);
+}
+
+void wg_keypair_drop(struct wg_device *d, struct wg_keypair **k)
+{
+    if (!*k)
+        return;
+    wg_index_drop(d, (*k)->local_index);
+    wg_bulk_free((*k)->send);
+    wg_bulk_free((*k)->receive);
+    sodium_free(*k);
+    *k = NULL;
+}
+
+static struct wg_keypair *keypair_new(struct wg_peer *p, bool initiator, uint64_t now_ms)
+{
+    struct wg_keypair *k = sodium_malloc(sizeof *k);
+    uint8_t send[WG_KEY], receive[WG_KEY];
+    if (!k)
+        return NULL;
+    memset(k, 0, sizeof *k);
+    k->local_index = p->handshake.local_index;
+    k->remote_index = p->handshake.remote_index;
+    k->initiator = initiator;
+    k->created_ms = now_ms;
+    wg_handshake_keys(&p->handshake, initiator, send, receive);
+    k->send = wg_bulk_new(send, true);
+    k->receive = wg_bulk_new(receive, false);
+    sodium_memzero(send, sizeof send);
+    sodium_memzero(receive, sizeof receive);
+    if (!k->send || !k->receive)
+        wg_keypair_drop(p->device, &k); /* the index, too */
+    return k;
+}
+
+/* 5.4.5 and 6.2: the initiator may send at once; the responder when a packet proved the session. */
+bool wg_session_begin(struct wg_peer *p, bool initiator, uint64_t now_ms)
+{
+    struct wg_keypair *k = keypair_new(p, initiator, now_ms);
+    if (!k)
+        return false;
+    wg_lock(p->device);
+    if (initiator) {
+        struct wg_keypair **old = p->upcoming ? &p->upcoming : &p->current;
+        struct wg_keypair *keep = *old;
+        *old = NULL;
+        wg_keypair_drop(p->device, &p->previous);
+        wg_keypair_drop(p->device, &p->current);
+        p->previous = keep;
+        p->current = k;
+    } else {
+        wg_keypair_drop(p->device, &p->upcoming);
+        p->upcoming = k;
+    }
+    wg_unlock(p->device);
+    p->device->counts.handshakes++;
+    wg_peer_event(p, WG_EV_DERIVED, now_ms);
+    return true;
+}
+
+void wg_session_confirm(struct wg_peer *p, uint64_t now_ms)
+{
+    wg_lock(p->device);
+    wg_keypair_drop(p->device, &p->previous);
+    p->previous = p->current;
+    p->current = p->upcoming;
+    p->upcoming = NULL;
+    wg_unlock(p->device);
+    p->handshake_ms = now_ms;
+    wg_peer_event(p, WG_EV_COMPLETE, now_ms);
+    wg_peer_flush(p, now_ms);
+}
+
+void wg_peer_erase(struct wg_peer *p)
+{
+    struct wg_device *d = p->device;
+    wg_lock(d);
+    wg_keypair_drop(d, &p->current);
+    wg_keypair_drop(d, &p->previous);
+    wg_keypair_drop(d, &p->upcoming);
+    wg_unlock(d);
+    if (p->initiating)
+        wg_index_drop(d, p->handshake.local_index);
+    p->initiating = false;
+    sodium_memzero(&p->handshake, sizeof p->handshake);
+}
+
+static void drop_first(struct wg_peer *p)
+{
+    struct wg_staged *s = p->staged;
+    p->staged = s->next;
+    if (!p->staged)
+        p->staged_end = &p->staged;
+    p->staged_count--;
+    p->device->staged_bytes -= s->size;
+    free(s);
+}
+
+void wg_peer_purge(struct wg_peer *p)
+{
+    wg_lock(p->device);
+    for (; p->staged; drop_first(p))
+        p->device->counts.no_session_dropped++;
+    wg_unlock(p->device);
+}
+
+static void ask(struct wg_peer *p)
+{
+    if (!atomic_exchange(&p->want, true))
+        atomic_store(&p->device->news, true);
+}
+
+static void note(struct wg_peer *p, unsigned events)
+{
+    if ((atomic_fetch_or(&p->sent, events) & events) != events)
+        atomic_store(&p->device->news, true);
+}
+
+struct wg_keypair *wg_peer_keys(struct wg_peer *p, uint64_t now_ms)
+{
+    struct wg_keypair *k = p->current;
+    uint64_t age = k && now_ms > k->created_ms ? now_ms - k->created_ms : 0;
+    if (!k || age >= WG_REJECT_AFTER_MS || k->counter >= WG_REJECT_AFTER_MESSAGES) {
+        ask(p);
+        return NULL;
+    }
+    /* 6.2: by time only the initiator, so that not both begin */
+    if (k->counter >= WG_REKEY_AFTER_MESSAGES || (k->initiator && age >= WG_REKEY_AFTER_MS))
+        ask(p);
+    return k;
+}
+
+bool wg_message_seal(struct wg_peer *p, struct wg_keypair *k, uint8_t *message, size_t size)
+{
+    size_t padded = wg_padded(size);
+    memset(message + WG_DATA_HEAD + size, 0, padded - size);
+    wg_put_le32(message, WG_TYPE_DATA);
+    wg_put_le32(message + 4, k->remote_index);
+    wg_put_le64(message + 8, k->counter);
+    if (!wg_bulk_seal(k->send, k->counter++, message + WG_DATA_HEAD, padded))
+        return false;
+    p->tx_bytes += WG_DATA_HEAD + padded + WG_TAG;
+    note(p, size ? WG_EV_SENT | WG_EV_DATA_SENT : WG_EV_SENT);
+    return true;
+}
+
+void wg_peer_stage(
+    struct wg_peer *p, const uint8_t *head, size_t head_size, const uint8_t *rest, size_t rest_size)
+{
+    struct wg_device *d = p->device;
+    size_t size = head_size + rest_size;
+    while (p->staged &&
+           (p->staged_count >= WG_STAGED_MAX || d->staged_bytes + size > WG_STAGED_BYTES)) {
+        drop_first(p);
+        d->counts.no_session_dropped++;
+    }
+    struct wg_staged *s =
+        d->staged_bytes + size > WG_STAGED_BYTES ? NULL : malloc(sizeof *s + size);
+    if (!s) {
+        d->counts.no_session_dropped++;
+        return;
+    }
+    *s = (struct wg_staged){.size = (uint32_t)size};
+    s->tos = (uint8_t)(size > 1 ? (head[1] >> 4 & 3) : 0); /* ECN, RFC 6040 */
+    memcpy(s->bytes, head, head_size);
+    if (rest_size)
+        memcpy(s->bytes + head_size, rest, rest_size);
+    *p->staged_end = s;
+    p->staged_end = &s->next;
+    p->staged_count++;
+    d->staged_bytes += size;
+}
+
+static void send_one(
+    struct wg_peer *p, struct wg_keypair *k, const uint8_t *packet, size_t size, uint8_t tos)
+{
+    static _Thread_local uint8_t message[WG_DATA_HEAD + WG_PACKET_MAX + 16 + WG_TAG];
+    if (size > WG_PACKET_MAX || !p->endpoint.sa.sa_family)
+        return;
+    memcpy(message + WG_DATA_HEAD, packet, size);
+    if (wg_message_seal(p, k, message, size))
+        p->device->ops.send(p->device->ops.user, &p->endpoint, message,
+            WG_DATA_HEAD + wg_padded(size) + WG_TAG, tos);
+}
+
+void wg_peer_flush(struct wg_peer *p, uint64_t now_ms)
+{
+    wg_lock(p->device);
+    struct wg_keypair *k;
+    while (p->staged && (k = wg_peer_keys(p, now_ms)) != NULL) {
+        send_one(p, k, p->staged->bytes, p->staged->size, p->staged->tos);
+        drop_first(p);
+    }
+    wg_unlock(p->device);
+}
+
+void wg_peer_keepalive(struct wg_peer *p, uint64_t now_ms)
+{
+    if (p->staged) {
+        wg_peer_flush(p, now_ms);
+        return;
+    }
+    wg_lock(p->device);
+    struct wg_keypair *k = wg_peer_keys(p, now_ms);
+    if (k)
+        send_one(p, k, (const uint8_t *)"", 0, 0);
+    wg_unlock(p->device);
+}
