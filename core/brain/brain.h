@@ -345,6 +345,7 @@ int64_t peers_median_clock(const struct brain *b);
 void rendezvous_secret(struct host *h); /* before Create, or as soon as there is an identity */
 void rendezvous_reconcile(struct brain *b);
 void rendezvous_told(struct host *h, const clan_host_Health *m); /* how a transport says it does */
+bool rendezvous_among(const char (*interfaces)[64], size_t count); /* does it want to be told? */
 void rendezvous_endpoints(struct host *h, const clan_host_Endpoints *e);
 /* The link's key, before its door is dialled. */
 void rendezvous_invited(
@@ -362,6 +363,7 @@ void transports_order(const struct brain *b, struct path_order *ret);
 bool transports_dial(struct brain *b, const struct dialing *what, const char *transport,
     const char *endpoint, uint32_t timeout_ms);
 void transports_forget(struct brain *b, struct joiner *j);
+bool transports_dials_for(const struct brain *b, const struct joiner *j);
 void transports_dial_result(struct brain *b, const struct host *h, uint32_t request, int fd,
     const char *remote, const struct clan_error *e);
 void transports_endpoints(struct brain *b, struct host *h, const clan_host_Endpoints *e);

@@ -205,6 +205,16 @@ static void send_create(struct host *h)
     tell(h, m);
 }
 
+static void ask_endpoints(struct host *h)
+{
+    const struct brain *b = h->b;
+    clan_host_ToHost *m = blank(clan_host_ToHost_ask_endpoints_tag);
+    m->m.ask_endpoints.local_addresses_count = (pb_size_t)b->local.count;
+    for (unsigned k = 0; k < b->local.count; k++)
+        memcpy(m->m.ask_endpoints.local_addresses[k], b->local.addrs[k].address, 16);
+    tell(h, m);
+}
+
 static void on_hello(struct host *h, const clan_host_HelloAck *a)
 {
     if (h->state != HOST_HELLO || strcmp(a->plugin, h->plugin) != 0) {
@@ -223,21 +233,14 @@ static void on_hello(struct host *h, const clan_host_HelloAck *a)
         log_info("%s goes on as before", h->instance);
         h->state = HOST_STARTED;
         h->healthy = true;
+        h->meets = rendezvous_among(a->interfaces, a->interfaces_count);
+        if (!h->service)
+            ask_endpoints(h);
         break;
     default:
         h->state = HOST_ENDING;
         end_child(h);
     }
-}
-
-static void ask_endpoints(struct host *h)
-{
-    const struct brain *b = h->b;
-    clan_host_ToHost *m = blank(clan_host_ToHost_ask_endpoints_tag);
-    m->m.ask_endpoints.local_addresses_count = (pb_size_t)b->local.count;
-    for (unsigned k = 0; k < b->local.count; k++)
-        memcpy(m->m.ask_endpoints.local_addresses[k], b->local.addrs[k].address, 16);
-    tell(h, m);
 }
 
 static void on_state(struct host *h, const clan_host_StateIs *st)
@@ -258,12 +261,11 @@ static void on_state(struct host *h, const clan_host_StateIs *st)
         h->state = HOST_STARTED;
         h->failures = 0;
         h->healthy = true;
+        h->meets = rendezvous_among(st->interfaces, st->interfaces_count);
         h->why[0] = h->remedy[0] = 0;
         log_info("%s is up", h->instance);
-        if (!h->service)
-            hosts_ask_endpoints(h->b);
         services_changed(h->b);
-        if (!h->service && h->b->local.count) /* its settings may be others than before */
+        if (!h->service)
             ask_endpoints(h);
         break;
     case clan_host_State_STATE_FAILED:

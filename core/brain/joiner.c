@@ -11,11 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define JOINER_DIAL_MS 5000 /* one endpoint (SECURITY A6) */
-#define JOINER_ONION_MS                                                                            \
-    30000 /* an onion: its place may be in Tor's directory in some seconds only */
+#define JOINER_DIAL_MS  5000 /* one endpoint (SECURITY A6) */
 #define JOINER_START_MS 5000 /* until a transport runs */
-/* Without a sign of progress; more than link's limit for a handshake, whose end comes first. */
+/* Without a sign of progress while no dial is under way, which has a limit of its own; more than link's
+ * for a handshake, whose end comes first. */
 #define JOINER_STILL_MS 45000
 /* The same while processes start: nothing is wrong with a computer that is slow or busy. */
 #define JOINER_SLOW_MS   180000
@@ -201,8 +200,7 @@ static void dial_next(struct joiner *j)
             continue;
         link_endpoint_text(&j->link, i, text);
         rendezvous_invited(b, transport, text, j->link.seed);
-        uint32_t limit = link_endpoint_address(&j->link, i) ? JOINER_DIAL_MS : JOINER_ONION_MS;
-        if (transports_dial(b, &what, transport, text, limit)) {
+        if (transports_dial(b, &what, transport, text, JOINER_DIAL_MS)) {
             if (j->client)
                 api_progress(j->client, "dial", "asking %s", text);
             return;
@@ -622,7 +620,8 @@ static void show_waiting(struct joiner *j)
     if (start)
         api_progress(j->client, "start", "this computer is busy: still starting");
     else
-        api_progress(j->client, "line", "waiting in line, %u s so far",
+        api_progress(j->client, "line", "%s, %u s so far",
+            transports_dials_for(j->b, j) ? "no answer yet" : "waiting in line",
             (unsigned)((now - j->moved_ms) / 1000));
 }
 
@@ -646,7 +645,8 @@ void joiner_tick(struct brain *b)
         return;
     }
     uint64_t now = brain_now();
-    if (start || (now - j->moved_ms < JOINER_STILL_MS && now < j->deadline_ms)) {
+    bool goes_on = now - j->moved_ms < JOINER_STILL_MS || transports_dials_for(b, j);
+    if (start || (goes_on && now < j->deadline_ms)) {
         show_waiting(j);
         return;
     }

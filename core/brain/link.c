@@ -92,7 +92,6 @@ bool session_send(struct brain *b, uint32_t id, const clan_peer_PeerMsg *msg)
     return b->link && chan_send(b->link, clan_link_ToLink_fields, m, NULL, 0);
 }
 
-/* Called with s->id set. */
 static void session_ended(struct brain *b, struct session *s, clan_link_Reason reason)
 {
     struct session copy = *s;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "brain/brain.h"
+#include "brain/interfaces.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -148,6 +149,14 @@ void rendezvous_invited(
 
 /* ---- what it says ---- */
 
+bool rendezvous_among(const char (*interfaces)[64], size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(interfaces[i], interface_rendezvous) == 0)
+            return true;
+    return false;
+}
+
 void rendezvous_told(struct host *h, const clan_host_Health *m)
 {
     bool was = h->healthy;
@@ -163,7 +172,6 @@ void rendezvous_told(struct host *h, const clan_host_Health *m)
 
 void rendezvous_endpoints(struct host *h, const clan_host_Endpoints *e)
 {
-    h->meets = e->meets;
     h->door[0] = 0;
     if (stmt_endpoint_ok(e->door))
         snprintf(h->door, sizeof h->door, "%s", e->door);

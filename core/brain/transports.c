@@ -201,6 +201,14 @@ void transports_dial_result(struct brain *b, const struct host *h, uint32_t requ
         close(fd); /* too late, or never asked for */
 }
 
+bool transports_dials_for(const struct brain *b, const struct joiner *j)
+{
+    for (unsigned i = 0; i < BRAIN_DIALS_MAX; i++)
+        if (b->dials[i].request && b->dials[i].joiner == j)
+            return true;
+    return false;
+}
+
 void transports_forget(struct brain *b, struct joiner *j)
 {
     for (unsigned i = 0; i < BRAIN_DIALS_MAX; i++)

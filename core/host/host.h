@@ -149,6 +149,9 @@ clan_host_FromHost *host_message(struct host *h, pb_size_t which);
 clan_status host_send(struct host *h, int fd);
 void host_out_flush(struct host *h);
 void host_out_clear(struct host *h);
+/* The interfaces of the plugin's instance, by name; how many. */
+#define HOST_INTERFACES_MAX 8
+pb_size_t host_interfaces(const struct host *h, char ret[HOST_INTERFACES_MAX][64]);
 /* Tells core and remembers it. */
 void host_state(struct host *h, clan_host_State state, const struct clan_error *error);
 void host_error_to_wire(const struct clan_error *e, clan_wire_Error *ret);

@@ -145,12 +145,24 @@ struct clan_error host_error_copy(const struct clan_error *e)
     return copy;
 }
 
+pb_size_t host_interfaces(const struct host *h, char ret[HOST_INTERFACES_MAX][64])
+{
+    const char *all[] = {h->transport ? CLAN_TRANSPORT_STREAM : NULL,
+        h->rendezvous ? CLAN_TRANSPORT_RENDEZVOUS : NULL, h->service ? CLAN_SERVICE : NULL};
+    pb_size_t n = 0;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i])
+            snprintf(ret[n++], sizeof ret[0], "%s", all[i]);
+    return n;
+}
+
 void host_state(struct host *h, clan_host_State state, const struct clan_error *error)
 {
     h->state = state;
     h->error = error ? host_error_copy(error) : (struct clan_error)CLAN_ERROR_INIT;
     clan_host_StateIs *m = &host_message(h, clan_host_FromHost_state_is_tag)->m.state_is;
     m->state = state;
+    m->interfaces_count = host_interfaces(h, m->interfaces);
     m->has_error = error != NULL;
     if (error)
         host_error_to_wire(&h->error, &m->error);

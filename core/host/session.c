@@ -42,10 +42,7 @@ static void on_hello(struct host *h, const clan_host_ToHost *m)
     snprintf(a->plugin, sizeof a->plugin, "%s", h->id);
     snprintf(a->version, sizeof a->version, "%.31s", h->note.version);
     a->state = h->state;
-    if (h->transport)
-        snprintf(a->interfaces[a->interfaces_count++], 64, "%s", CLAN_TRANSPORT_STREAM);
-    if (h->service)
-        snprintf(a->interfaces[a->interfaces_count++], 64, "%s", CLAN_SERVICE);
+    a->interfaces_count = host_interfaces(h, a->interfaces);
     host_send(h, -1);
     if (h->state == clan_host_State_STATE_FAILED) {
         struct clan_error why = h->error;

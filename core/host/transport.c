@@ -90,7 +90,6 @@ static void tell_endpoints(struct host *h)
     clan_host_Endpoints found = {0}; /* the plugin may log or send while it adds */
     h->transport->endpoints(
         h->instance_data, &h->local_addresses[0][0], h->local_count, add_endpoint, &found);
-    found.meets = h->rendezvous != NULL;
     if (h->rendezvous) {
         h->rendezvous->door(h->instance_data, found.door);
         found.door[sizeof found.door - 1] = 0;

@@ -81,8 +81,7 @@ clan_status frame_send_blocking(int fd, const pb_msgdesc_t *desc, const void *ms
         else
             sent += (size_t)n;
     }
-    explicit_bzero(
-        bytes, cap); /* requests may carry an invitation link; memset is optimised away */
+    explicit_bzero(bytes, cap); /* requests may carry an invitation link */
     free(bytes);
     return st;
 }

@@ -1,10 +1,9 @@
 /* Rules of clan-core that need no other process: who may be a door, and who is known to one only.
  */
-#include "brain/brain.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "brain/client.h"
-#include "member_fixture.h"
+#include "brain_fixture.h"
 #include "wire/link.pb.h"
 
 #include <fcntl.h>
@@ -21,79 +20,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static struct fx f;
-static struct brain *b;
-static struct fx_machine nas, carl, dave, erin, own, guest;
-static uint8_t root[32];
-static char dir[64];
-
-static void give(struct fx_stmt s)
-{
-    assert_int_equal(member_apply(b->set, s.raw, s.size, 0, NULL, NULL), CLAN_OK);
-}
-
-static void admit(struct fx_machine *m, const struct fx_machine *door, bool confirmed)
-{
-    struct fx_invite in;
-    static uint64_t revision;
-    fx_machine(&f, m);
-    fx_invite(&f, &in, 1, 2, 1);
-    give(in.stmt);
-    struct fx_stmt a = fx_admission(&f, door, &in, m, FX_NOW);
-    give(a);
-    if (confirmed)
-        give(fx_receipt(&f, &nas, 0, &in, m, &a, 1, ++revision));
-}
-
-static struct brain *brain_new(void)
-{
-    struct brain *n = calloc(1, sizeof *n);
-    assert_non_null(n);
-    n->root = root;
-    n->state_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_true(n->state_fd >= 0);
-    return n;
-}
-
-/* nas founded the clan and is its keeper; carl, dave and erin are members. */
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(dir, "/tmp/clan-unit-brain-XXXXXX");
-    assert_non_null(mkdtemp(dir));
-    b = brain_new();
-    fx_open(&f, 1, 1, 2);
-    b->set = member_new();
-    give(f.genesis);
-    fx_machine(&f, &nas);
-    give(fx_founder(&f, &nas, 1));
-    struct stmt_envelope body = fx_envelope_body(&f, 2, 1, 1, nas.id);
-    f.v[2] = fx_envelope(&f, &body, 1);
-    give(f.v[2]);
-    admit(&carl, &nas, true);
-    admit(&dave, &nas, true);
-    admit(&erin, &nas, true);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    unlinkat(b->state_fd, "one-door", 0);
-    close(b->state_fd);
-    rmdir(dir);
-    member_free(b->set);
-    free(b->peers);
-    free(b);
-    fx_close(&f);
-    return 0;
-}
-
-static void become(const struct fx_machine *m)
-{
-    memcpy(b->own_id, m->id, 32);
-}
 
 static struct peer *shows(const struct fx_machine *m, uint64_t version, const uint8_t id[32])
 {
@@ -133,16 +59,6 @@ static void door_with_a_wrong_clock(void **state)
     assert_false(doors_serve(b, &e));
     peer_find(b, erin.id)->control = 0; /* only who is there counts */
     assert_true(doors_serve(b, &e));
-}
-
-static void no_chan(void *arg, const uint8_t *data, size_t size, int *fds, size_t fd_count)
-{
-    (void)arg, (void)data, (void)size, (void)fds, (void)fd_count;
-}
-
-static void no_gone(void *arg)
-{
-    (void)arg;
 }
 
 /* The caller of such a door gets an answer, and no statement. */
@@ -493,193 +409,9 @@ static void the_log_is_rewritten(void **state)
     free(n);
 }
 
-/* ---- a hostile plugin ---- */
-
-static void endpoints_of_a_plugin(void **state)
-{
-    (void)state;
-    static clan_host_Endpoints e = {.endpoint_count = 3};
-    uint8_t raw[STMT_MAX], id[32];
-    size_t size;
-    strcpy(e.endpoint[0], "");
-    strcpy(e.endpoint[1], "10.0.0.1:7117");
-    strcpy(e.endpoint[2], "\x1b[2J\n");
-    struct host *h = &b->hosts[0];
-    *h = (struct host){.used = true, .plugin = "tcp-noise", .instance = "tcp-noise"};
-    b->soon_armed = true;
-    transports_endpoints(b, h, &e);
-    b->soon_armed = false;
-    assert_int_equal(b->endpoint_count, 1);
-    assert_string_equal(b->endpoints[0].text, "10.0.0.1:7117");
-    identity_make_record(b, f.clan, raw, &size, id); /* ends the process where it does not fit */
-    h->used = false;
-}
-
-/* Two transports: each has its endpoints in the record, is dialled at its own, answers its own dials. */
-static void two_transports(void **state)
-{
-    (void)state;
-    static clan_host_Endpoints many = {.endpoint_count = 6}, one = {.endpoint_count = 1};
-    struct clan_config cfg = {.transports = {"websocket", "tcp-noise"}, .transport_count = 2};
-    struct clan_config *before = b->cfg;
-    struct path_order order;
-    for (unsigned i = 0; i < 6; i++)
-        snprintf(many.endpoint[i], sizeof many.endpoint[i], "10.0.0.%u:7180", i + 1);
-    strcpy(one.endpoint[0], "10.0.0.1:7117");
-    b->cfg = &cfg;
-    b->hosts[0] = (struct host){.used = true, .plugin = "tcp-noise", .instance = "tcp-noise"};
-    b->hosts[1] = (struct host){.used = true, .plugin = "websocket", .instance = "websocket"};
-    b->soon_armed = true;
-    transports_endpoints(b, &b->hosts[0], &one);
-    transports_endpoints(b, &b->hosts[1], &many);
-    b->soon_armed = false;
-    assert_int_equal(b->endpoint_count, 5); /* half of the places, and the other's one */
-    assert_string_equal(b->endpoints[0].transport, "websocket");
-    assert_string_equal(b->endpoints[4].transport, "tcp-noise");
-    assert_string_equal(b->endpoints[4].text, "10.0.0.1:7117");
-
-    transports_order(b, &order);
-    assert_int_equal(order.count, 0); /* neither is up */
-    b->hosts[0].state = b->hosts[1].state = HOST_STARTED;
-    transports_order(b, &order);
-    assert_int_equal(order.count, 2);
-    assert_string_equal(order.names[0], "websocket");
-
-    struct stmt_record r = {.endpoint_count = 2};
-    strcpy(r.endpoints[0].transport, "tcp-noise");
-    strcpy(r.endpoints[0].text, "10.0.0.9:7117");
-    strcpy(r.endpoints[1].transport, "websocket");
-    strcpy(r.endpoints[1].text, "10.0.0.9:7180");
-    struct path_dial d = {0};
-    const char *transport, *text;
-    uint64_t at;
-    assert_true(path_next(&d, &r, &order, 0, &at, &transport, &text));
-    assert_string_equal(transport, "websocket");
-    path_failed(&d, &r, &order, 0, 0);
-    assert_true(path_next(&d, &r, &order, 0, &at, &transport, &text));
-    assert_string_equal(transport, "tcp-noise");
-    assert_string_equal(text, "10.0.0.9:7117");
-    path_failed(&d, &r, &order, 0, 0);
-    assert_false(
-        path_next(&d, &r, &order, 0, &at, &transport, &text)); /* the pause after a round */
-
-    b->dials[0] = (struct dialing){.request = 9, .host = &b->hosts[0], .deadline_ms = UINT64_MAX};
-    transports_dial_result(b, &b->hosts[1], 9, -1, "", &(struct clan_error)CLAN_ERROR_INIT);
-    assert_int_equal(b->dials[0].request, 9); /* not its dial to answer */
-    transports_gone(b, &b->hosts[0]);
-    assert_int_equal(b->dials[0].request, 0);
-    b->hosts[0].used = b->hosts[1].used = false;
-    b->cfg = before;
-}
-
-/* A host that was ended on purpose is gone, or starts anew when it is wanted again meanwhile. */
-static void a_host_that_ended(void **state)
-{
-    (void)state;
-    struct ward_child_died d = {.kind = WARD_KIND_HOST, .child = 5};
-    struct host *h = &b->hosts[0];
-    strcpy(d.name, "websocket");
-    b->soon_armed = true;
-    for (unsigned wanted = 0; wanted < 2; wanted++) {
-        *h = (struct host){.used = true,
-            .wanted = wanted,
-            .state = HOST_ENDING,
-            .plugin = "websocket",
-            .instance = "websocket",
-            .child = 5};
-        hosts_child_died(b, &d);
-        assert_int_equal(h->used, wanted);
-        assert_int_equal(h->state, HOST_IDLE);
-    }
-    b->soon_armed = false;
-    h->used = false;
-}
-
-static int host_end;
-
-static void host_says(const clan_host_FromHost *m)
-{
-    uint8_t data[8192];
-    pb_ostream_t os = pb_ostream_from_buffer(data, sizeof data);
-    assert_true(pb_encode(&os, clan_host_FromHost_fields, m));
-    assert_int_equal(send(host_end, data, os.bytes_written, 0), os.bytes_written);
-    b->soon_armed = true;
-    uv_run(&b->loop, UV_RUN_NOWAIT);
-    b->soon_armed = false;
-}
-
-static void hostile_host(void **state)
-{
-    (void)state;
-    int sv[2];
-    static clan_host_FromHost m;
-    struct ward_child child = {
-        .child = 5, .kind = WARD_KIND_HOST, .name = "evil", .plugin = "evil"};
-    become(&nas);
-    assert_int_equal(uv_loop_init(&b->loop), 0);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv), 0);
-    host_end = sv[1];
-    hosts_child(b, &child, sv[0]);
-    struct host *h = host_find(b, "evil");
-    assert_non_null(h);
-    assert_true(h->service);
-    /* a dial of a transport is not its to fail */
-    b->dials[0] = (struct dialing){.request = 9, .deadline_ms = UINT64_MAX};
-    m = (clan_host_FromHost){.which_m = clan_host_FromHost_dial_failed_tag};
-    m.m.dial_failed.request = 9;
-    host_says(&m);
-    assert_int_equal(b->dials[0].request, 9);
-    /* nobody asked how it is */
-    h->state = HOST_STARTED;
-    h->healthy = true;
-    m = (clan_host_FromHost){.which_m = clan_host_FromHost_health_tag};
-    host_says(&m);
-    assert_true(h->healthy);
-    /* it fails once, however often it says so */
-    m = (clan_host_FromHost){.which_m = clan_host_FromHost_state_is_tag};
-    m.m.state_is.state = clan_host_State_STATE_FAILED;
-    for (int i = 0; i < 5; i++)
-        host_says(&m);
-    assert_int_equal(h->failures, 1);
-    chan_close(h->chan);
-    uv_run(&b->loop, UV_RUN_NOWAIT);
-    uv_loop_close(&b->loop);
-    close(host_end);
-}
-
-/* Each answer without an address reconciled, which asked again: the warden killed this core. */
-static void without_any_address(void **state)
-{
-    (void)state;
-    struct ward_simple r;
-    unsigned asked = 0;
-    int sv[2];
-    become(&nas);
-    assert_int_equal(uv_loop_init(&b->loop), 0);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv), 0);
-    b->ward = chan_open(&b->loop, sv[0], no_chan, no_gone, b);
-    b->hosts[0] = (struct host){
-        .used = true, .state = HOST_STARTED, .plugin = "tcp-noise", .instance = "tcp-noise"};
-    b->local.count = 0;
-    b->soon_armed = true;
-    for (int i = 0; i < 100; i++) {
-        transports_reconcile(b);
-        while (recv(sv[1], &r, sizeof r, MSG_DONTWAIT) == (ssize_t)sizeof r)
-            asked += r.head.id == WARD_REQ_LOCAL_ADDRS;
-    }
-    assert_in_range(asked, 1, 4); /* two a second, and a second may begin meanwhile */
-    b->soon_armed = false;
-    b->hosts[0].used = false;
-    chan_close(b->ward);
-    b->ward = NULL;
-    uv_run(&b->loop, UV_RUN_NOWAIT);
-    uv_loop_close(&b->loop);
-    close(sv[1]);
-}
-
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, brain_setup, brain_teardown)
     const struct CMUnitTest tests[] = {
         T(door_with_a_wrong_clock),
         T(door_with_a_wrong_clock_says_so),
@@ -692,11 +424,6 @@ int main(void)
         T(who_is_waited_for),
         T(who_ends_catching_up),
         T(the_log_is_rewritten),
-        T(endpoints_of_a_plugin),
-        T(two_transports),
-        T(a_host_that_ended),
-        T(hostile_host),
-        T(without_any_address),
     };
     return sodium_init() < 0 || cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 /* clan-host as a process with a small plugin of its own: states, calls, limits, adoption, size. */
 #include "host_child.h"
 
+#include <clan/transport.h>
+
 static struct child *start(const char *plugin, const char *id)
 {
     return start_host(CLAN_HOST, plugin, id);
@@ -14,7 +16,9 @@ static struct child *started(const char *key)
     create(c, key, "yes");
     expect_state(c, clan_host_State_STATE_CREATED);
     send_to(c, to(clan_host_ToHost_start_tag));
-    expect_state(c, clan_host_State_STATE_STARTED);
+    clan_host_StateIs up = expect_state(c, clan_host_State_STATE_STARTED);
+    assert_int_equal(up.interfaces_count, 1);
+    assert_string_equal(up.interfaces[0], CLAN_TRANSPORT_STREAM);
     return c;
 }
 
@@ -39,6 +43,7 @@ static void test_life(void **state)
     assert_string_equal(a.plugin, "probe");
     assert_string_equal(a.version, "1.2");
     assert_int_equal(a.interfaces_count, 1);
+    assert_string_equal(a.interfaces[0], CLAN_TRANSPORT_STREAM);
     send_to(c, to(clan_host_ToHost_create_tag)); /* wrong state: refused, nothing breaks */
     wait_log(c, "Create in the wrong state");
     send_to(c, to(clan_host_ToHost_stop_tag));
