@@ -1,4 +1,5 @@
 /* Joining: fetch and verify what the link promises, then join for real (DESIGN 14, SECURITY A). */
+#include "brain/joiner.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -11,50 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define JOINER_DIAL_MS  5000 /* one endpoint (SECURITY A6) */
-#define JOINER_START_MS 5000 /* until a transport runs */
-/* Without a sign of progress while no dial is under way, which has a limit of its own; more than link's
- * for a handshake, whose end comes first. */
-#define JOINER_STILL_MS 45000
-/* The same while processes start: nothing is wrong with a computer that is slow or busy. */
-#define JOINER_SLOW_MS   180000
+#define JOINER_DIAL_MS   5000   /* one endpoint (SECURITY A6) */
 #define JOINER_PHASE_MS  300000 /* with progress: who is asked does not hold a caller for ever */
 #define JOINER_LONG_MS   5000 /* who waited so long stood in line and comes again when sent away */
 #define JOINER_TRIES     8
 #define JOINER_PAUSE_MS  1000 /* before the second try, and as much again by chance; then longer */
 #define JOINER_PAUSE_MAX 8000
-#define JOINER_SHOW_MS   10000
-
-enum phase {
-    PHASE_START_FETCH,
-    PHASE_FETCH,
-    PHASE_ASK,
-    PHASE_START_JOIN,
-    PHASE_JOIN,
-    PHASE_BIND,
-    PHASE_WAIT
-};
-
-struct joiner {
-    struct brain *b;
-    struct client *client;
-    enum phase phase;
-    struct invite_link link;
-    uint8_t secret[64], public_key[32], id[16], psk[32];
-    char petname[33];
-    uint32_t wait_ms;
-    unsigned endpoint; /* the next one to try */
-    uint32_t session;
-    bool answered;
-    bool busy;      /* this computer or the door is: what takes long is tried again */
-    unsigned steps; /* of the transport's start, the farthest so far */
-    unsigned tries; /* of this phase, after the first */
-    uint64_t deadline_ms, moved_ms, retry_ms, shown_ms;
-    uint8_t door_static[32];
-    struct member_set *set;
-    struct gossip *gossip;
-    struct clan_error last;
-};
 
 static void drop_set(struct joiner *j)
 {
@@ -97,8 +60,7 @@ void joiner_cancel(struct brain *b, struct client *c)
         joiner_free(b);
 }
 
-/* Ends this attempt; the connection stays and may try again. */
-static void fail(struct joiner *j, const struct clan_error *e)
+void joiner_fail(struct joiner *j, const struct clan_error *e)
 {
     struct brain *b = j->b;
     struct clan_error copy = *e; /* e may live in j */
@@ -167,13 +129,12 @@ static const struct gossip_ops joiner_ops = {op_send, op_store, op_changed, op_i
 
 /* ---- dialling the door ---- */
 
-/* Busy is no answer: who stood in line, or whose own computer is slow, comes again. */
-static void fail_or_again(struct joiner *j)
+void joiner_fail_or_again(struct joiner *j)
 {
     uint64_t pause = (uint64_t)JOINER_PAUSE_MS << (j->tries < 3 ? j->tries : 3);
     bool asks = j->phase == PHASE_FETCH || j->phase == PHASE_JOIN;
     if (!j->busy || !asks || j->tries >= JOINER_TRIES || brain_now() >= j->deadline_ms) {
-        fail(j, &j->last);
+        joiner_fail(j, &j->last);
         return;
     }
     transports_forget(j->b, j);
@@ -209,7 +170,7 @@ static void dial_next(struct joiner *j)
     }
     if (j->last.status == CLAN_OK)
         err_set(&j->last, CLAN_E_UNREACHABLE, "the link names no address that can be asked");
-    fail_or_again(j);
+    joiner_fail_or_again(j);
 }
 
 static void moved(struct joiner *j)
@@ -228,7 +189,7 @@ static bool empty_store(struct joiner *j)
     return stmt_store_open(b->state_fd, NULL, NULL, &b->store, &j->last) == CLAN_OK;
 }
 
-static void try_phase(struct joiner *j)
+void joiner_try_phase(struct joiner *j)
 {
     j->endpoint = 0;
     j->answered = false;
@@ -237,7 +198,7 @@ static void try_phase(struct joiner *j)
     moved(j);
     drop_set(j);
     if (j->phase == PHASE_JOIN && !empty_store(j)) {
-        fail(j, &j->last);
+        joiner_fail(j, &j->last);
         return;
     }
     j->set = member_new();
@@ -245,12 +206,12 @@ static void try_phase(struct joiner *j)
     dial_next(j);
 }
 
-static void begin_phase(struct joiner *j, enum phase phase)
+void joiner_begin_phase(struct joiner *j, enum phase phase)
 {
     j->phase = phase;
     j->tries = 0;
     j->deadline_ms = brain_now() + JOINER_PHASE_MS;
-    try_phase(j);
+    joiner_try_phase(j);
 }
 
 void joiner_dial_failed(struct brain *b, struct joiner *j, const struct clan_error *e)
@@ -332,7 +293,7 @@ void joiner_down(struct brain *b, struct session *s, clan_link_Reason reason)
         err_remedy(&j->last, "try again");
     }
     if (j->answered)
-        fail_or_again(j);
+        joiner_fail_or_again(j);
     else
         dial_next(j);
 }
@@ -377,7 +338,7 @@ static void on_bound(struct brain *b, void *arg, const struct ward_answer *answe
         if (fd >= 0)
             close(fd);
         j->last = answer->error;
-        fail(j, &j->last);
+        joiner_fail(j, &j->last);
         return;
     }
     /* the verified set becomes the clan's, the door session an ordinary source of statements */
@@ -411,7 +372,7 @@ static void settled(struct joiner *j)
     struct brain *b = j->b;
     clan_status st = join_verify(j->set, &j->link, j->door_static, &door, &inv, &j->last);
     if (st != CLAN_OK) {
-        fail(j, &j->last);
+        joiner_fail(j, &j->last);
         return;
     }
     if (j->phase == PHASE_FETCH) {
@@ -425,11 +386,11 @@ static void settled(struct joiner *j)
     if (!self || self->standing == MEMBER_UNKNOWN || self->standing == MEMBER_REVOKED) {
         err_set(&j->last, CLAN_E_PROTO, "the door said yes but handed over no valid admission");
         err_remedy(&j->last, "ask for a link from another machine of the clan");
-        fail(j, &j->last);
+        joiner_fail(j, &j->last);
         return;
     }
     if (onedoor_begin(b, j->set, &j->last) != CLAN_OK) {
-        fail(j, &j->last);
+        joiner_fail(j, &j->last);
         return;
     }
     struct ward_bind r = {0};
@@ -448,7 +409,7 @@ void joiner_recv(struct brain *b, struct session *s, const clan_peer_PeerMsg *m)
         if (m->m.door_answer.error.status == CLAN_OK)
             return;
         error_from_wire(&j->last, &m->m.door_answer.error);
-        fail(j, &j->last);
+        joiner_fail(j, &j->last);
         return;
     }
     if (!j->answered || !j->gossip || (j->phase != PHASE_FETCH && j->phase != PHASE_JOIN))
@@ -499,14 +460,14 @@ static void on_seed_stored(struct brain *b, void *arg, const struct ward_answer 
         return;
     if (answer->error.status != CLAN_OK) {
         j->last = answer->error;
-        fail(j, &j->last);
+        joiner_fail(j, &j->last);
         return;
     }
     memcpy(b->clan_id, j->link.clan_id, 32);
     identity_make_record(b, b->clan_id, raw, &size, id);
     identity_use_record(b, raw, size, id);
     link_send_keys(b);
-    begin_phase(j, PHASE_JOIN);
+    joiner_begin_phase(j, PHASE_JOIN);
 }
 
 void joiner_yes(struct brain *b, struct client *c, const clan_api_JoinYes *yes)
@@ -574,86 +535,4 @@ void joiner_standing(struct brain *b)
         connected |= b->peers[i].control != 0;
     if (!j->client && (connected || !patience))
         joiner_free(b);
-}
-
-static bool transport_ready(const struct brain *b)
-{
-    return b->link_ready && transports_up(b) && (b->endpoint_count > 0 || b->local.count > 0);
-}
-
-/* Slow is no error as long as one step follows the other. */
-static bool start_goes_on(struct joiner *j)
-{
-    struct brain *b = j->b;
-    unsigned steps = joindial_start_steps(b);
-    if (steps > j->steps) {
-        j->steps = steps;
-        j->moved_ms = brain_now();
-    }
-    uint64_t still = brain_now() - j->moved_ms;
-    j->busy |= brain_now() - j->shown_ms >= JOINER_START_MS;
-    return still < (transports_starting(b) ? JOINER_SLOW_MS : JOINER_START_MS);
-}
-
-static void fail_start(struct joiner *j)
-{
-    struct brain *b = j->b;
-    char name[33];
-    err_set(&j->last, CLAN_E_NOTRUNNING, "no transport runs on this computer");
-    transports_first(b, name);
-    if (b->grants_ok)
-        err_why(&j->last, "the plugin %s did not start (see: clan logs)", name);
-    else
-        err_why(&j->last, "the owner of this computer has granted nothing yet");
-    err_remedy(&j->last, "run as root: clan machine apply");
-    fail(j, &j->last);
-}
-
-/* What the command line shows and takes for a sign of life. */
-static void show_waiting(struct joiner *j)
-{
-    uint64_t now = brain_now();
-    bool start = j->phase == PHASE_START_FETCH;
-    if (now - j->shown_ms < (start ? JOINER_START_MS : JOINER_SHOW_MS) || !j->client)
-        return;
-    j->shown_ms = now;
-    if (start)
-        api_progress(j->client, "start", "this computer is busy: still starting");
-    else
-        api_progress(j->client, "line", "%s, %u s so far",
-            transports_dials_for(j->b, j) ? "no answer yet" : "waiting in line",
-            (unsigned)((now - j->moved_ms) / 1000));
-}
-
-void joiner_tick(struct brain *b)
-{
-    struct joiner *j = b->joiner;
-    if (!j || j->phase == PHASE_ASK || j->phase >= PHASE_BIND)
-        return;
-    if (j->phase == PHASE_START_FETCH && transport_ready(b)) {
-        begin_phase(j, PHASE_FETCH);
-        return;
-    }
-    bool start = j->phase == PHASE_START_FETCH;
-    if (start && !start_goes_on(j)) {
-        fail_start(j);
-        return;
-    }
-    if (j->retry_ms) {
-        if (brain_now() >= j->retry_ms)
-            try_phase(j);
-        return;
-    }
-    uint64_t now = brain_now();
-    bool goes_on = now - j->moved_ms < JOINER_STILL_MS || transports_dials_for(b, j);
-    if (start || (goes_on && now < j->deadline_ms)) {
-        show_waiting(j);
-        return;
-    }
-    if (j->last.status == CLAN_OK) {
-        err_set(&j->last, CLAN_E_TIMEOUT, "the machine that was asked did not finish in time");
-        err_remedy(&j->last, "try again");
-    }
-    j->busy = true;
-    fail_or_again(j);
 }
