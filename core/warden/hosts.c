@@ -198,7 +198,7 @@ void hosts_grants(struct clan *c, const void *request, struct ward_reply *a)
             for (struct child *ch = NULL; (ch = children_next(of, ch));)
                 if (ch->kind >= WARD_KIND_HOST && !grants_same(g, &w->grants, ch->plugin))
                     children_end(ch, 2000);
-        w->grants = *g;
+        grants_copy(&w->grants, g);
         for (struct clan *of = NULL; (of = clans_next(w, of));)
             firewall_speakers(of);
     }

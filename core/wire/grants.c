@@ -52,6 +52,12 @@ static bool grants_valid(const struct grants *g, size_t size)
     return true;
 }
 
+void grants_copy(struct grants *to, const struct grants *from)
+{
+    memcpy(to, from, offsetof(struct grants, plugins));
+    memcpy(to->plugins, from->plugins, from->plugin_count * sizeof *from->plugins);
+}
+
 clan_status grants_load(
     const char *path, bool check_owner, struct grants *ret_grants, struct clan_error *reterr)
 {
@@ -72,9 +78,10 @@ clan_status grants_load(
         err_remedy(reterr, "run as root: clan machine apply");
     }
     close(fd);
-    if (s == CLAN_OK && size == sizeof *ret_grants)
-        memcpy(ret_grants, data, size);
-    if (s == CLAN_OK && (size != sizeof *ret_grants || !grants_valid(ret_grants, size))) {
+    const struct grants *read = (const void *)data;
+    if (s == CLAN_OK && size == sizeof *read && grants_valid(read, size)) {
+        grants_copy(ret_grants, read);
+    } else if (s == CLAN_OK) {
         s = err_set(reterr, CLAN_E_INVAL, "%s is not what this Clan writes", path);
         err_why(reterr, "it is damaged, or was written by another version");
         err_remedy(reterr, "run as root: clan machine apply");
