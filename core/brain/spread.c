@@ -6,6 +6,7 @@
 #include "brain/brain.h"
 
 #include <pb_decode.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- loading ---- */
@@ -33,7 +34,32 @@ static void find_self(struct brain *b, const struct stmt *st)
         identity_use_record(b, rec.raw, rec.raw_size, rec.id);
 }
 
-static unsigned not_taken;
+/* Stored statements that the set does not hold, as those of a newer Clan: the log keeps them. */
+static struct odd {
+    struct odd *next;
+    size_t size;
+    uint8_t raw[];
+} * odd_first, **odd_end = &odd_first;
+
+static void odd_drop(void)
+{
+    for (struct odd *o = odd_first, *next; o; o = next) {
+        next = o->next;
+        free(o);
+    }
+    odd_first = NULL;
+    odd_end = &odd_first;
+}
+
+static void odd_keep(const uint8_t *raw, size_t size)
+{
+    struct odd *o = malloc(sizeof *o + size);
+    clan_assert(o);
+    *o = (struct odd){.size = size};
+    memcpy(o->raw, raw, size);
+    *odd_end = o;
+    odd_end = &o->next;
+}
 
 static void on_stored(void *arg, const uint8_t *raw, size_t size)
 {
@@ -41,8 +67,11 @@ static void on_stored(void *arg, const uint8_t *raw, size_t size)
     struct member_effect effect;
     struct clan_error e = CLAN_ERROR_INIT;
     struct stmt st;
-    if (stmt_parse(raw, size, &st, NULL) != CLAN_OK)
+    if (stmt_parse(raw, size, &st, &e) != CLAN_OK) {
+        log_warn("a stored statement cannot be read: %s", e.what);
+        odd_keep(raw, size);
         return;
+    }
     if (st.kind == STMT_GENESIS && !member_clan_id(b->set))
         memcpy(b->clan_id, st.id, 32);
     find_self(b, &st);
@@ -51,7 +80,7 @@ static void on_stored(void *arg, const uint8_t *raw, size_t size)
     static uint64_t hour;
     if (member_apply(b->set, raw, size, hour++, &effect, &e) != CLAN_OK) {
         log_warn("a stored statement is not taken: %s", e.what);
-        not_taken++;
+        odd_keep(raw, size);
     }
 }
 
@@ -62,13 +91,22 @@ static void on_stored(void *arg, const uint8_t *raw, size_t size)
 struct live {
     struct brain *b;
     uint64_t serial;
+    const struct odd *odd;
 };
 
 static bool next_live(void *arg, const uint8_t **ret_raw, size_t *ret_size)
 {
     struct live *l = arg;
     size_t i = member_stmt_after(l->b->set, l->serial, &l->serial);
-    return i != SIZE_MAX && member_stmt_at(l->b->set, i, ret_raw, ret_size, NULL, NULL) == CLAN_OK;
+    if (i != SIZE_MAX)
+        return member_stmt_at(l->b->set, i, ret_raw, ret_size, NULL, NULL) == CLAN_OK;
+    const struct odd *o = l->odd;
+    if (!o)
+        return false;
+    *ret_raw = o->raw;
+    *ret_size = o->size;
+    l->odd = o->next;
+    return true;
 }
 
 static uint64_t log_enough; /* bytes of the log at which it is looked at again */
@@ -76,7 +114,7 @@ static uint64_t log_enough; /* bytes of the log at which it is looked at again *
 /* Records and acknowledgements are signed anew all the time, and one of each counts. */
 static void shrink_log(struct brain *b)
 {
-    struct live l = {.b = b};
+    struct live l = {.b = b, .odd = odd_first};
     struct clan_error e = CLAN_ERROR_INIT;
     const uint8_t *raw;
     uint64_t live = 0, bytes = stmt_store_bytes(b->store);
@@ -87,10 +125,8 @@ static void shrink_log(struct brain *b)
     log_enough = 2 * live + SPREAD_LOG_SLACK;
     if (bytes < log_enough)
         return;
-    l.serial = 0;
-    if (not_taken) /* what is not understood is not thrown away either */
-        log_enough = UINT64_MAX;
-    else if (stmt_store_compact(b->store, next_live, &l, &e) != CLAN_OK) {
+    l = (struct live){.b = b, .odd = odd_first};
+    if (stmt_store_compact(b->store, next_live, &l, &e) != CLAN_OK) {
         log_clan_error(LOG_LEVEL_WARN, &e);
         log_enough = bytes + SPREAD_LOG_SLACK;
     }
@@ -100,7 +136,7 @@ bool spread_load(struct brain *b, struct clan_error *e)
 {
     b->set = member_new();
     clan_assert(b->set);
-    not_taken = 0;
+    odd_drop();
     log_enough = 0;
     if (stmt_store_open(b->state_fd, on_stored, b, &b->store, e) != CLAN_OK)
         return false;
