@@ -62,7 +62,7 @@ static void client_close(struct client *c)
             *p = c->next;
             break;
         }
-    for (unsigned i = 0; i < BRAIN_SESSIONS_MAX; i++)
+    for (unsigned i = 0; i < b->session_top; i++)
         if (b->sessions[i].ping_client == c)
             b->sessions[i].ping_client = NULL;
     joiner_cancel(b, c);

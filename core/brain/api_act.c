@@ -237,7 +237,7 @@ void api_pong(struct brain *b, struct session *s, const clan_peer_Pong *pong)
 
 void api_ping_tick(struct brain *b)
 {
-    for (unsigned i = 0; i < BRAIN_SESSIONS_MAX; i++) {
+    for (unsigned i = 0; i < b->session_top; i++) {
         struct session *s = &b->sessions[i];
         bool waits = clock_mono_ns() / 1000 - s->ping_sent_us < API_PING_MS * 1000u;
         if (!s->ping_client || (s->id && waits)) /* no session, no answer */

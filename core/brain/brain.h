@@ -232,6 +232,8 @@ struct brain {
     struct path_limit limit; /* networks that were dialled */
 
     struct session sessions[BRAIN_SESSIONS_MAX];
+    unsigned
+        session_top; /* those from here on were never used: looking at them would cost memory */
     struct peer *peers;
     size_t peer_count, peer_cap;
     struct soft_service soft[BRAIN_SOFT_MAX];

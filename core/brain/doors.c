@@ -136,7 +136,7 @@ void doors_hello(struct brain *b, struct session *s, const clan_link_DoorHello *
 
 void doors_tick(struct brain *b)
 {
-    for (unsigned i = 0; i < BRAIN_SESSIONS_MAX; i++) {
+    for (unsigned i = 0; i < b->session_top; i++) {
         struct session *s = &b->sessions[i];
         if (s->id && !s->joiner && s->purpose == clan_link_Purpose_PURPOSE_DOOR &&
             brain_now() - s->since_ms > DOORS_SESSION_MS)

@@ -51,7 +51,7 @@ clan_peer_PeerMsg *peer_blank(pb_size_t which)
 
 struct session *session_find(struct brain *b, uint32_t id)
 {
-    for (unsigned i = 0; id && i < BRAIN_SESSIONS_MAX; i++)
+    for (unsigned i = 0; id && i < b->session_top; i++)
         if (b->sessions[i].id == id)
             return &b->sessions[i];
     return NULL;
@@ -59,12 +59,14 @@ struct session *session_find(struct brain *b, uint32_t id)
 
 static struct session *session_slot(struct brain *b, uint32_t id)
 {
-    for (unsigned i = 0; i < BRAIN_SESSIONS_MAX; i++)
-        if (b->sessions[i].id == 0) {
-            b->sessions[i] = (struct session){.id = id, .since_ms = brain_now()};
-            return &b->sessions[i];
-        }
-    return NULL;
+    unsigned i = 0;
+    while (i < BRAIN_SESSIONS_MAX && b->sessions[i].id)
+        i++;
+    if (i == BRAIN_SESSIONS_MAX)
+        return NULL;
+    b->session_top = i < b->session_top ? b->session_top : i + 1;
+    b->sessions[i] = (struct session){.id = id, .since_ms = brain_now()};
+    return &b->sessions[i];
 }
 
 struct session *session_new(struct brain *b)
@@ -242,7 +244,7 @@ static void on_gone(void *arg)
     b->link = NULL;
     b->link_ready = false;
     b->tun_sent = false;
-    for (unsigned i = 0; i < BRAIN_SESSIONS_MAX; i++)
+    for (unsigned i = 0; i < b->session_top; i++)
         if (b->sessions[i].id)
             session_ended(b, &b->sessions[i], clan_link_Reason_REASON_IO);
     for (size_t i = 0; i < b->peer_count; i++) {

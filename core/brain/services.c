@@ -153,7 +153,7 @@ void services_tell(struct brain *b, struct session *s)
 
 void services_changed(struct brain *b)
 {
-    for (unsigned i = 0; b->bound && i < BRAIN_SESSIONS_MAX; i++) {
+    for (unsigned i = 0; b->bound && i < b->session_top; i++) {
         struct session *s = &b->sessions[i];
         if (s->id && s->up && s->gossiping && s->has_machine &&
             s->purpose == clan_link_Purpose_PURPOSE_CONTROL)
