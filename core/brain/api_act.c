@@ -306,9 +306,8 @@ void api_start(struct brain *b, struct client *c, const char *petname)
 
 static void on_grants(struct brain *b, void *arg, const struct ward_answer *answer, int fd)
 {
-    struct clan_error e = CLAN_ERROR_INIT;
     (void)fd;
-    b->grants_ok = grants_load(GRANTS_PATH, false, &b->grants, &e) == CLAN_OK;
+    b->grants_ok = grants_load(GRANTS_PATH, false, &b->grants, &b->grants_trouble) == CLAN_OK;
     for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++)
         if (b->hosts[i].used && b->hosts[i].state == HOST_FAILED) {
             b->hosts[i].retry_ms = 0; /* what was refused may be granted now */
@@ -321,7 +320,7 @@ static void on_grants(struct brain *b, void *arg, const struct ward_answer *answ
     if (answer->error.status != CLAN_OK)
         api_error(arg, &answer->error);
     else if (!b->grants_ok)
-        api_error(arg, &e);
+        api_error(arg, &b->grants_trouble);
     else
         api_ok(arg);
 }

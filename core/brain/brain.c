@@ -190,7 +190,7 @@ int brain_main(int argc, char **argv)
     uv_timer_init(&b->loop, &b->tick);
     uv_timer_init(&b->loop, &b->soon);
     b->tick.data = b->soon.data = b;
-    b->grants_ok = grants_load(GRANTS_PATH, false, &b->grants, NULL) == CLAN_OK;
+    b->grants_ok = grants_load(GRANTS_PATH, false, &b->grants, &b->grants_trouble) == CLAN_OK;
     ward_open(b);
     title_keep(argv[1]);
     if (argv[1][0] == '-') {

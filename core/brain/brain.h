@@ -257,7 +257,7 @@ struct brain {
         uint64_t asked_ms;
     } judged[512];
     size_t judged_count;
-    struct clan_error keeper_trouble, disk_trouble, bind_trouble;
+    struct clan_error keeper_trouble, disk_trouble, bind_trouble, grants_trouble;
 
     struct joiner *joiner;
     struct founder *founder;

@@ -152,7 +152,9 @@ static void failed_transports(struct brain *b, struct lines *l)
 static void surroundings(struct brain *b, struct lines *l)
 {
     failed_transports(b, l);
-    if (!b->grants_ok)
+    if (!b->grants_ok && b->grants_trouble.status != CLAN_E_NOENT)
+        add_error(l, 2, "no-grants", &b->grants_trouble);
+    else if (!b->grants_ok)
         add(l, 2, "no-grants",
             "the owner of this machine has granted nothing, so no transport and no service runs",
             "run as root: clan machine apply");

@@ -39,8 +39,10 @@ static void fail_start(struct joiner *j)
     transports_first(b, name);
     if (b->grants_ok)
         err_why(&j->last, "the plugin %s did not start (see: clan logs)", name);
-    else
+    else if (b->grants_trouble.status == CLAN_E_NOENT)
         err_why(&j->last, "the owner of this computer has granted nothing yet");
+    else
+        err_why(&j->last, "%s: %s", b->grants_trouble.what, b->grants_trouble.why);
     err_remedy(&j->last, "run as root: clan machine apply");
     joiner_fail(j, &j->last);
 }

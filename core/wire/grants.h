@@ -14,7 +14,7 @@
 
 #define GRANTS_PATH         "/etc/clan/grants"
 #define GRANTS_MAGIC        0x434c4752u /* "CLGR" */
-#define GRANTS_VERSION      1
+#define GRANTS_VERSION      2           /* raised with every change of the records below */
 #define GRANTS_PLUGINS_MAX  64
 #define GRANTS_EXEC_MAX     8
 #define GRANTS_LISTEN_MAX   8

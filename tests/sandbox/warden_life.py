@@ -119,7 +119,7 @@ class Lab:
             plugins = one + bytes(8 * (64 + 256))  # no settings
         size = 4 * 4 + 4 + 4 + 4 + 4 + 8 * 4 + 64
         each = 32 + 64 + 32 + 32 + 16 + 8 + 256 + 160 + 8 * (64 + 256)
-        body = struct.pack("<IIIIIBBBBII32s64s", 0x434c4752, 1, size + 64 * each, 1 if plugin else 0, 1000, 0, 2, 0, 0,
+        body = struct.pack("<IIIIIBBBBII32s64s", 0x434c4752, 2, size + 64 * each, 1 if plugin else 0, 1000, 0, 2, 0, 0,
                            0, 0, b"", b"") + plugins
         with open(self.path("grants"), "wb") as f:
             f.write(body.ljust(size + 64 * each, b"\0"))

@@ -431,6 +431,37 @@ static void the_log_is_rewritten(void **state)
     free(n);
 }
 
+static void take_grants(
+    void *arg, unsigned severity, const char *code, const char *what, const char *remedy)
+{
+    (void)severity;
+    if (strcmp(code, "no-grants") != 0)
+        return;
+    snprintf(arg, 640, "%s", what);
+    assert_non_null(strstr(remedy, "clan machine apply"));
+}
+
+/* After an update the consent may be an older Clan's: that is not "nothing is granted". */
+static void an_older_consent(void **state)
+{
+    (void)state;
+    char path[96], what[640] = "";
+    struct grants *old = calloc(1, sizeof *old);
+    assert_non_null(old);
+    *old = (struct grants){.magic = GRANTS_MAGIC, .version = 1, .size = sizeof *old};
+    snprintf(path, sizeof path, "%s/grants", dir);
+    become(&nas);
+    b->grants_ok = grants_load(path, false, &b->grants, &b->grants_trouble) == CLAN_OK;
+    health_lines(b, take_grants, what);
+    assert_non_null(strstr(what, "granted nothing"));
+    assert_int_equal(grants_store(path, old, NULL), CLAN_OK);
+    b->grants_ok = grants_load(path, false, &b->grants, &b->grants_trouble) == CLAN_OK;
+    health_lines(b, take_grants, what);
+    assert_non_null(strstr(what, "another version"));
+    unlink(path);
+    free(old);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, brain_setup, brain_teardown)
@@ -446,6 +477,7 @@ int main(void)
         T(who_is_waited_for),
         T(who_ends_catching_up),
         T(the_log_is_rewritten),
+        T(an_older_consent),
     };
     return sodium_init() < 0 || cmocka_run_group_tests(tests, NULL, NULL);
 }

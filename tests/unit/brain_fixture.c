@@ -17,7 +17,7 @@ struct fx f;
 struct brain *b;
 struct fx_machine nas, carl, dave, erin, own, guest;
 static uint8_t root[32];
-static char dir[64];
+char dir[64];
 
 void give(struct fx_stmt s)
 {

@@ -8,6 +8,7 @@
 /* nas founded the clan and is its keeper; carl, dave and erin are members; own and guest are spare. */
 extern struct fx f;
 extern struct brain *b;
+extern char dir[64]; /* its state directory */
 extern struct fx_machine nas, carl, dave, erin, own, guest;
 
 int brain_setup(void **state);

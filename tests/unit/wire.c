@@ -403,6 +403,10 @@ static void bad_version(struct grants *g)
 {
     g->version++;
 }
+static void older_version(struct grants *g)
+{
+    g->version = 1;
+}
 static void bad_size(struct grants *g)
 {
     g->size--;
@@ -447,9 +451,9 @@ static void bad_family(struct grants *g)
 static void grants_refuses_damage(void **state)
 {
     struct consent *c = *state;
-    static void (*const damage[])(struct grants *) = {bad_magic, bad_version, bad_size, bad_plugins,
-        bad_users, bad_id, bad_file, bad_path, bad_exec_count, bad_exec, bad_listen_count,
-        bad_family};
+    static void (*const damage[])(struct grants *) = {bad_magic, bad_version, older_version,
+        bad_size, bad_plugins, bad_users, bad_id, bad_file, bad_path, bad_exec_count, bad_exec,
+        bad_listen_count, bad_family};
     for (size_t i = 0; i < sizeof damage / sizeof damage[0]; i++) {
         struct grants g = c->g, got;
         struct clan_error e;
@@ -457,6 +461,8 @@ static void grants_refuses_damage(void **state)
         assert_int_equal(grants_store(c->path, &g, &e), CLAN_OK);
         if (grants_load(c->path, false, &got, &e) != CLAN_E_INVAL)
             fail_msg("damage %zu was accepted", i);
+        assert_non_null(strstr(e.why, "another version"));
+        assert_non_null(strstr(e.remedy, "clan machine apply"));
     }
 }
 
@@ -474,7 +480,8 @@ static void grants_refuses_other_sizes_and_writers(void **state)
     assert_int_equal(truncate(c->path, sizeof c->g - 1), 0);
     assert_int_equal(grants_load(c->path, false, &got, &e), CLAN_E_INVAL);
     assert_int_equal(truncate(c->path, sizeof c->g + 1), 0);
-    assert_int_equal(grants_load(c->path, false, &got, &e), CLAN_E_LIMIT);
+    assert_int_equal(grants_load(c->path, false, &got, &e), CLAN_E_INVAL);
+    assert_non_null(strstr(e.why, "another version"));
     assert_int_equal(unlink(c->path), 0);
     assert_int_equal(symlink("/dev/null", c->path), 0);
     assert_int_equal(grants_load(c->path, false, &got, &e), CLAN_E_IO);
