@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,7 @@ struct mock_inner {
         void *user;
     } wake[64];
     unsigned wake_count;
+    pthread_mutex_t wake_lock;
     uint64_t next_timer;
     uint32_t next_run;
 };
@@ -118,15 +120,19 @@ static void mock_timer_stop(void *host_data, uint64_t timer)
             in->timer[i].id = 0;
 }
 
-/* Only from the test's thread: enough for plugins without threads. */
+/* From any thread. */
 static clan_status mock_wake(void *host_data, clan_wake_fn *fn, void *user)
 {
     struct mock_inner *in = ((struct mock *)host_data)->inner;
-    if (in->wake_count == sizeof in->wake / sizeof in->wake[0])
-        return CLAN_E_LIMIT;
-    in->wake[in->wake_count].fn = fn;
-    in->wake[in->wake_count++].user = user;
-    return CLAN_OK;
+    clan_status st = CLAN_E_LIMIT;
+    pthread_mutex_lock(&in->wake_lock);
+    if (in->wake_count < sizeof in->wake / sizeof in->wake[0]) {
+        in->wake[in->wake_count].fn = fn;
+        in->wake[in->wake_count++].user = user;
+        st = CLAN_OK;
+    }
+    pthread_mutex_unlock(&in->wake_lock);
+    return st;
 }
 
 static void mock_random(void *host_data, void *ret_bytes, uint64_t size)
@@ -262,6 +268,21 @@ static void mock_tell(void *host_data, uint32_t works, const char *text)
 static const struct clan_transport_rendezvous_host rendezvous_host = {
     sizeof rendezvous_host, 0, mock_tell};
 
+/* ---- devices ---- */
+
+static void peer_state(void *host_data, const struct clan_device_state *state)
+{
+    struct mock_event *e = event(host_data, MOCK_DEVICE_STATE, 0);
+    e->value = state->handshake_age_s;
+    memcpy(e->key, state->public_key, sizeof e->key);
+    snprintf(e->text, sizeof e->text, "%s", state->endpoint);
+    e->rx_bytes = state->rx_bytes;
+    e->tx_bytes = state->tx_bytes;
+}
+
+static const struct clan_transport_device_host device_host = {
+    sizeof device_host, 0, peer_state, endpoints_changed};
+
 static const void *mock_get_interface(void *host_data, const char *id)
 {
     (void)host_data;
@@ -271,6 +292,8 @@ static const void *mock_get_interface(void *host_data, const char *id)
         return &secret_host;
     if (strcmp(id, CLAN_TRANSPORT_RENDEZVOUS_HOST) == 0)
         return &rendezvous_host;
+    if (strcmp(id, CLAN_TRANSPORT_DEVICE_HOST) == 0)
+        return &device_host;
     return strcmp(id, CLAN_PROGRAM_HOST) == 0 ? &program_host : NULL;
 }
 
@@ -284,6 +307,7 @@ struct mock *mock_new(void)
         abort();
     for (int i = 0; i < MOCK_WATCHES; i++)
         in->watch[i].fd = -1;
+    pthread_mutex_init(&in->wake_lock, NULL);
     m->inner = in;
     m->program_fd = -1;
     m->host = (struct clan_host){sizeof m->host, CLAN_ABI_MAJOR, CLAN_ABI_MINOR, m, mock_log,
@@ -331,6 +355,7 @@ void mock_close(struct mock *m)
     for (unsigned i = 0; i < m->event_count; i++)
         if (m->events[i].fd >= 0)
             close(m->events[i].fd);
+    pthread_mutex_destroy(&m->inner->wake_lock);
     free(m->inner);
     free(m);
 }
@@ -367,12 +392,22 @@ static void turn_timers(struct mock *m)
             m->inner->timer[i].id = 0;
             m->inner->timer[i].fn(m->inner->timer[i].user);
         }
-    unsigned n = m->inner->wake_count;
+}
+
+static void turn_wakes(struct mock *m)
+{
+    struct mock_inner *in = m->inner;
+    struct {
+        clan_wake_fn *fn;
+        void *user;
+    } now[sizeof in->wake / sizeof in->wake[0]];
+    pthread_mutex_lock(&in->wake_lock);
+    unsigned n = in->wake_count;
+    memcpy(now, in->wake, n * sizeof now[0]);
+    in->wake_count = 0;
+    pthread_mutex_unlock(&in->wake_lock);
     for (unsigned i = 0; i < n; i++)
-        m->inner->wake[i].fn(m->inner->wake[i].user);
-    memmove(
-        m->inner->wake, m->inner->wake + n, (m->inner->wake_count - n) * sizeof m->inner->wake[0]);
-    m->inner->wake_count -= n;
+        now[i].fn(now[i].user);
 }
 
 static void turn_descriptors(struct mock *m)
@@ -411,6 +446,7 @@ bool mock_run(struct mock *m, unsigned timeout_ms, mock_until_fn *fn, void *arg)
             return false;
         turn_programs(m);
         turn_timers(m);
+        turn_wakes(m);
         turn_descriptors(m);
     }
 }

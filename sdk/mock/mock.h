@@ -2,7 +2,7 @@
  * A host for a plugin's own tests: neither Clan nor root is needed.
  *
  * One mock holds one plugin.  The test is the daemon: it calls the tables of the plugin, turns the loop, and
- * finds in `events` what the plugin told.  All on one thread; wake() too, unlike in Clan.  There is no
+ * finds in `events` what the plugin told.  All on one thread but wake(), as in Clan.  There is no
  * sandbox: that the plugin lives in it is what clan-plugin-check tries.
  *
  *     struct mock *m = mock_open("./hello.so", &config, &error);
@@ -17,6 +17,7 @@
 #ifndef CLAN_MOCK_H
 #define CLAN_MOCK_H
 
+#include <clan/device.h>
 #include <clan/rendezvous.h>
 #include <clan/secret.h>
 #include <clan/service.h>
@@ -36,7 +37,8 @@ enum mock_kind {
     MOCK_SERVICE_STATE, /* value: up; error */
     MOCK_HEALTH,        /* request, value: healthy, text */
     MOCK_EXITED,        /* value: wait status of a program */
-    MOCK_TOLD           /* value: the transport works; text */
+    MOCK_TOLD,          /* value: the transport works; text */
+    MOCK_DEVICE_STATE   /* value: age of the handshake, key, text: endpoint, rx_bytes, tx_bytes */
 };
 
 struct mock_event {
@@ -45,6 +47,8 @@ struct mock_event {
     int fd;
     char text[256];
     struct clan_error error;
+    uint8_t key[32];
+    uint64_t rx_bytes, tx_bytes;
 };
 
 struct mock {

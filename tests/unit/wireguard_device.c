@@ -73,7 +73,7 @@ static int setup(void **state)
     }
     for (int i = 0; i < 2; i++) {
         struct wg_peer_config c = {
-            .endpoint = &s[1 - i].at, .addresses = &address[1 - i], .address_count = 1};
+            .endpoint = &s[1 - i].at, .addresses = address[1 - i], .address_count = 1};
         memcpy(c.public_key, s[1 - i].d->identity->public_key, WG_KEY);
         assert_int_equal(wg_device_set_peer(s[i].d, &c), WG_SET_OK);
     }

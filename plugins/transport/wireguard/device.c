@@ -44,6 +44,11 @@ static void peer_drop(struct wg_device *d, struct wg_peer *p)
     wg_peer_erase(p);
     wg_peer_purge(p);
     wg_lock(d);
+    for (struct wg_peer **at = &d->news; p->in_news && *at; at = &(*at)->next_news)
+        if (*at == p) {
+            *at = p->next_news;
+            break;
+        }
     forget_addresses(d, p);
     wg_map_remove(&d->by_key, p->remote.public_key);
     sodium_memzero(p, sizeof *p);
@@ -129,9 +134,9 @@ static bool set_addresses(struct wg_device *d, struct wg_peer *p, const struct w
     forget_addresses(d, p);
     p->addresses = copy;
     for (unsigned i = 0; i < c->address_count; i++) {
-        if (!wg_map_put(&d->by_address, c->addresses[i], p))
+        memcpy(copy[i], c->addresses + i * sizeof *copy, sizeof *copy);
+        if (!wg_map_put(&d->by_address, copy[i], p))
             return false;
-        memcpy(copy[i], c->addresses[i], sizeof *copy);
         p->address_count = i + 1;
     }
     return true;
@@ -158,9 +163,9 @@ enum wg_set wg_device_set_peer(struct wg_device *d, const struct wg_peer_config 
     if (c->endpoint)
         p->endpoint = *c->endpoint;
     bool ok = set_addresses(d, p, c);
-    wg_unlock(d);
     if (ok && c->persistent_ms && !p->current)
-        atomic_store(&p->want, true), atomic_store(&d->news, true);
+        wg_peer_news(p, 0, true);
+    wg_unlock(d);
     return ok ? WG_SET_OK : WG_SET_MEMORY;
 }
 
@@ -199,20 +204,37 @@ static void act(struct wg_peer *p, unsigned todo, uint64_t now_ms)
         wg_peer_keepalive(p, now_ms);
 }
 
+static struct wg_peer *take_news(struct wg_device *d, unsigned *ret_sent, bool *ret_want)
+{
+    wg_lock(d);
+    struct wg_peer *p = d->news;
+    if (p) {
+        d->news = p->next_news;
+        *ret_sent = p->sent;
+        *ret_want = p->want;
+        p->sent = 0;
+        p->want = p->in_news = false;
+    }
+    wg_unlock(d);
+    return p;
+}
+
 static void read_news(struct wg_device *d, uint64_t now_ms)
 {
-    for (struct wg_peer *p = d->peers; p; p = p->next) {
-        unsigned sent = atomic_exchange(&p->sent, 0);
+    struct wg_peer *p;
+    unsigned sent;
+    bool want;
+    while ((p = take_news(d, &sent, &want)) != NULL) {
         if (sent)
             wg_peer_event(p, sent, now_ms);
-        if (atomic_exchange(&p->want, false))
+        if (want)
             wg_device_handshake(d, p, now_ms);
     }
 }
 
 uint64_t wg_device_tick(struct wg_device *d, uint64_t now_ms)
 {
-    if (atomic_exchange(&d->news, false))
+    if (atomic_exchange(&d->has_news, false))
         read_news(d, now_ms);
     if (now_ms < d->next_ms)
         return d->next_ms;

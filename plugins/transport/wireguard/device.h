@@ -58,10 +58,16 @@ struct wg_peer { /* guarded memory */
     uint8_t (*addresses)[16];
     unsigned address_count;
     uint64_t initiated_ms, answered_ms, handshake_ms; /* 0: never */
-    atomic_uint sent;            /* events of the sender, not yet told to the timers */
-    atomic_bool want;            /* a session is missing or ends */
-    uint64_t rx_bytes, tx_bytes; /* owner's; [lock] */
-    struct wg_peer *next;        /* in the device's list or its free list */
+    /* what the owner is to be told, [lock]: events of the sender; a session is missing or ends */
+    unsigned sent;
+    bool want, in_news;
+    struct wg_peer *next_news;
+    uint64_t rx_bytes, tx_bytes; /* of inner packets; owner's; [lock] */
+    struct {
+        struct wg_endpoint endpoint;
+        uint64_t at_ms, handshake_ms, rx_bytes, tx_bytes;
+    } told;               /* for who reports: what was said last */
+    struct wg_peer *next; /* in the device's list or its free list */
 };
 
 struct wg_ops {
@@ -94,7 +100,9 @@ struct wg_device {
     size_t staged_bytes; /* [lock] */
     uint64_t next_ms;    /* no timer is due before */
     uint8_t last_tai64n[WG_TAI64N], floor_tai64n[WG_TAI64N];
-    atomic_bool news; /* some peer has `sent` or `want` */
+    struct wg_peer *news; /* [lock] with `sent` or `want` */
+    atomic_bool has_news;
+    size_t mtu; /* of the interface: padding does not go beyond it; 0: unknown */
     struct wg_counts counts;
 };
 
@@ -107,8 +115,7 @@ struct wg_peer_config {
     uint8_t public_key[WG_KEY];
     const uint8_t *psk;                 /* WG_KEY bytes or NULL */
     const struct wg_endpoint *endpoint; /* NULL: keeps the one it has */
-    const uint8_t (
-        *addresses)[16]; /* IPv6, each whole; an address has one peer: taken from others */
+    const uint8_t *addresses; /* IPv6, 16 bytes each; an address has one peer: taken from others */
     unsigned address_count;
     uint32_t persistent_ms;
 };
@@ -132,12 +139,9 @@ void wg_device_handshake(struct wg_device *d, struct wg_peer *p, uint64_t now_ms
 struct wg_peer *wg_device_route(struct wg_device *d, const uint8_t destination[16]);
 /* [sender] the keys to send with; NULL: stage it.  Asks for a handshake when that is due. */
 struct wg_keypair *wg_peer_keys(struct wg_peer *p, uint64_t now_ms);
-/* [sender] message[WG_DATA_HEAD + size + WG_TAG] with the packet at WG_DATA_HEAD; size is padded. */
-bool wg_message_seal(struct wg_peer *p, struct wg_keypair *k, uint8_t *message, size_t size);
-static inline size_t wg_padded(size_t size)
-{
-    return (size + 15) & ~(size_t)15; /* 5.4.6 */
-}
+#define WG_OVERHEAD (WG_DATA_HEAD + 15 + WG_TAG) /* of a message, at most */
+/* [sender] message[size + WG_OVERHEAD] with the packet at WG_DATA_HEAD; the message's size, 0: failed. */
+size_t wg_message_seal(struct wg_peer *p, struct wg_keypair *k, uint8_t *message, size_t size);
 /* [sender] copies; the oldest goes when there are too many */
 void wg_peer_stage(struct wg_peer *p, const uint8_t *head, size_t head_size, const uint8_t *rest,
     size_t rest_size);
@@ -158,6 +162,7 @@ void wg_keypair_drop(struct wg_device *d, struct wg_keypair **k);
 void wg_peer_erase(struct wg_peer *p); /* all keys */
 void wg_peer_purge(struct wg_peer *p); /* what waits */
 void wg_peer_flush(struct wg_peer *p, uint64_t now_ms);
+void wg_peer_news(struct wg_peer *p, unsigned sent, bool want); /* with the lock */
 void wg_peer_keepalive(struct wg_peer *p, uint64_t now_ms);
 bool wg_index_new(struct wg_device *d, struct wg_peer *p, uint32_t *ret_index);
 void wg_index_drop(struct wg_device *d, uint32_t index);

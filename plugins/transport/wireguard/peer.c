@@ -133,16 +133,16 @@ void wg_peer_purge(struct wg_peer *p)
     wg_unlock(p->device);
 }
 
-static void ask(struct wg_peer *p)
+void wg_peer_news(struct wg_peer *p, unsigned sent, bool want)
 {
-    if (!atomic_exchange(&p->want, true))
-        atomic_store(&p->device->news, true);
-}
-
-static void note(struct wg_peer *p, unsigned events)
-{
-    if ((atomic_fetch_or(&p->sent, events) & events) != events)
-        atomic_store(&p->device->news, true);
+    p->sent |= sent;
+    p->want |= want;
+    if (p->in_news)
+        return;
+    p->in_news = true;
+    p->next_news = p->device->news;
+    p->device->news = p;
+    atomic_store(&p->device->has_news, true);
 }
 
 struct wg_keypair *wg_peer_keys(struct wg_peer *p, uint64_t now_ms)
@@ -150,27 +150,34 @@ struct wg_keypair *wg_peer_keys(struct wg_peer *p, uint64_t now_ms)
     struct wg_keypair *k = p->current;
     uint64_t age = k && now_ms > k->created_ms ? now_ms - k->created_ms : 0;
     if (!k || age >= WG_REJECT_AFTER_MS || k->counter >= WG_REJECT_AFTER_MESSAGES) {
-        ask(p);
+        wg_peer_news(p, 0, true);
         return NULL;
     }
     /* 6.2: by time only the initiator, so that not both begin */
     if (k->counter >= WG_REKEY_AFTER_MESSAGES || (k->initiator && age >= WG_REKEY_AFTER_MS))
-        ask(p);
+        wg_peer_news(p, 0, true);
     return k;
 }
 
-bool wg_message_seal(struct wg_peer *p, struct wg_keypair *k, uint8_t *message, size_t size)
+/* 5.4.6: a multiple of 16, but never more than the interface could carry. */
+static size_t padded(const struct wg_device *d, size_t size)
 {
-    size_t padded = wg_padded(size);
-    memset(message + WG_DATA_HEAD + size, 0, padded - size);
+    size_t whole = (size + 15) & ~(size_t)15;
+    return d->mtu && whole > d->mtu && size <= d->mtu ? d->mtu : whole;
+}
+
+size_t wg_message_seal(struct wg_peer *p, struct wg_keypair *k, uint8_t *message, size_t size)
+{
+    size_t whole = padded(p->device, size);
+    memset(message + WG_DATA_HEAD + size, 0, whole - size);
     wg_put_le32(message, WG_TYPE_DATA);
     wg_put_le32(message + 4, k->remote_index);
     wg_put_le64(message + 8, k->counter);
-    if (!wg_bulk_seal(k->send, k->counter++, message + WG_DATA_HEAD, padded))
-        return false;
-    p->tx_bytes += WG_DATA_HEAD + padded + WG_TAG;
-    note(p, size ? WG_EV_SENT | WG_EV_DATA_SENT : WG_EV_SENT);
-    return true;
+    if (!wg_bulk_seal(k->send, k->counter++, message + WG_DATA_HEAD, whole))
+        return 0;
+    p->tx_bytes += size;
+    wg_peer_news(p, size ? WG_EV_SENT | WG_EV_DATA_SENT : WG_EV_SENT, false);
+    return WG_DATA_HEAD + whole + WG_TAG;
 }
 
 void wg_peer_stage(
@@ -203,13 +210,13 @@ void wg_peer_stage(
 static void send_one(
     struct wg_peer *p, struct wg_keypair *k, const uint8_t *packet, size_t size, uint8_t tos)
 {
-    static _Thread_local uint8_t message[WG_DATA_HEAD + WG_PACKET_MAX + 16 + WG_TAG];
+    static _Thread_local uint8_t message[WG_PACKET_MAX + WG_OVERHEAD];
     if (size > WG_PACKET_MAX || !p->endpoint.sa.sa_family)
         return;
     memcpy(message + WG_DATA_HEAD, packet, size);
-    if (wg_message_seal(p, k, message, size))
-        p->device->ops.send(p->device->ops.user, &p->endpoint, message,
-            WG_DATA_HEAD + wg_padded(size) + WG_TAG, tos);
+    size_t whole = wg_message_seal(p, k, message, size);
+    if (whole)
+        p->device->ops.send(p->device->ops.user, &p->endpoint, message, whole, tos);
 }
 
 void wg_peer_flush(struct wg_peer *p, uint64_t now_ms)
@@ -225,13 +232,12 @@ void wg_peer_flush(struct wg_peer *p, uint64_t now_ms)
 
 void wg_peer_keepalive(struct wg_peer *p, uint64_t now_ms)
 {
-    if (p->staged) {
-        wg_peer_flush(p, now_ms);
-        return;
-    }
     wg_lock(p->device);
-    struct wg_keypair *k = wg_peer_keys(p, now_ms);
+    bool waits = p->staged != NULL;
+    struct wg_keypair *k = waits ? NULL : wg_peer_keys(p, now_ms);
     if (k)
         send_one(p, k, (const uint8_t *)"", 0, 0);
     wg_unlock(p->device);
+    if (waits)
+        wg_peer_flush(p, now_ms);
 }

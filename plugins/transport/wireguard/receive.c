@@ -117,7 +117,6 @@ static void initiation(
     if (fresh) {
         memcpy(p->greatest_tai64n, tai64n, WG_TAI64N);
         p->answered_ms = now_ms ? now_ms : 1;
-        p->rx_bytes += WG_INITIATION_SIZE;
         answer(d, p, &hs, from, now_ms);
     } else if (good) {
         d->counts.replayed++;
@@ -140,7 +139,6 @@ static void response(
     p->initiating = false;
     if (!wg_session_begin(p, true, now_ms))
         return;
-    p->rx_bytes += WG_RESPONSE_SIZE;
     p->handshake_ms = now_ms;
     roam(p, from);
     wg_peer_event(p, WG_EV_RECEIVED | WG_EV_COMPLETE, now_ms);
@@ -202,8 +200,10 @@ static bool inner(struct wg_device *d, struct wg_peer *p, const uint8_t *packet,
         return false;
     }
     *size = length; /* the padding goes */
-    if (wg_map_get(&d->by_address, packet + 8) == p)
+    if (wg_map_get(&d->by_address, packet + 8) == p) {
+        p->rx_bytes += length;
         return true;
+    }
     d->counts.not_allowed++;
     return false;
 }
@@ -228,7 +228,6 @@ static bool data(struct wg_device *d, uint8_t *message, size_t size, const struc
         return false;
     }
     roam(p, from);
-    p->rx_bytes += size;
     if (k == p->upcoming)
         wg_session_confirm(p, now_ms);
     *ret_size = size - WG_DATA_HEAD - WG_TAG;

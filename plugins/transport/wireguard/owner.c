@@ -1,0 +1,168 @@
+/* The owner's thread: from the UDP sockets, opened, coalesced, to the TUN; timers, calls, reports. */
+#include "run.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+struct owner {
+    struct wg_run *run;
+    struct wg_coalesce to_tun;
+    struct wg_arrival arrivals[WG_BATCH];
+    uint64_t now_ms, report_ms; /* report_ms: when to look for news next; 0: nothing happened */
+};
+
+static void write_tun(void *user, const struct iovec *iov, int count)
+{
+    struct wg_run *r = user;
+    if (writev(r->tun, iov, count) < 0)
+        atomic_fetch_add(&r->tun_refused, 1);
+}
+
+static void take(struct owner *o, const struct wg_arrival *a)
+{
+    struct wg_device *d = o->run->device;
+    for (size_t at = 0; at < a->size; at += a->segment) {
+        size_t size = a->size - at < a->segment ? a->size - at : a->segment;
+        uint8_t *packet;
+        struct wg_peer *p;
+        if (wg_device_receive(d, a->data + at, size, &a->from, o->now_ms, &packet, &size, &p) &&
+            !wg_reroutes(packet, size) && wg_ecn_out(packet, a->tos & 3))
+            wg_coalesce_add(&o->to_tun, packet, size);
+    }
+}
+
+static bool receive(struct owner *o)
+{
+    bool any = false;
+    for (int i = 0; i < 2; i++) {
+        if (o->run->udp.fd[i] < 0)
+            continue;
+        unsigned n = wg_udp_receive(&o->run->udp, i, o->arrivals);
+        for (unsigned k = 0; k < n; k++)
+            take(o, &o->arrivals[k]);
+        wg_coalesce_flush(&o->to_tun); /* before the buffers are used again */
+        any |= n > 0;
+    }
+    return any;
+}
+
+/* ---- the loop's calls ---- */
+
+static void answer_call(struct owner *o)
+{
+    wg_call_fn *fn = atomic_exchange(&o->run->call, NULL);
+    if (!fn)
+        return;
+    fn(o->run->device, o->now_ms, o->run->call_arg);
+    sem_post(&o->run->called);
+}
+
+/* ---- reports ---- */
+
+static bool is_news(const struct wg_peer *p, uint64_t now_ms)
+{
+    if (p->handshake_ms != p->told.handshake_ms ||
+        memcmp(&p->endpoint, &p->told.endpoint, sizeof p->endpoint) != 0)
+        return true;
+    return (p->rx_bytes != p->told.rx_bytes || p->tx_bytes != p->told.tx_bytes) &&
+           now_ms - p->told.at_ms >= WG_TRAFFIC_MS;
+}
+
+static bool add_report(struct wg_run *r, struct wg_peer *p, uint64_t now_ms)
+{
+    if (r->report_count == WG_REPORTS_MAX)
+        return false;
+    struct wg_report *x = &r->reports[r->report_count++];
+    p->told.at_ms = now_ms;
+    p->told.endpoint = x->endpoint = p->endpoint;
+    p->told.handshake_ms = x->handshake_ms = p->handshake_ms;
+    p->told.rx_bytes = x->rx_bytes = p->rx_bytes;
+    p->told.tx_bytes = x->tx_bytes = p->tx_bytes;
+    memcpy(x->public_key, p->remote.public_key, WG_KEY);
+    return true;
+}
+
+/* Once a second while something happens; what finds no room is news the next time. */
+static void report(struct owner *o)
+{
+    struct wg_run *r = o->run;
+    o->report_ms = 0;
+    wg_lock(r->device); /* tx_bytes */
+    pthread_mutex_lock(&r->reports_lock);
+    for (struct wg_peer *p = r->device->peers; p; p = p->next) {
+        bool silent = p->rx_bytes == p->told.rx_bytes && p->tx_bytes == p->told.tx_bytes;
+        if (is_news(p, o->now_ms) ? !add_report(r, p, o->now_ms) : !silent)
+            o->report_ms = o->now_ms + WG_REPORT_MS;
+    }
+    bool any = r->report_count > 0;
+    if (any) /* the loop may not take them: it is told again */
+        o->report_ms = o->now_ms + WG_REPORT_MS;
+    pthread_mutex_unlock(&r->reports_lock);
+    wg_unlock(r->device);
+    if (any)
+        r->reported(r->user);
+}
+
+/* ---- turns ---- */
+
+static int wait_ms(const struct owner *o, uint64_t next_ms)
+{
+    if (o->report_ms && o->report_ms < next_ms)
+        next_ms = o->report_ms;
+    if (next_ms == WG_NEVER)
+        return -1;
+    uint64_t ms = next_ms > o->now_ms ? next_ms - o->now_ms : 0;
+    return ms < 60000 ? (int)ms : 60000;
+}
+
+static void sleep_until(struct owner *o, uint64_t next_ms)
+{
+    struct wg_run *r = o->run;
+    struct pollfd p[3] = {
+        {r->wake, POLLIN, 0}, {r->udp.fd[0], POLLIN, 0}, {r->udp.fd[1], POLLIN, 0}};
+    atomic_store(&r->asleep, true);
+    if (!atomic_load(&r->device->has_news)) /* else it came while nobody would have woken us */
+        poll(p, 3, wait_ms(o, next_ms));
+    atomic_store(&r->asleep, false);
+    if (p[0].revents) {
+        eventfd_t value;
+        eventfd_read(r->wake, &value);
+    }
+    if ((p[1].revents | p[2].revents) & POLLERR) { /* an error of an earlier send: taken off */
+        int error;
+        socklen_t size = sizeof error;
+        for (int i = 0; i < 2; i++)
+            if (r->udp.fd[i] >= 0)
+                getsockopt(r->udp.fd[i], SOL_SOCKET, SO_ERROR, &error, &size);
+    }
+}
+
+static void turns(struct owner *o)
+{
+    while (!atomic_load(&o->run->stop)) {
+        o->now_ms = wg_now_ms();
+        answer_call(o);
+        bool any = receive(o);
+        bool news = any || atomic_load(&o->run->device->has_news);
+        uint64_t next_ms = wg_device_tick(o->run->device, o->now_ms);
+        if (news && !o->report_ms)
+            o->report_ms = o->now_ms + WG_REPORT_MS;
+        if (o->report_ms && o->now_ms >= o->report_ms)
+            report(o);
+        if (!any)
+            sleep_until(o, next_ms);
+    }
+}
+
+void *wg_owner(void *run)
+{
+    static struct owner o; /* one in a process: the plugin has one instance */
+    memset(&o, 0, sizeof o);
+    o.run = run;
+    o.to_tun.write = write_tun;
+    o.to_tun.user = run;
+    o.to_tun.tcp = o.run->tso;
+    turns(&o);
+    return NULL;
+}
