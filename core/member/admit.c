@@ -97,10 +97,11 @@ clan_status admission_check(struct member_set *m, struct plan *p, struct clan_er
 {
     struct stmt record;
     struct stmt_admission *b = &p->b.admission;
-    if (stmt_get_admission(&p->s, b) != CLAN_OK ||
-        (b->how != STMT_ADMIT_JOIN && b->how != STMT_ADMIT_FOUNDER))
+    if (stmt_get_admission(&p->s, b) != CLAN_OK)
         return err_set(e, CLAN_E_INVAL, "an admission that is malformed");
     clan_status r = inner_record(m, p, &record, e);
+    if (r == CLAN_OK && (b->how == STMT_ADMIT_PHONE) != stmt_record_of_phone(&p->record))
+        return err_set(e, CLAN_E_INVAL, "a phone admitted as a machine, or a machine as a phone");
     if (r == CLAN_OK)
         r = admission_room(m, p, e);
     if (r != CLAN_OK)
@@ -120,6 +121,7 @@ clan_status admission_add(struct member_set *m, struct plan *p, struct member_ef
     memset(a, 0, sizeof *a);
     a->item = p->item;
     a->invite = p->founder ? NULL : p->invite;
+    a->phone = p->b.admission.how == STMT_ADMIT_PHONE;
     memcpy(a->door, p->founder ? (uint8_t[32]){0} : p->s.author, 32);
     if (a->invite)
         a->invite->admissions++;

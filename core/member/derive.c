@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const uint8_t nobody[32];
+
 static bool named_keeper_first(const struct member_set *m, const struct machine *x)
 {
     if (m->version_count < 2 || m->versions[1].keepers == UINT32_MAX)
@@ -118,6 +120,9 @@ static enum admission_worth worth_of(
 {
     if (!a->invite)
         return x->pub.founder ? WORTH_FULL : WORTH_NOTHING;
+    /* a phone comes by an invitation that names its gateway, and by that gateway; nobody else does */
+    if (memcmp(a->invite->pub.body.gateway, a->phone ? a->door : nobody, 32))
+        return WORTH_NOTHING;
     const struct revoked *door = revoked_get(m, a->door);
     const struct machine *d = machine_get(m, a->door);
     if (!door || !d || d->pub.standing != MEMBER_REVOKED)
@@ -273,6 +278,7 @@ static void show_admission(struct machine *x, const struct admission *a)
         return;
     memcpy(x->pub.admission_id, a->item->id, 32);
     memcpy(x->pub.door, a->door, 32);
+    x->pub.phone = a->phone;
     memset(x->pub.invite_id, 0, 16);
     if (a->invite)
         memcpy(x->pub.invite_id, a->invite->pub.id, 16);

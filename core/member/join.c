@@ -208,7 +208,7 @@ clan_status join_door_check(const struct member_set *m, const uint8_t invite_id[
     struct joiner j;
     bool again = false;
     const struct member_invite *in = member_clan_id(m) ? member_invite_find(m, invite_id) : NULL;
-    if (!in || (mode != JOIN_MODE_JOIN && mode != JOIN_MODE_FETCH) ||
+    if (!in || member_invite_for_phone(in) || (mode != JOIN_MODE_JOIN && mode != JOIN_MODE_FETCH) ||
         !proof_ok(m, in, mode, proof, record, record_size, handshake_hash))
         return err_set(reterr, CLAN_E_AUTH, "somebody asked without the right invitation");
     if (mode == JOIN_MODE_JOIN) {
@@ -225,21 +225,15 @@ clan_status join_door_check(const struct member_set *m, const uint8_t invite_id[
     return invite_open(m, in, wall, again, reterr);
 }
 
-clan_status join_make_admission(const struct member_set *m, const uint8_t invite_id[16],
-    const uint8_t proof[64], const uint8_t *record, size_t record_size, const uint8_t door_id[32],
-    const uint8_t door_secret[64], uint64_t seq, int64_t wall, uint8_t *ret_raw, size_t *ret_size)
+clan_status join_sign_admission(const struct member_set *m, const struct stmt_admission *b,
+    const uint8_t door_id[32], const uint8_t door_secret[64], uint64_t seq, uint8_t *ret_raw,
+    size_t *ret_size)
 {
-    struct stmt_admission b = {.how = STMT_ADMIT_JOIN, .time = wall, .record = record};
     size_t body_size, cap = stmt_size_limit(STMT_ADMISSION);
-    if (!member_clan_id(m) || record_size > UINT16_MAX)
-        return CLAN_E_INVAL;
-    b.record_size = (uint16_t)record_size;
-    memcpy(b.invite_id, invite_id, 16);
-    memcpy(b.proof, proof, 64);
     uint8_t *body = malloc(cap);
     if (!body)
         return CLAN_E_NOMEM;
-    clan_status r = stmt_put_admission(&b, body, cap, &body_size);
+    clan_status r = stmt_put_admission(b, body, cap, &body_size);
     if (r == CLAN_OK)
         r = stmt_build(
             STMT_ADMISSION, member_clan_id(m), door_id, seq, body, body_size, ret_raw, ret_size);
@@ -247,6 +241,19 @@ clan_status join_make_admission(const struct member_set *m, const uint8_t invite
         r = stmt_sign(ret_raw, ret_size, door_secret);
     free(body);
     return r;
+}
+
+clan_status join_make_admission(const struct member_set *m, const uint8_t invite_id[16],
+    const uint8_t proof[64], const uint8_t *record, size_t record_size, const uint8_t door_id[32],
+    const uint8_t door_secret[64], uint64_t seq, int64_t wall, uint8_t *ret_raw, size_t *ret_size)
+{
+    struct stmt_admission b = {.how = STMT_ADMIT_JOIN, .time = wall, .record = record};
+    if (!member_clan_id(m) || record_size > UINT16_MAX)
+        return CLAN_E_INVAL;
+    b.record_size = (uint16_t)record_size;
+    memcpy(b.invite_id, invite_id, 16);
+    memcpy(b.proof, proof, 64);
+    return join_sign_admission(m, &b, door_id, door_secret, seq, ret_raw, ret_size);
 }
 
 static const struct member_machine *door_of(

@@ -31,6 +31,19 @@ clan_status join_make_admission(const struct member_set *m, const uint8_t invite
     const uint8_t proof[64], const uint8_t *record, size_t record_size, const uint8_t door_id[32],
     const uint8_t door_secret[64], uint64_t seq, int64_t wall, uint8_t *ret_raw, size_t *ret_size);
 
+/* A phone, by its gateway: record, proof and admission of it are made here.  AUTH: the invitation of that
+ * seed does not name the gateway; USED, EXPIRED, CONFLICT (its key), LIMIT.  ret_id: of the phone. */
+struct join_phone {
+    const uint8_t *root, *gateway_secret; /* of the gateway: its seed, its Ed25519 secret key */
+    uint8_t seed[16];                     /* of the invitation */
+    uint8_t gateway_id[32];
+    uint8_t wireguard[32]; /* the phone's public key */
+    uint64_t seq;          /* of the gateway's admissions */
+    int64_t wall;
+};
+clan_status join_make_phone(const struct member_set *m, const struct join_phone *p,
+    uint8_t *ret_raw, size_t *ret_size, uint8_t ret_id[32], struct clan_error *reterr);
+
 /* The joiner, after the door handed over its statements: genesis = clan ID, floor, invitation's
  * pk_i, the door confirmed, unrevoked and holding the static key it spoke with.  *ret_door is set
  * on success. */

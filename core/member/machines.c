@@ -141,9 +141,10 @@ clan_status record_check(struct member_set *m, struct plan *p, struct clan_error
     if (r != CLAN_OK || p->waits_for)
         return r;
     const struct machine *x = p->machine;
-    if (p->s.seq < 2 || memcmp(p->record.identity, x->first.identity, 32))
+    if (p->s.seq < 2 || memcmp(p->record.identity, x->first.identity, 32) ||
+        stmt_record_of_phone(&p->record) != stmt_record_of_phone(&x->first))
         return err_set(
-            e, CLAN_E_INVAL, "a record with another identity or number than its machine's");
+            e, CLAN_E_INVAL, "a record with another identity, number or kind than its machine's");
     uint64_t have = x->records[0] ? x->pub.record_seq : 1;
     if (p->s.seq < have)
         p->known = true;

@@ -30,6 +30,7 @@ struct member_machine {
     bool conflict; /* two admissions or receipts for one place: provisional until an admin signs */
     bool clone;    /* two records with one sequence number: this machine runs twice */
     bool keeper;   /* of the current generation */
+    bool phone;    /* a guest device without Clan, reached through `door` and nobody else */
     uint64_t record_seq;
     struct stmt_record record; /* the highest */
     uint8_t admission_id[32];
@@ -120,6 +121,12 @@ bool member_is_admin(const struct member_set *m, const uint8_t key[32], const ch
 size_t member_count(const struct member_set *m);
 const struct member_machine *member_at(const struct member_set *m, size_t index);
 const struct member_machine *member_find(const struct member_set *m, const uint8_t id[32]);
+/* Phones that `gateway` carries: confirmed, as it is itself, the same ones everywhere, by their IDs; at
+ * most MEMBER_PHONES_MAX of a gateway count. */
+#define MEMBER_PHONES_MAX 16
+unsigned member_phones(const struct member_set *m, const struct member_machine *gateway,
+    const struct member_machine *ret_phones[MEMBER_PHONES_MAX]);
+bool member_invite_for_phone(const struct member_invite *in);
 /* purpose: enum key_purpose; only machines that are not revoked, or any when revoked_too */
 const struct member_machine *member_find_key(
     const struct member_set *m, uint8_t purpose, const uint8_t key[32], bool revoked_too);

@@ -65,6 +65,7 @@ struct admission {
     struct item *item;
     struct invite *invite; /* NULL: founder */
     uint8_t door[32];
+    bool phone;
     enum admission_worth worth;
 };
 struct receipt {
@@ -263,6 +264,11 @@ void wait_free_all(struct member_set *m);
 /* CLAN_OK, or LIMIT; counts when ok and commit */
 clan_status quota_check(
     struct member_set *m, const struct plan *p, bool commit, struct clan_error *e);
+
+/* join.c */
+clan_status join_sign_admission(const struct member_set *m, const struct stmt_admission *b,
+    const uint8_t door_id[32], const uint8_t door_secret[64], uint64_t seq, uint8_t *ret_raw,
+    size_t *ret_size);
 
 #define NEEDS(kind) (1u << (kind))
 

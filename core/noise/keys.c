@@ -60,6 +60,14 @@ void keys_plugin(const uint8_t root[32], uint32_t counter, const char *plugin, c
     sodium_memzero(key, sizeof key);
 }
 
+void keys_phone(const uint8_t root[32], const uint8_t id_i[16], uint8_t ret_ed25519_seed[32])
+{
+    uint8_t key[32];
+    crypto_kdf_derive_from_key(key, 32, UINT64_C(17) << 32 | 1, KDF_CONTEXT, root);
+    HASH(ret_ed25519_seed, 32, LABEL("clan phone identity v1"), PIECE(key, 32), PIECE(id_i, 16));
+    sodium_memzero(key, sizeof key);
+}
+
 void keys_sign_pair(const uint8_t seed[32], uint8_t ret_secret[64], uint8_t ret_public[32])
 {
     crypto_sign_ed25519_seed_keypair(ret_public, ret_secret, seed);

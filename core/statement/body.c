@@ -161,6 +161,12 @@ static bool invitation_ok(const struct stmt_invitation *b)
            b->approve <= 1 && (!b->for_name[0] || text_name_ok(b->for_name));
 }
 
+static bool for_phones(const struct stmt_invitation *b)
+{
+    static const uint8_t zero[32];
+    return memcmp(b->gateway, zero, sizeof zero) != 0;
+}
+
 clan_status stmt_put_invitation(
     const struct stmt_invitation *b, uint8_t *ret, size_t cap, size_t *ret_size)
 {
@@ -176,6 +182,8 @@ clan_status stmt_put_invitation(
     buf_put_u8(&w, b->approve);
     buf_put_u8(&w, b->wishes);
     buf_put_u64(&w, b->config_version);
+    if (for_phones(b)) /* the others are as they were before there were phones */
+        buf_put(&w, b->gateway, 32);
     return body_put(&w, ret_size);
 }
 
@@ -193,6 +201,8 @@ clan_status stmt_get_invitation(const struct stmt *s, struct stmt_invitation *re
     ret->approve = buf_get_u8(&r);
     ret->wishes = buf_get_u8(&r);
     ret->config_version = buf_get_u64(&r);
+    if (r.left >= sizeof ret->gateway)
+        buf_get(&r, ret->gateway, 32);
     body_want(&r, invitation_ok(ret));
     return body_got(&r);
 }

@@ -4,10 +4,12 @@
 
 #include <string.h>
 
+#define WIREGUARD 4 /* KEY_WIREGUARD of noise/keys.h, which stands above this folder */
+
 static bool admission_ok(const struct stmt_admission *b)
 {
-    return (b->how == STMT_ADMIT_JOIN || b->how == STMT_ADMIT_FOUNDER) &&
-           b->record_size > STMT_HEAD && b->record_size <= stmt_size_limit(STMT_RECORD);
+    return b->how >= STMT_ADMIT_JOIN && b->how <= STMT_ADMIT_PHONE && b->record_size > STMT_HEAD &&
+           b->record_size <= stmt_size_limit(STMT_RECORD);
 }
 
 clan_status stmt_put_admission(
@@ -152,6 +154,11 @@ const uint8_t *stmt_record_find(const struct stmt_record *r, uint8_t purpose)
         if (r->keys[i].purpose == purpose)
             return r->keys[i].key;
     return NULL;
+}
+
+bool stmt_record_of_phone(const struct stmt_record *r)
+{
+    return r->key_count == 1 && r->keys[0].purpose == WIREGUARD && r->endpoint_count == 0;
 }
 
 clan_status stmt_put_ack(const struct stmt_ack *b, uint8_t *ret, size_t cap, size_t *ret_size)

@@ -145,9 +145,13 @@ struct stmt_invitation {
     uint8_t approve;         /* 1: the receipt waits for an admin */
     uint8_t wishes;          /* reserved: wished tags */
     uint64_t config_version; /* height when it was issued */
+    uint8_t gateway
+        [32]; /* zero: for machines; else for phones, which this machine admits and carries */
 };
 
-enum { STMT_ADMIT_JOIN = 1, STMT_ADMIT_FOUNDER = 2 };
+/* PHONE: a guest device without Clan.  Its door made its identity, is its gateway, and the invitation names
+ * that door; its record holds one key, KEY_WIREGUARD. */
+enum { STMT_ADMIT_JOIN = 1, STMT_ADMIT_FOUNDER = 2, STMT_ADMIT_PHONE = 3 };
 struct stmt_admission {
     uint8_t how;
     uint8_t invite_id[16]; /* zero for the founder */
@@ -189,6 +193,8 @@ struct stmt_record {
 /* Key of a purpose, NULL when the record has none. */
 bool stmt_endpoint_ok(const char *text); /* may it stand in a record? */
 const uint8_t *stmt_record_find(const struct stmt_record *r, uint8_t purpose);
+/* No endpoints, and no key but one for WireGuard: it answers nobody. */
+bool stmt_record_of_phone(const struct stmt_record *r);
 
 enum { STMT_REVOKE_REMOVED = 1, STMT_REVOKE_LEFT = 2 };
 struct stmt_revocation {

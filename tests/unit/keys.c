@@ -67,6 +67,8 @@ static void machine_keys(void **state)
     expect("plugin1", secret, 32);
     keys_plugin(bytes_of("root", 32), 2, "tor", "tor-2", secret);
     expect("plugin2", secret, 32);
+    keys_phone(bytes_of("root", 32), bytes_of("invite_id", 16), seed);
+    expect("phone_seed", seed, 32);
     keys_admin_seed(bytes_of("entropy", 16), seed);
     expect("admin_seed", seed, 32);
 }

@@ -1,4 +1,4 @@
-foreach(part member member_chain member_order)
+foreach(part member member_chain member_order member_phone)
   clan_unit_test(${part}
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/${part}.c ${CMAKE_CURRENT_LIST_DIR}/member_clan.c
       ${CMAKE_CURRENT_LIST_DIR}/member_fixture.c

@@ -220,6 +220,16 @@ static void round_trip(void **state)
     assert_memory_equal(got.record, record_raw, sizeof record_raw);
     assert_memory_equal(got.proof, admission.proof, 64);
     assert_int_equal(got.time, admission.time);
+    invitation.gateway[31] = 7; /* with and without that field */
+    uint8_t body[STMT_MAX];
+    size_t body_size;
+    struct stmt_invitation phones;
+    assert_int_equal(stmt_put_invitation(&invitation, body, sizeof body, &body_size), CLAN_OK);
+    assert_int_equal(
+        stmt_build(STMT_INVITATION, clan, author, 5, body, body_size, raw, &size), CLAN_OK);
+    assert_int_equal(stmt_parse(raw, size, &s, NULL), CLAN_OK);
+    assert_int_equal(stmt_get_invitation(&s, &phones), CLAN_OK);
+    assert_memory_equal(&phones, &invitation, sizeof phones);
     assert_null(stmt_record_find(&record, 9));
     assert_ptr_equal(stmt_record_find(&record, 3), record.keys[2].key);
 }
@@ -351,7 +361,7 @@ static void bad_contents(void **state)
     BAD(invitation, invitation.uses = 0);
     BAD(invitation, invitation.approve = 2);
     BAD(invitation, strcpy(invitation.for_name, "a.b"));
-    BAD(admission, admission.how = 3);
+    BAD(admission, admission.how = 4);
     BAD(admission, admission.record_size = STMT_HEAD);
     BAD(admission, admission.record_size = 4097);
     BAD(record, record.key_count = 9);

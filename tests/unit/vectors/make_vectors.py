@@ -214,6 +214,7 @@ def keys():
     out["invite_public"], out["invite_x25519"] = pk, x25519(b2(32, b"clan invite onion v1", seed))
     out["invite_onion"] = b2(32, b"clan invite onion v1", seed)
     out["invite_id"] = invite_id = b2(16, b"clan invite id v1", pk)
+    out["phone_seed"] = b2(32, b"clan phone identity v1", kdf(root, 17 << 32 | 1), invite_id)
     out["invite_psk"] = b2(32, b"clan invite psk v1", clan, pk)
     for name in ("link", "control", "door"):
         out[f"prologue_{name}"] = b"clan noise v1" + name.encode() + clan + machine
