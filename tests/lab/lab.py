@@ -302,10 +302,19 @@ def _stale_cgroups():
                 os.rmdir(path)
 
 
+def _stale_dirs():
+    """The same of their directories; namespaces and mounts have gone with the processes."""
+    for name in os.listdir(tempfile.gettempdir()):
+        found = re.fullmatch(rf"clan-lab-{PIDS}-(\d+)-\w+", name)
+        if found and not os.path.exists(f"/proc/{found.group(1)}"):
+            shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)
+
+
 class Lab:
     def __init__(self, keep_logs=None):
         _stale_cgroups()
-        self.dir = tempfile.mkdtemp(prefix="clan-lab-")
+        _stale_dirs()
+        self.dir = tempfile.mkdtemp(prefix=f"clan-lab-{PIDS}-{os.getpid()}-")
         os.chmod(self.dir, 0o755)
         self.keep_logs = keep_logs
         # mount points of every machine; they stay, empty: removing one would detach the mounts of other labs

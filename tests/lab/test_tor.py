@@ -1,5 +1,7 @@
 """Two machines that share nothing but Tor: join, files, and the death of whatever carries them."""
 
+import base64
+import json
 import os
 import signal
 import time
@@ -61,6 +63,7 @@ def test_two_machines_share_only_tor(lab, net, measured):
     L.up(anna)
     L.wait_for(lambda: tor_of(anna), limit=30, what="tor on anna")
     link = L.wait_for(lambda: try_invite(anna, bob), limit=30, what="a link")
+    net.stranger(onion_of(link), tornet.MISSING_KEY)  # the door is there, and not for who has its address alone
     begin = time.monotonic()
     bob.clan("join", "-", "--yes", "--fingerprint", L.words(anna), input=link + "\n", timeout=120)
     measured("join by the link's onion", time.monotonic() - begin)
@@ -88,9 +91,14 @@ def test_two_machines_share_only_tor(lab, net, measured):
     measured("back after the plugin's death", seconds_until(lambda: tor_of(bob) and reaches(bob, "anna"), 60, "the path after the plugin's death"))
 
 
+def onion_of(link):
+    text = link.rsplit("/", 1)[1]
+    raw = base64.b32decode(text + "=" * (-len(text) % 8))
+    return base64.b32encode(raw[-41:-6]).decode().lower() + ".onion", int.from_bytes(raw[-6:-4], "big")
+
+
 def try_invite(anna, bob):
     result = anna.clan("--json", "invite", "--for", bob.name, check=False)
     if result.returncode:
         return None
-    import json
     return json.loads(result.stdout.splitlines()[-1])["link"]

@@ -1,7 +1,7 @@
 """A private Tor network in a namespace of its own on the lab's switch: 3 authorities, 3 relays, no internet.
 
-Times and options as measured on tor 0.4.9.11: short voting intervals, started on one of their boundaries, relays a second
-after the authorities; clients come when every node holds a consensus with all of them.
+Times and options as measured on tor 0.4.9.11: short voting intervals, started on one of their boundaries, relays when the
+authorities listen; clients come when every node holds a consensus with all of them.
 """
 
 import os
@@ -16,6 +16,7 @@ GATE = "10.77.0.200"
 AUTHORITIES, RELAYS = 3, 3
 INTERVAL, VOTE, DIST = 5, 2, 2
 LIMIT = 90
+MISSING_KEY = 0xF4  # to SOCKS: the onion service wants a client's key
 COMMON = """TestingTorNetwork 1
 PathsNeededToBuildCircuits 0.67
 V3AuthNIntervalsValid 2
@@ -110,11 +111,13 @@ tor --quiet --list-fingerprint --defaults-torrc {self.dir}/empty -f {self.dir}/e
             lines.append(f"DirAuthority a{i} orport=9001 no-v2 v3ident={v3} {self.nodes[f'a{i}']}:9030 {fp}\n")
         self.common = COMMON + "".join(lines)
 
-    def _node(self, name):
-        d, ip = f"{self.dir}/{name}", self.nodes[name]
+    def _node(self, name, kind=None):
+        d, ip = f"{self.dir}/{name}", self.nodes.get(name)
         os.makedirs(d, mode=0o700, exist_ok=True)
+        if kind is None:
+            kind = RELAY.format(ip=ip, dir=self.dir) + (AUTHORITY.format(ip=ip) if name[0] == "a" else "")
         with open(f"{d}/torrc", "w") as f:
-            f.write(self.common + RELAY.format(ip=ip, dir=self.dir) + (AUTHORITY.format(ip=ip) if name[0] == "a" else ""))
+            f.write(self.common + kind)
             f.write(f"DataDirectory {d}\nNickname {name}\nLog notice file {d}/log\nAvoidDiskWrites 1\nShutdownWaitLength 0\n")
         subprocess.Popen(
             self.argv(["/usr/sbin/tor", "--defaults-torrc", f"{self.dir}/empty", "-f", f"{d}/torrc", "--quiet"]),
@@ -127,12 +130,15 @@ tor --quiet --list-fingerprint --defaults-torrc {self.dir}/empty -f {self.dir}/e
             return 0
         return sum(line.startswith("r ") for line in text.splitlines())
 
+    def _authorities_listen(self):
+        return len(self.run("ss", "-Hltn", "sport = :9030").stdout.splitlines()) == AUTHORITIES
+
     def _start(self):
         # just after a boundary of the first interval, so that the first vote sees every descriptor
         time.sleep(INTERVAL - time.time() % INTERVAL)
         for name in self.nodes:
-            if name == "r1":
-                time.sleep(1)  # a relay whose first upload is refused retries too late for the first vote
+            if name == "r1":  # a relay whose first upload is refused retries too late for the first vote
+                L.wait_for(self._authorities_listen, limit=INTERVAL, what="listening authorities")
             self._node(name)
         try:
             L.wait_for(lambda: all(self._known(n) == len(self.nodes) for n in self.nodes), limit=LIMIT,
@@ -147,6 +153,20 @@ tor --quiet --list-fingerprint --defaults-torrc {self.dir}/empty -f {self.dir}/e
             lines = open(log).read().splitlines()[-3:] if os.path.exists(log) else []
             out += f"{name}: knows {self._known(name)}; " + " | ".join(lines) + "\n"
         return out
+
+    def stranger(self, endpoint, reply):
+        """Somebody with a tor and an onion's address, no more: until SOCKS answers with this byte (socks-extensions)."""
+        log = f"{self.dir}/stranger/log"
+        self._node("stranger", "SocksPort 127.0.0.1:9050 ExtendedErrors\n")
+        L.wait_for(lambda: os.path.exists(log) and "Bootstrapped 100%" in open(log).read(), limit=60, what="the stranger's tor")
+        name, port = endpoint
+        ask = f"""import socket
+s = socket.create_connection(("127.0.0.1", 9050), 60)
+s.sendall(b"\\5\\1\\0")
+s.recv(2, socket.MSG_WAITALL)
+s.sendall(b"\\5\\1\\0\\3" + bytes([{len(name)}]) + b"{name}" + ({port}).to_bytes(2, "big"))
+print(s.recv(2, socket.MSG_WAITALL)[1])"""
+        L.wait_for(lambda: int(self.run("/usr/bin/python3", "-c", ask).stdout) == reply, limit=60, what=f"the answer {reply:#x}")
 
     def join(self, machine):
         """The machine's owner says which Tor network it is: a file of root's, which no clan can write."""
