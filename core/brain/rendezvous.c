@@ -138,8 +138,8 @@ void rendezvous_invited(
     struct brain *b, const char *transport, const char *endpoint, const uint8_t seed[16])
 {
     struct host *h = host_find(b, transport);
-    if (!h || !h->chan || h->service || h->state != HOST_STARTED)
-        return;
+    if (!h || !h->chan || h->service || h->state != HOST_STARTED || !h->meets)
+        return; /* no secret of a link for who has no use for it */
     clan_host_Invited *m = &blank(clan_host_ToHost_invited_tag)->m.invited;
     snprintf(m->endpoint, sizeof m->endpoint, "%s", endpoint);
     keys_invite_onion(seed, m->secret);
@@ -179,6 +179,6 @@ void rendezvous_endpoints(struct host *h, const clan_host_Endpoints *e)
 
 const char *rendezvous_door(struct brain *b)
 {
-    const struct host *h = host_find(b, "tor");
+    const struct host *h = host_find(b, LINK_TRANSPORT_ONION);
     return h && !h->service && h->state == HOST_STARTED ? h->door : "";
 }

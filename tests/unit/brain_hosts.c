@@ -166,21 +166,38 @@ static void host_says(unsigned i, const clan_host_FromHost *m)
     b->soon_armed = false;
 }
 
+/* The next message that a host was sent. */
+static bool host_next(unsigned i, clan_host_ToHost *ret)
+{
+    static uint8_t data[65536];
+    ssize_t n = recv(host_ends[i], data, sizeof data, MSG_DONTWAIT);
+    pb_istream_t is = pb_istream_from_buffer(data, n > 0 ? (size_t)n : 0);
+    assert_true(n <= 0 || pb_decode(&is, clan_host_ToHost_fields, ret));
+    return n > 0;
+}
+
 /* How many messages of a kind a host was sent; the last of them. */
 static unsigned host_heard(unsigned i, pb_size_t which, clan_host_ToHost *ret)
 {
-    static uint8_t data[65536];
     static clan_host_ToHost m;
     unsigned count = 0;
-    ssize_t n;
-    while ((n = recv(host_ends[i], data, sizeof data, MSG_DONTWAIT)) > 0) {
-        pb_istream_t is = pb_istream_from_buffer(data, (size_t)n);
-        assert_true(pb_decode(&is, clan_host_ToHost_fields, &m));
+    while (host_next(i, &m)) {
         count += m.which_m == which;
         if (m.which_m == which)
             *ret = m;
     }
     return count;
+}
+
+static void count_heard(unsigned i, unsigned *dials, unsigned *secrets, clan_host_ToHost *ret_dial)
+{
+    static clan_host_ToHost m;
+    while (host_next(i, &m)) {
+        *secrets += m.which_m == clan_host_ToHost_invited_tag;
+        *dials += m.which_m == clan_host_ToHost_dial_tag;
+        if (m.which_m == clan_host_ToHost_dial_tag)
+            *ret_dial = m;
+    }
 }
 
 static void two_hosts(void)
@@ -251,7 +268,13 @@ static void a_transport_that_was_there(void **state)
 static void a_door_far_away(void **state)
 {
     (void)state;
-    struct invite_link link = {.has_onion = true, .onion_port = 7117};
+    struct invite_link link = {.has_onion = true,
+        .onion_port = 7117,
+        .endpoint_count = 1,
+        .endpoints[0] = {.address = {[10] = 0xff, 0xff, 203, 0, 113, 5},
+            .family = 4,
+            .port = 7117,
+            .transport = "tcp-noise"}};
     char text[LINK_TEXT_MAX + 1];
     static clan_host_ToHost m;
     two_hosts();
@@ -263,7 +286,17 @@ static void a_door_far_away(void **state)
     host_find(b, "tor")->meets = true;
     assert_int_equal(link_format(&link, text), CLAN_OK);
     joiner_preview(b, NULL, text);
-    assert_int_equal(host_heard(1, clan_host_ToHost_dial_tag, &m), 1);
+    unsigned dials = 0, secrets = 0;
+    count_heard(0, &dials, &secrets, &m);
+    assert_int_equal(dials, 1);
+    assert_int_equal(secrets, 0); /* that of the link is the onion's */
+    assert_int_equal(m.m.dial.timeout_ms, 5000);
+    transports_dial_result(b, &b->hosts[0], m.m.dial.request, -1, "",
+        &(struct clan_error){.status = CLAN_E_UNREACHABLE});
+    dials = 0;
+    count_heard(1, &dials, &secrets, &m);
+    assert_int_equal(dials, 1);
+    assert_int_equal(secrets, 1);
     assert_int_equal(m.m.dial.timeout_ms, 60000);
     for (later_ms = 0; later_ms <= 60000; later_ms += 5000) {
         transports_tick(b);
