@@ -29,7 +29,8 @@ static clan_status list(struct sshagent_keys *ret, struct clan_error *e)
 static clan_status not_there(
     const struct sshagent_keys *have, const char *wanted, struct clan_error *e)
 {
-    err_set(e, CLAN_E_PERM, "the ssh-agent has no Ed25519 key %.90s", wanted);
+    err_set(
+        e, CLAN_E_PERM, "the ssh-agent has no Ed25519 key%s%.90s", wanted[0] ? " " : "", wanted);
     if (have->hardware && !have->count) {
         err_why(e,
             "its sk-ssh-ed25519 key lies in a security key, whose signatures cover more than a "
@@ -69,8 +70,8 @@ clan_status agentkey_find(const char *wanted, struct admin_key *ret, struct clan
         if (!matches(&have.keys[i], wanted))
             continue;
         if (found && memcmp(found->public_key, have.keys[i].public_key, 32) != 0) {
-            err_set(e, CLAN_E_INVAL, "several keys of the ssh-agent are called so");
-            err_why(e, "\"%.90s\" is not the name of one key alone", wanted);
+            err_set(e, CLAN_E_INVAL, "it is not clear which key of the ssh-agent is meant");
+            err_why(e, wanted[0] ? "several are called \"%.90s\"" : "it holds several", wanted);
             err_remedy(e, "give its fingerprint, as `ssh-add -l` shows it: --key ssh:SHA256:...");
             return CLAN_E_INVAL;
         }

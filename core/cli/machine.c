@@ -238,6 +238,11 @@ bool machine_changes(
     }
     said |= lacks(c, "it may in addition", now, before);
     said |= lacks(c, "it may no longer", before, now);
+    if (before->setting_count != now->setting_count ||
+        memcmp(before->settings, now->settings, sizeof now->settings) != 0) {
+        out_para(c, 4, "  other settings");
+        said = true;
+    }
     if (!said)
         out_para(c, 4, "  other limits or addresses");
     return true;

@@ -222,6 +222,15 @@ static void drop_unasked(struct consent *x, char **ret_text, size_t *ret_size)
         config_edit_revoke(x->text, x->size, x->look.file.id, gone, n, ret_text, ret_size, NULL);
 }
 
+/* A command that can be copied is whole, and its words mean what they say to a shell. */
+static bool command_ok(const char *file, const char *directory)
+{
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._+-";
+    return strlen(file) + strlen(directory) < 140 && !file[strspn(file, plain)] &&
+           !directory[strspn(directory, plain)];
+}
+
 static clan_status prepare(struct cli *c, struct consent *x)
 {
     const char *words[CLAN_NOTE_ASKS_MAX];
@@ -237,8 +246,7 @@ static clan_status prepare(struct cli *c, struct consent *x)
             &c->e, CLAN_E_INVAL, "%s is not installed, so it cannot be granted", l->file.file);
         err_why(
             &c->e, "permission is given to a plugin in Clan's directory, where only root writes");
-        if (strlen(c->args[0]) + strlen(machine_plugin_dir(c)) <
-            140) /* a command is whole or not said */
+        if (command_ok(c->args[0], machine_plugin_dir(c)))
             err_remedy(&c->e, "sudo install -m 644 %s %s/ && sudo clan plugin grant %s", c->args[0],
                 machine_plugin_dir(c), l->file.id);
         else

@@ -206,8 +206,11 @@ static clan_status open_key(struct up *u)
     clan_status st = CLAN_OK;
     if (given && strncmp(given, ADMINKEY_AGENT, strlen(ADMINKEY_AGENT)) == 0)
         return open_agent_key(u, given);
-    if (given)
-        snprintf(path, sizeof path, "%s", given);
+    if (given && strlen(given) >= sizeof path)
+        st = err_set(&c->e, CLAN_E_LIMIT, "the path of the key is longer than %zu characters",
+            sizeof path - 1);
+    else if (given)
+        strcpy(path, given);
     else
         st = adminkey_path(u->name, path, &c->e);
     if (st == CLAN_OK)

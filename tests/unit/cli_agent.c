@@ -25,7 +25,7 @@ static struct {
     int listener;
     char path[100], name[8 + SSHAGENT_FINGERPRINT_MAX];
     uint8_t public_key[32], secret[64];
-    bool empty;
+    bool empty, two; /* of the same name */
     enum manner manner;
     unsigned signs; /* requests to sign that it heard */
 } agent;
@@ -49,11 +49,13 @@ static bool read_all(int fd, uint8_t *data, size_t size)
 static size_t list_answer(uint8_t *out)
 {
     uint8_t blob[64], *p = out, *b = put(put(blob, "ssh-ed25519", 11), agent.public_key, 32);
-    const uint8_t head[5] = {12, 0, 0, 0, !agent.empty};
+    unsigned count = agent.empty ? 0 : 1 + agent.two;
+    const uint8_t head[5] = {12, 0, 0, 0, (uint8_t)count};
     memcpy(p, head, sizeof head);
     p += sizeof head;
-    return agent.empty ? sizeof head
-                       : (size_t)(put(put(p, blob, (size_t)(b - blob)), "anna", 4) - out);
+    for (unsigned i = 0; i < count; i++, blob[b - blob - 1] ^= 1)
+        p = put(put(p, blob, (size_t)(b - blob)), "anna", 4);
+    return (size_t)(p - out);
 }
 
 /* type | blob of 51 bytes | text | flags */
@@ -208,7 +210,15 @@ static void names_of_keys(void **state)
     }
     signed_by_agent(fake.submitted[0], fake.submitted_size[0]);
     assert_int_equal(run_key("invite", agent.name), 0);
+    agent.two = true;
+    assert_int_equal(run_key("invite", agent.name), 0);
+    assert_int_equal(run_key("invite", "ssh:anna"), 2);
+    assert_has(said.err, "several are called \"anna\"");
+    assert_int_equal(run_key("invite", "ssh:"), 2);
+    assert_has(said.err, "it holds several");
     agent.empty = true;
+    assert_int_equal(run_key("invite", "ssh:"), 3);
+    assert_has(said.err, "has no Ed25519 key\n");
     assert_int_equal(run_key("invite", agent.name), 3);
     assert_has(said.err, "or it is locked");
     assert_has(said.err, "ssh-add -X");
