@@ -3,7 +3,6 @@
 #include "base/clock.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,18 +49,18 @@ static unsigned count(const char *what)
     return n;
 }
 
-/* The rate counts by seconds: all of a test's lines fall into one. */
-static void at_the_begin_of_a_second(void)
+/* The rate counts by seconds: all of a test's lines fall into one, however slow the computer is. */
+uint64_t __wrap_clock_mono_ms(void);
+
+uint64_t __wrap_clock_mono_ms(void)
 {
-    while (clock_mono_ms() % 1000 > 300)
-        poll(NULL, 0, 5);
+    return 7000;
 }
 
 static void refused_counts_are_flushed(void **state)
 {
     (void)state;
     logring_refused(&file, "call one was refused");
-    at_the_begin_of_a_second();
     for (unsigned i = 0; i < 12; i++)
         logring_refused(&file, "call one was refused");
     logring_refused(&file, "call two was refused"); /* a new one has no rate */
@@ -80,7 +79,6 @@ static void records_are_flushed(void **state)
     (void)state;
     int pair[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
-    at_the_begin_of_a_second();
     for (unsigned i = 0; i < 203; i++) {
         assert_int_equal(send(pair[1], "1hello", 6, 0), 6);
         assert_true(logring_read(&file, pair[0], 1));
