@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sodium.h>
 
 static struct wg_identity id[2];
 static struct wg_remote remote[2]; /* as the other sees them */
@@ -70,19 +71,45 @@ static void packets_by_either_library(void **state)
     (void)state;
     size_t size = sizeof vector_packet_7 - WG_DATA_HEAD;
     uint8_t data[sizeof vector_packet_7];
-    struct wg_bulk *b = wg_bulk_new(vector_key_to_responder, false);
+    struct wg_bulk *b = wg_bulk_new(vector_key_to_responder);
     memcpy(data, vector_packet_7 + WG_DATA_HEAD, size);
     assert_true(wg_bulk_open(b, 7, data, size));
     assert_int_equal(data[1279], 255);
     memcpy(data, vector_packet_7 + WG_DATA_HEAD, size);
     assert_true(wg_open(data, vector_key_to_responder, 7, data, size, NULL, 0));
-    struct wg_bulk *s = wg_bulk_new(vector_key_to_responder, true);
+    struct wg_bulk *s = wg_bulk_new(vector_key_to_responder);
     assert_true(wg_bulk_seal(s, 7, data, size - WG_TAG));
     assert_memory_equal(data, vector_packet_7 + WG_DATA_HEAD, size);
     data[0] ^= 1;
     assert_false(wg_bulk_open(b, 7, data, size));
     wg_bulk_free(b);
     wg_bulk_free(s);
+}
+
+/* Each size, also those that end inside of a block: libcrypto's parts against libsodium's whole. */
+static void both_ciphers_of_all_sizes(void **state)
+{
+    (void)state;
+    enum { MAX = 1500 };
+    uint8_t key[WG_KEY], plain[MAX], a[MAX + WG_TAG], b[MAX + WG_TAG];
+    randombytes_buf(key, sizeof key);
+    randombytes_buf(plain, sizeof plain);
+    for (int libcrypto = 0; libcrypto < 2; libcrypto++) {
+        assert_true(wg_bulk_choose(libcrypto));
+        struct wg_bulk *x = wg_bulk_new(key);
+        for (size_t size = 0; size <= MAX; size++) {
+            uint64_t counter = size * 0x123456789abcdull;
+            memcpy(a, plain, size);
+            assert_true(wg_bulk_seal(x, counter, a, size));
+            wg_seal(b, key, counter, plain, size, NULL, 0);
+            assert_memory_equal(a, b, size + WG_TAG);
+            a[size * 7 % (size + WG_TAG)] ^= 1;
+            assert_false(wg_bulk_open(x, counter, a, size + WG_TAG));
+            assert_true(wg_bulk_open(x, counter, b, size + WG_TAG));
+            assert_memory_equal(b, plain, size);
+        }
+        wg_bulk_free(x);
+    }
 }
 
 static void low_order_points(void **state)
@@ -130,7 +157,8 @@ static void tai64n_never_goes_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(the_published_bytes),
-        cmocka_unit_test(packets_by_either_library), cmocka_unit_test(low_order_points),
-        cmocka_unit_test(replay_window), cmocka_unit_test(tai64n_never_goes_back)};
+        cmocka_unit_test(packets_by_either_library), cmocka_unit_test(both_ciphers_of_all_sizes),
+        cmocka_unit_test(low_order_points), cmocka_unit_test(replay_window),
+        cmocka_unit_test(tai64n_never_goes_back)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -32,11 +32,13 @@ bool wg_open(uint8_t *ret_data, const uint8_t key[WG_KEY], uint64_t counter, con
 /* The cipher of one direction's packets, in place and without more data.  libcrypto's for long ones
  * where it is the faster (measured at start), else libsodium's; the same bytes.  One thread each. */
 struct wg_bulk;
-struct wg_bulk *wg_bulk_new(const uint8_t key[WG_KEY], bool seal); /* NULL: out of memory */
-void wg_bulk_free(struct wg_bulk *b);                              /* wipes; takes NULL */
+struct wg_bulk *wg_bulk_new(const uint8_t key[WG_KEY]); /* NULL: out of memory */
+void wg_bulk_free(struct wg_bulk *b);                   /* wipes; takes NULL */
 bool wg_bulk_seal(struct wg_bulk *b, uint64_t counter, uint8_t *data, size_t size);
 bool wg_bulk_open(struct wg_bulk *b, uint64_t counter, uint8_t *data, size_t size); /* with tag */
 const char *wg_bulk_name(void);                                                     /* for people */
+/* For tests: that one whatever was measured; false: it is not to be had.  Not while one is in use. */
+bool wg_bulk_choose(bool libcrypto);
 
 static inline void wg_put_le32(uint8_t *p, uint32_t v)
 {

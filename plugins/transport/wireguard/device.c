@@ -31,6 +31,7 @@ struct wg_device *wg_device_new(
 
 static void forget_addresses(struct wg_device *d, struct wg_peer *p)
 {
+    d->last.peer = NULL;
     for (unsigned i = 0; i < p->address_count; i++)
         if (wg_map_get(&d->by_address, p->addresses[i]) == p)
             wg_map_remove(&d->by_address, p->addresses[i]);

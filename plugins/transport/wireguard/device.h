@@ -51,6 +51,7 @@ struct wg_peer { /* guarded memory */
     uint8_t greatest_tai64n[WG_TAI64N];
     struct wg_cookie cookie;
     struct wg_timers timers;
+    uint32_t jitter_ms;
     struct wg_endpoint endpoint;                      /* [lock] */
     struct wg_keypair *current, *previous, *upcoming; /* [lock]; upcoming: not confirmed yet */
     struct wg_staged *staged, **staged_end;           /* [lock] */
@@ -93,6 +94,11 @@ struct wg_device {
     struct wg_checker checker;
     struct wg_map by_key, by_index;
     struct wg_map by_address; /* [lock] */
+    struct {                  /* the peer of the last packet, as the next one is often his too */
+        struct wg_peer *peer; /* NULL: nobody */
+        uint32_t index;
+        uint8_t source[16];
+    } last;
     struct wg_peer *peers, *spare;
     struct wg_peer *chunks[WG_PEERS_MAX / WG_CHUNK + 1]; /* guarded memory of peers */
     unsigned chunk_count;

@@ -7,7 +7,9 @@
 
 void wg_peer_event(struct wg_peer *p, unsigned events, uint64_t now_ms)
 {
-    wg_timers_event(&p->timers, events, now_ms, randombytes_uniform(WG_JITTER_MS));
+    if (events & (WG_EV_INITIATED | WG_EV_DERIVED)) /* not for each packet: it is a system call */
+        p->jitter_ms = randombytes_uniform(WG_JITTER_MS);
+    wg_timers_event(&p->timers, events, now_ms, p->jitter_ms);
     uint64_t next = wg_timers_next(&p->timers);
     if (next < p->device->next_ms)
         p->device->next_ms = next;
@@ -27,6 +29,7 @@ bool wg_index_new(struct wg_device *d, struct wg_peer *p, uint32_t *ret_index)
 
 void wg_index_drop(struct wg_device *d, uint32_t index)
 {
+    d->last.peer = NULL;
     wg_map_remove(&d->by_index, &index);
 }
 
@@ -53,8 +56,8 @@ static struct wg_keypair *keypair_new(struct wg_peer *p, bool initiator, uint64_
     k->initiator = initiator;
     k->created_ms = now_ms;
     wg_handshake_keys(&p->handshake, initiator, send, receive);
-    k->send = wg_bulk_new(send, true);
-    k->receive = wg_bulk_new(receive, false);
+    k->send = wg_bulk_new(send);
+    k->receive = wg_bulk_new(receive);
     sodium_memzero(send, sizeof send);
     sodium_memzero(receive, sizeof receive);
     if (!k->send || !k->receive)
