@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "brain/brain.h"
 #include "brain/client.h"
+#include "brain/reach.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -187,6 +188,7 @@ static const struct {
     {clan_api_Request_start_tag, OWNER, UNBOUND},
     {clan_api_Request_alarms_tag, ANYBODY, BOUND},
     {clan_api_Request_dismiss_alarms_tag, OWNER, BOUND},
+    {clan_api_Request_netcheck_tag, ANYBODY, BOUND},
 };
 
 static bool is_owner(const struct brain *b, uid_t uid)
@@ -310,6 +312,9 @@ static void handle(struct client *c, clan_api_Request *r)
         break;
     case clan_api_Request_dismiss_alarms_tag:
         api_dismiss(b, c);
+        break;
+    case clan_api_Request_netcheck_tag:
+        reach_show(b, c);
         break;
     default:
         api_status(b, c); /* alarms: health lines are part of it */

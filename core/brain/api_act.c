@@ -235,18 +235,21 @@ void api_pong(struct brain *b, struct session *s, const clan_peer_Pong *pong)
     ping_answer(b, c, m, pong, (uint32_t)(clock_mono_ns() / 1000 - s->ping_sent_us));
 }
 
+void api_ping_lost(struct brain *b, struct session *s)
+{
+    struct client *c = s->ping_client;
+    const struct member_machine *m = c ? member_find(b->set, s->machine) : NULL;
+    s->ping_client = NULL;
+    if (m)
+        ping_answer(b, c, m, NULL, 0);
+}
+
 void api_ping_tick(struct brain *b)
 {
     for (unsigned i = 0; i < b->session_top; i++) {
         struct session *s = &b->sessions[i];
-        bool waits = clock_mono_ns() / 1000 - s->ping_sent_us < API_PING_MS * 1000u;
-        if (!s->ping_client || (s->id && waits)) /* no session, no answer */
-            continue;
-        const struct member_machine *m = member_find(b->set, s->machine);
-        struct client *c = s->ping_client;
-        s->ping_client = NULL;
-        if (m)
-            ping_answer(b, c, m, NULL, 0);
+        if (s->ping_client && clock_mono_ns() / 1000 - s->ping_sent_us >= API_PING_MS * 1000u)
+            api_ping_lost(b, s);
     }
 }
 

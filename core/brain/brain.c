@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/title.h"
+#include "brain/reach.h"
 #include "wire/limits.h"
 
 #include <sodium.h>
@@ -174,6 +175,7 @@ int brain_main(int argc, char **argv)
     static struct brain brain;
     struct brain *b = &brain;
     log_init(CHILD_FD_LOG, LOG_LEVEL_INFO);
+    reach_begin();
     prctl(PR_SET_DUMPABLE, 0); /* exec reset it; the identity is in this memory */
     if (argc < 2 || sodium_init() < 0) {
         log_error("clan-core is started by cland only");

@@ -527,6 +527,7 @@ void api_plugins(struct brain *b, struct client *c);
 void api_submit(struct brain *b, struct client *c, const clan_api_Submit *m);
 void api_ping(struct brain *b, struct client *c, const char *machine);
 void api_dismiss(struct brain *b, struct client *c);
+void api_ping_lost(struct brain *b, struct session *s); /* it ends: nobody will answer */
 void api_pong(struct brain *b, struct session *s, const clan_peer_Pong *m);
 void api_leave(struct brain *b, struct client *c);
 void api_down(struct brain *b, struct client *c);

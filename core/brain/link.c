@@ -99,6 +99,7 @@ static void session_ended(struct brain *b, struct session *s, clan_link_Reason r
     struct session copy = *s;
     free(s->hello);
     s->hello = NULL;
+    s->ping_client = NULL; /* the next session may take this place at once */
     if (copy.gossiping && b->gossip)
         gossip_down(b->gossip, copy.id);
     s->id = 0;
@@ -106,6 +107,7 @@ static void session_ended(struct brain *b, struct session *s, clan_link_Reason r
         joiner_down(b, &copy, reason);
     else if (copy.has_machine)
         peers_session_down(b, &copy, reason);
+    api_ping_lost(b, &copy);
 }
 
 /* ---- what link says ---- */

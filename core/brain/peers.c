@@ -2,7 +2,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "brain/brain.h"
+#include "brain/reach.h"
 
 #include <netinet/in.h>
 #include <sodium.h>
@@ -354,6 +354,7 @@ void peers_dial_failed(struct brain *b, const struct dialing *what)
     const struct member_machine *m = b->set ? member_find(b->set, what->machine) : NULL;
     if (!p || !m)
         return;
+    reach_failed(what->transport, m->id);
     if (what->spare)
         paths_dial_failed(b, p, what);
     else if (what->purpose == clan_link_Purpose_PURPOSE_LINK)
@@ -470,6 +471,7 @@ void peers_session_up(struct brain *b, struct session *s, bool carries)
         return;
     p->last_seen = clock_wall_s();
     s->since_ms = brain_now();
+    reach_up(b, s);
     if (s->dialed && !sodium_is_zero(s->net, sizeof s->net))
         path_limit_proven(&b->limit, s->net, brain_now());
     if (s->purpose == clan_link_Purpose_PURPOSE_CONTROL) {
@@ -488,6 +490,8 @@ void peers_session_down(struct brain *b, struct session *s, clan_link_Reason rea
     const struct member_machine *m = b->set ? member_find(b->set, s->machine) : NULL;
     if (!p)
         return;
+    if (s->dialed && !s->up && reason != clan_link_Reason_REASON_REPLACED)
+        reach_failed(s->transport, p->id);
     bool control = s->purpose == clan_link_Purpose_PURPOSE_CONTROL;
     struct path_dial *d = control ? &p->dial_control : &p->dial_link;
     uint32_t *current = control ? &p->control : &p->link;

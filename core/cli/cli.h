@@ -50,6 +50,7 @@ struct cli {
     } values[CLI_VALUES_MAX];
     unsigned value_count;
     bool help;
+    int exit; /* of an answer that says itself what is wrong; 0: by the status */
 
     /* of the global options */
     bool json, quiet, yes;
@@ -103,6 +104,7 @@ cli_run_fn cmd_plugin_new;                                 /* plugin_new.c */
 cli_run_fn cmd_remove, cmd_rename;                         /* remove.c */
 cli_run_fn cmd_ping;                                       /* ping.c */
 cli_run_fn cmd_paths;                                      /* paths.c */
+cli_run_fn cmd_netcheck;                                   /* netcheck.c */
 cli_run_fn cmd_logs;                                       /* logs.c */
 cli_run_fn cmd_help, cmd_completion, cmd_version, cmd_man; /* help.c */
 

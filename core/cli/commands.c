@@ -198,6 +198,12 @@ const struct cli_command cli_commands[] = {
         "Packets take the best path by the order in clan.yaml that answers. One that passes "
         "nothing is "
         "left at once; a better one takes over when it has answered for a while."},
+    {"netcheck", "", "what of the network works, and what to do about the rest", NULL,
+        "clan netcheck\nsudo clan netcheck\nclan netcheck --json\n", 0, 0, cmd_netcheck,
+        "Each line is ok, warn, fail or unknown. The exit code is 1 when one of them is fail, else "
+        "0; "
+        "it is 1 also where Clan does not run. It sends packets to machines of the clan only. Some "
+        "things root alone may see."},
     {"logs", "", "what the processes of Clan said", logs_options,
         "clan logs\nclan logs -f -p core\n", 0, 0, cmd_logs, NULL},
     {"down", "", "stop a clan on this machine; `clan up` starts it again", NULL, "clan down\n", 0,

@@ -1,18 +1,13 @@
 /* clan ping: over the data path where it is allowed, else over the control channel, saying which.
  */
-#include "base/clock.h"
 #include "base/error.h"
+#include "cli/echo.h"
 #include "cli/out.h"
 #include "cli/session.h"
 
-#include <errno.h>
-#include <netinet/icmp6.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define PING_TIMEOUT_MS 2000
 #define PING_SIZE       56
@@ -22,9 +17,7 @@ struct ping {
     struct api_client *api;
     clan_api_PingResult r;
     bool got;
-    int fd; /* -1: no socket for echoes */
-    bool raw;
-    uint16_t ident;
+    struct echo echo; /* fd -1: over the control channel */
     unsigned sent, received;
     uint64_t min_us, max_us, sum_us;
 };
@@ -53,64 +46,6 @@ static clan_status ask_core(struct ping *p, const char *name)
     return st;
 }
 
-/* Echo sockets for users are a matter of net.ipv4.ping_group_range; root has raw ones. */
-static void open_socket(struct ping *p)
-{
-    p->ident = (uint16_t)getpid();
-    p->fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMPV6);
-    if (p->fd >= 0)
-        return;
-    p->fd = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMPV6);
-    p->raw = p->fd >= 0;
-    if (p->raw) {
-        struct icmp6_filter filter;
-        ICMP6_FILTER_SETBLOCKALL(&filter);
-        ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &filter);
-        setsockopt(p->fd, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof filter);
-    }
-}
-
-static bool is_reply(const struct ping *p, const uint8_t *data, ssize_t n,
-    const struct sockaddr_in6 *from, uint16_t seq)
-{
-    struct icmp6_hdr h;
-    if (n < (ssize_t)sizeof h || memcmp(&from->sin6_addr, p->r.address, 16) != 0)
-        return false;
-    memcpy(&h, data, sizeof h);
-    return h.icmp6_type == ICMP6_ECHO_REPLY && ntohs(h.icmp6_seq) == seq &&
-           (!p->raw || ntohs(h.icmp6_id) == p->ident);
-}
-
-/* True with the round trip, false when nothing came back in time. */
-static bool echo(struct ping *p, uint16_t seq, uint64_t *ret_us)
-{
-    uint8_t packet[sizeof(struct icmp6_hdr) + PING_SIZE] = {0}, answer[512];
-    struct icmp6_hdr h = {.icmp6_type = ICMP6_ECHO_REQUEST};
-    struct sockaddr_in6 to = {.sin6_family = AF_INET6}, from;
-    h.icmp6_id = htons(p->ident);
-    h.icmp6_seq = htons(seq);
-    memcpy(packet, &h, sizeof h);
-    memcpy(&to.sin6_addr, p->r.address, 16);
-    uint64_t began = clock_mono_ns(), end = clock_mono_ms() + PING_TIMEOUT_MS;
-    if (sendto(p->fd, packet, sizeof packet, 0, (struct sockaddr *)&to, sizeof to) < 0)
-        return false;
-    for (;;) {
-        uint64_t now = clock_mono_ms();
-        struct pollfd pfd = {.fd = p->fd, .events = POLLIN};
-        socklen_t len = sizeof from;
-        if (now >= end || poll(&pfd, 1, (int)(end - now)) == 0)
-            return false;
-        ssize_t n =
-            recvfrom(p->fd, answer, sizeof answer, MSG_DONTWAIT, (struct sockaddr *)&from, &len);
-        if (n >= 0 && is_reply(p, answer, n, &from, seq)) {
-            *ret_us = (clock_mono_ns() - began) / 1000;
-            return true;
-        }
-        if (n < 0 && errno != EAGAIN && errno != EINTR)
-            return false;
-    }
-}
-
 static void count_reply(struct ping *p, uint64_t us)
 {
     p->received++;
@@ -123,8 +58,8 @@ static void count_reply(struct ping *p, uint64_t us)
 
 static bool one_round(struct ping *p, unsigned seq, uint64_t *ret_us)
 {
-    if (p->fd >= 0)
-        return echo(p, (uint16_t)seq, ret_us);
+    if (p->echo.fd >= 0)
+        return echo_once(&p->echo, p->r.address, (uint16_t)seq, PING_SIZE, PING_TIMEOUT_MS, ret_us);
     if (ask_core(p, p->c->args[0]) != CLAN_OK || !p->r.reachable)
         return false;
     *ret_us = p->r.control_rtt_us;
@@ -154,28 +89,37 @@ static void run_rounds(struct ping *p, unsigned count, unsigned interval_ms)
     }
 }
 
+static void summary_json(struct ping *p)
+{
+    uint64_t mean_us = p->received ? p->sum_us / p->received : 0;
+    json_t *o = json_pack("{s:s, s:s, s:i, s:i, s:s}", "machine", p->r.machine, "over",
+        p->echo.fd >= 0 ? "data" : "control", "sent", (int)p->sent, "received", (int)p->received,
+        "path", p->r.path);
+    json_object_set_new(o, "min_us", json_integer((json_int_t)p->min_us));
+    json_object_set_new(o, "mean_us", json_integer((json_int_t)mean_us));
+    json_object_set_new(o, "max_us", json_integer((json_int_t)p->max_us));
+    json_object_set_new(o, "control_rtt_ms",
+        p->r.reachable ? json_real(p->r.control_rtt_us / 1000.0) : json_null());
+    out_json(p->c, o);
+}
+
 static clan_status summary(struct ping *p)
 {
     struct cli *c = p->c;
     char min[32], mean[32], max[32];
-    uint64_t mean_us = p->received ? p->sum_us / p->received : 0;
-    if (c->json) {
-        json_t *o = json_pack("{s:s, s:s, s:i, s:i, s:s}", "machine", p->r.machine, "over",
-            p->fd >= 0 ? "data" : "control", "sent", (int)p->sent, "received", (int)p->received,
-            "path", p->r.path);
-        json_object_set_new(o, "min_us", json_integer((json_int_t)p->min_us));
-        json_object_set_new(o, "mean_us", json_integer((json_int_t)mean_us));
-        json_object_set_new(o, "max_us", json_integer((json_int_t)p->max_us));
-        json_object_set_new(o, "control_rtt_ms", json_real(p->r.control_rtt_us / 1000.0));
-        out_json(c, o);
-    } else if (p->received)
+    if (c->json)
+        summary_json(p);
+    else if (p->received)
         out_line(c, "%u of %u answered; least %s, mean %s, most %s", p->received, p->sent,
-            out_rtt((uint32_t)p->min_us, min), out_rtt((uint32_t)mean_us, mean),
+            out_rtt((uint32_t)p->min_us, min), out_rtt((uint32_t)(p->sum_us / p->received), mean),
             out_rtt((uint32_t)p->max_us, max));
     if (p->received)
         return CLAN_OK;
     err_set(&c->e, CLAN_E_UNREACHABLE, "%s does not answer", p->r.machine);
-    err_why(&c->e, "the control channel to it works, but nothing came back over the data path");
+    err_why(&c->e, p->echo.fd < 0
+                       ? "it was connected, but nothing came back over the control channel"
+                       : "the control channel to it works, but nothing came back over the data "
+                         "path");
     err_remedy(&c->e, "look at `clan status`; if it is switched on, look at `clan logs` there");
     return CLAN_E_UNREACHABLE;
 }
@@ -207,7 +151,7 @@ static clan_status refused(struct ping *p)
 
 clan_status cmd_ping(struct cli *c)
 {
-    struct ping p = {.c = c, .fd = -1};
+    struct ping p = {.c = c, .echo.fd = -1};
     uint32_t count = 4, interval = 1000;
     char address[64];
     clan_status st = cli_opt_number(c, "count", 1, 100000, &count);
@@ -217,21 +161,23 @@ clan_status cmd_ping(struct cli *c)
         st = session_open(c, &p.api);
     if (st == CLAN_OK)
         st = ask_core(&p, c->args[0]);
-    if (st == CLAN_OK && !p.r.data_allowed && !(cli_opt(c, "control") && p.r.reachable))
+    if (st == CLAN_OK && !p.r.data_allowed && !(cli_opt(c, "control") && p.r.reachable)) {
+        if (c->json)
+            summary_json(&p); /* that nobody answered is an answer, too */
         st = refused(&p);
+    }
     if (st == CLAN_OK) {
         out_line(c, "%s (%s)%s%s", p.r.machine, out_address(p.r.address, address),
             p.r.path[0] ? " by " : "", p.r.path);
         if (!cli_opt(c, "control"))
-            open_socket(&p);
-        if (p.fd < 0 && !cli_opt(c, "control"))
+            echo_open(&p.echo);
+        if (p.echo.fd < 0 && !cli_opt(c, "control"))
             out_note(c, "this user may not send echo requests; these are round trips of the "
                         "control channel");
         run_rounds(&p, count, interval);
         st = summary(&p);
     }
-    if (p.fd >= 0)
-        close(p.fd);
+    echo_close(&p.echo);
     api_close(p.api);
     return st;
 }

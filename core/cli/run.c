@@ -40,7 +40,7 @@ int cli_main(int argc, char **argv, FILE *out, FILE *err, FILE *in)
             err_set(&c->e, st, "%s", clan_status_text(st));
         out_error(c, &c->e);
     }
-    int code = clan_status_exit(st);
+    int code = st == CLAN_OK ? c->exit : clan_status_exit(st);
     free(c);
     return code;
 }
