@@ -38,6 +38,7 @@
 
 struct link;
 struct link_session;
+struct resend;
 
 struct link_peer {
     uint8_t machine_id[32], link_key[32], control_key[32];
@@ -50,6 +51,7 @@ struct link_peer {
     struct link_session *data, *control; /* the ones in use; [lock] for data */
     uint8_t last_id[LINK_RANKS + 1][8];  /* of the last session: data by rank, control */
     struct fq *queue;                    /* [lock] unsealed packets, made when needed */
+    struct resend *again;                /* [lock] copies of what was sent lately; as needed */
     bool want;                           /* [lock] a packet came and there is no session */
     uint64_t wanted_ms;
     uint64_t waiting_ms, waited_ms, answered_ms; /* [lock] packets without a session: answer.h */
@@ -128,7 +130,8 @@ struct link_session {
     uint64_t keyed_ms, rekey_ms;
     uint64_t stranger_bytes;
     /* probes */
-    uint64_t ping_ms; /* 0: none is out */
+    uint64_t ping_ms;  /* 0: none is out */
+    uint64_t asked_ms; /* the first of those without an answer; 0: none */
     uint64_t trial_ms;
     unsigned missed;
     uint64_t acked; /* the transport's progress at the last probe */

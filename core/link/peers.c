@@ -1,6 +1,7 @@
 /* The tables core fills, and the map from addresses to peers that the sender reads. */
 #include "peers.h"
 
+#include "resend.h"
 #include "session.h"
 
 #include "base/log.h"
@@ -158,6 +159,7 @@ void peers_remove(struct link *l, struct link_peer *p)
         }
     map_rebuild(l);
     fq_free(p->queue);
+    resend_free(p->again);
     sodium_memzero(p, sizeof *p);
     free(p);
     link_unlock(l);

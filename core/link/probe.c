@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#define TICK_ASKING_MS 25
 #define TICK_FAST_MS   50
 #define TICK_MS        250
 #define TICK_IDLE_MS   1000
@@ -62,12 +63,13 @@ static bool is_ip(const struct link_session *s)
     return memcmp(s->remote, none, 16) != 0;
 }
 
-/* The transport still gets bytes through: slow is not dead. */
-static bool progress(struct link_session *s)
+/* The transport still gets bytes through: slow is not dead.  *ret_rtt_us: its own measurement, or 0. */
+static bool progress(struct link_session *s, uint32_t *ret_rtt_us)
 {
     uint64_t acked;
     bool backlog;
-    if (!sock_acked(s->fd, &acked, &backlog)) {
+    *ret_rtt_us = 0;
+    if (!sock_acked(s->fd, &acked, &backlog, ret_rtt_us)) {
         acked = s->tx.bytes;
         backlog = tx_waiting(s) > 0;
     }
@@ -78,12 +80,18 @@ static bool progress(struct link_session *s)
 
 static void send_ping(struct link_session *s, uint64_t now_ms)
 {
+    static const uint8_t pad[LINK_PAD_SIZE];
     uint8_t body[8];
+    uint32_t rtt_us;
     struct buf_writer w = buf_writer_of(body, sizeof body);
     buf_put_u64(&w, clock_mono_ns());
-    if (!s->ping_ms)
-        progress(s); /* what was acknowledged before this is no answer to it */
+    if (!s->ping_ms) {
+        progress(s, &rtt_us); /* what was acknowledged before this is no answer to it */
+        s->asked_ms = now_ms;
+    }
     s->ping_ms = now_ms;
+    if (on_trial(s)) /* a stream keeps order: who answers has got this, too */
+        tx_record(s, LINK_PAD, pad, sizeof pad);
     tx_record(s, LINK_PING, body, sizeof body);
 }
 
@@ -108,33 +116,79 @@ static bool trial_due(struct link_session *s, uint64_t now_ms)
     return true;
 }
 
-static void probe(struct link_session *s, uint64_t now_ms)
+static uint64_t most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static bool carries(const struct link_session *s)
+{
+    return s->peer && s->peer->data == s;
+}
+
+/* A spare answered while this one does not: whatever holds this one up, it is not the peer. */
+static bool another_lives(const struct link_session *s)
+{
+    for (unsigned i = 0; i < LINK_SESSIONS_MAX; i++) {
+        const struct link_session *o = s->link->slots[i];
+        if (o && o->peer == s->peer && link_session_spare(o) && !o->tx.broken &&
+            o->rx.last_ms >= s->asked_ms)
+            return true;
+    }
+    return false;
+}
+
+/* So long it may be silent, since it was asked first, before it is given up. */
+static uint64_t patience_ms(const struct link_session *s, uint32_t transport_rtt_us)
+{
+    uint64_t rtt_us = most(most(s->rtt_us, s->rtt_max_us), transport_rtt_us);
+    uint64_t least = !is_ip(s)                       ? LINK_SLOW_DEAD_MS
+                     : !carries(s)                   ? LINK_SPARE_DEAD_MS
+                     : s->missed && another_lives(s) ? LINK_LEAVE_MS
+                                                     : LINK_DEAD_MS;
+    return most(3 * rtt_us / 1000, least);
+}
+
+/* Nothing was heard since the last ping, which was a while ago. */
+static void unanswered(struct link_session *s, uint64_t now_ms)
 {
     struct link *l = s->link;
-    uint64_t heard = s->rx.last_ms, said = s->tx.last_ms;
-    uint64_t quiet = now_ms > heard ? link_since(now_ms, heard) : 0;
-    if (s->ping_ms && heard >= s->ping_ms) {
-        s->ping_ms = 0;
-        s->missed = 0;
-    }
-    uint64_t idle_ms = link_session_spare(s) ? LINK_SPARE_MS : LINK_KEEPALIVE_MS;
-    if (!s->ping_ms && !trial_due(s, now_ms) &&
-        (said <= heard ? link_since(now_ms, heard) < idle_ms : quiet < LINK_PROBE_MS))
-        return; /* nobody owes anything */
-    if (s->ping_ms && link_since(now_ms, s->ping_ms) < LINK_PROBE_MS)
-        return;
-    if (s->ping_ms && !progress(s))
+    struct link_peer *peer = s->peer;
+    uint32_t rtt_us;
+    uint64_t silent_ms = link_since(now_ms, s->asked_ms);
+    bool excused = progress(s, &rtt_us) && silent_ms < most(LINK_EXCUSED_MS, 4ull * rtt_us / 1000);
+    if (!excused)
         s->missed++;
-    uint64_t patience = 3ull * (s->rtt_max_us > s->rtt_us ? s->rtt_max_us : s->rtt_us) / 1000;
-    if (!is_ip(s) && patience < LINK_SLOW_DEAD_MS)
-        patience = LINK_SLOW_DEAD_MS;
-    if (s->missed >= LINK_PROBES_MISSED && quiet >= patience) {
-        struct link_peer *peer = s->peer;
+    if (s->missed >= LINK_PROBES_MISSED && silent_ms >= patience_ms(s, rtt_us)) {
         link_session_close(s, clan_link_Reason_REASON_DEAD);
         doubt(l, peer, now_ms);
         return;
     }
     send_ping(s, now_ms);
+    if (carries(s))
+        doubt(l, peer, now_ms);
+}
+
+static bool probe_due(struct link_session *s, uint64_t now_ms)
+{
+    uint64_t heard = s->rx.last_ms, quiet = link_since(now_ms, heard);
+    uint64_t idle = link_session_spare(s) ? LINK_SPARE_MS : LINK_KEEPALIVE_MS;
+    uint64_t first =
+        carries(s) && is_ip(s) ? most(LINK_FIRST_MS, 2 * s->rtt_us / 1000) : LINK_PROBE_MS;
+    return trial_due(s, now_ms) || quiet >= (s->tx.last_ms < heard ? idle : first);
+}
+
+static void probe(struct link_session *s, uint64_t now_ms)
+{
+    uint64_t again = carries(s) && is_ip(s) ? LINK_AGAIN_MS : LINK_PROBE_MS;
+    if (s->ping_ms && s->rx.last_ms >= s->ping_ms)
+        s->ping_ms = s->asked_ms = s->missed = 0;
+    if (!s->ping_ms) {
+        if (probe_due(s, now_ms))
+            send_ping(s, now_ms);
+    } else if (link_since(now_ms, s->ping_ms) >= again) {
+        unanswered(s, now_ms);
+    }
 }
 
 /* --- timers --- */
@@ -178,13 +232,17 @@ static int session_tick(struct link_session *s, uint64_t now_ms)
         return TICK_FAST_MS;
     }
     tx_tick(s, now_ms);
+    if (carries(s))
+        tx_keep_tick(s->peer, now_ms);
     rekey_tick(s, now_ms);
     if (s->state == LINK_UP)
         probe(s, now_ms);
+    if (s->state == LINK_UP && s->ping_ms && carries(s))
+        return TICK_ASKING_MS;
     if (s->state != LINK_UP || s->ping_ms || s->stranger)
         return TICK_FAST_MS;
     uint64_t last = s->rx.last_ms > s->tx.last_ms ? s->rx.last_ms : s->tx.last_ms;
-    return link_since(now_ms, last) < BUSY_MS ? TICK_MS : TICK_IDLE_MS;
+    return link_since(now_ms, last) >= BUSY_MS ? TICK_IDLE_MS : carries(s) ? TICK_FAST_MS : TICK_MS;
 }
 
 static void report_wants(struct link *l, uint64_t now_ms)

@@ -31,7 +31,9 @@ enum link_record_kind {
     LINK_PONG = 6,
     LINK_REKEY_1 = 7, /* Noise_IK inside the stream, by the side that dialed */
     LINK_REKEY_2 = 8,
-    LINK_CLOSE = 9
+    LINK_CLOSE = 9,
+    LINK_PAD = 10, /* filler: whoever gets it passes over it */
+    LINK_LEFT = 11 /* 8 bytes: the id of a session that this side gave up as dead */
 };
 
 /* Hello: u16 version | u16 0 | u64 features | u64 process | u64 serial | 8 bytes replaces.
@@ -54,8 +56,18 @@ static_assert(WIRE_GSO_MAX + 40 < LINK_PACKET_MAX, "a super-packet fits");
 #define LINK_TRIAL_MS      1000  /* while it is preferred to the one in use: does it answer? */
 #define LINK_PROBE_MS      250
 #define LINK_PROBES_MISSED 2
-#define LINK_SLOW_DEAD_MS  5000 /* streams that are not IP (Tor) may stall this long */
-#ifndef LINK_REKEY_MS           /* a test has no two minutes */
+#define LINK_FIRST_MS      50  /* the first probe of the path in use, or two round trips */
+#define LINK_AGAIN_MS      125 /* the next ones */
+#define LINK_LEAVE_MS                                                                              \
+    350 /* since the first one, while another path answers: a segment that was
+                                   lost once comes again after 200 ms */
+#define LINK_DEAD_MS       700  /* since the first one, of the only path */
+#define LINK_SPARE_DEAD_MS 1000 /* ... of sessions without packets: not before the one with them */
+#define LINK_EXCUSED_MS                                                                            \
+    800 /* of a transport that says it gets bytes through; or 4 of its round trips */
+#define LINK_PAD_SIZE     1300 /* a path proves itself with packets as long as it will carry */
+#define LINK_SLOW_DEAD_MS 5000 /* streams that are not IP (Tor) may stall this long */
+#ifndef LINK_REKEY_MS          /* a test has no two minutes */
 #define LINK_REKEY_MS 120000
 #endif
 #define LINK_REKEY_BYTES (1ull << 36)

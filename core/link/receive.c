@@ -109,6 +109,12 @@ static void on_other(struct link_session *s, uint8_t kind, uint8_t *body, size_t
     case LINK_REKEY_2:
         rekey_message(s, kind, body, size);
         break;
+    case LINK_LEFT:
+        if (!link_session_left(s, body, size))
+            link_count(s->link, LINK_COUNT_PEER_BAD_HEAD);
+        break;
+    case LINK_PAD:
+        break;
     case LINK_CLOSE:
         link_session_close(
             s, s->state == LINK_FLUSHING ? s->reason : clan_link_Reason_REASON_CLOSED);

@@ -177,6 +177,8 @@ static void send_now(struct send_batch *b, const struct packet *p, struct link_s
     }
     uint8_t *frame = l->batch + b->end;
     memcpy(frame + LINK_HEADROOM, p->bytes, p->size);
+    tx_keep(
+        s->peer, p->mss ? LINK_TCP6 : LINK_PACKET, p->mss, p->bytes, p->size, b->now_ns / 1000000);
     b->end += tx_seal(s, frame, p->mss ? LINK_TCP6 : LINK_PACKET, p->mss, p->size);
     b->s = s;
     s->tx.used += p->size;

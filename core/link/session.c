@@ -5,6 +5,7 @@
 #include "core.h"
 #include "handshake.h"
 #include "peers.h"
+#include "resend.h"
 #include "sock.h"
 #include "tx.h"
 
@@ -15,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+
+#define RESEND_MARGIN_MS 20 /* an answer may have been under way a little longer than usual */
 
 /* --- finding --- */
 
@@ -145,6 +148,11 @@ static void wipe(struct link_session *s)
     tx_forget(s);
 }
 
+static bool same_id(const uint8_t a[8], const uint8_t b[8])
+{
+    return memcmp(a, b, 8) == 0;
+}
+
 static void tell_carries(struct link_session *s, clan_link_Reason why)
 {
     clan_link_Carries *m = &s->link->from.m.carries;
@@ -162,7 +170,7 @@ bool link_session_spare(const struct link_session *s)
            s->peer->data != s;
 }
 
-void link_session_use(struct link_session *s, clan_link_Reason why)
+static void take_packets(struct link_session *s, clan_link_Reason why)
 {
     struct link_peer *p = s->peer;
     link_lock(s->link);
@@ -178,17 +186,53 @@ void link_session_use(struct link_session *s, clan_link_Reason why)
     link_watch(s);
 }
 
-/* The spare that takes over: the preferred one, of those that were heard since they were asked. */
+void link_session_use(struct link_session *s, clan_link_Reason why)
+{
+    resend_clear(s->peer->again); /* they arrive: the stream they are in lives */
+    take_packets(s, why);
+}
+
+/* Takes over from one that ended: the other end leaves it, too, and what it may not have got goes
+ * again, in front of what waits. */
+static void take_over(struct link_session *s, const struct link_session *of, clan_link_Reason why)
+{
+    uint64_t got_ms = link_since(of->rx.last_ms, of->rtt_us / 1000 + RESEND_MARGIN_MS);
+    if (why == clan_link_Reason_REASON_DEAD)
+        tx_record(s, LINK_LEFT, of->id, sizeof of->id);
+    if (why != clan_link_Reason_REASON_CORE)
+        tx_again(s, got_ms);
+    link_session_use(s, why);
+}
+
+bool link_session_left(struct link_session *s, const uint8_t *body, size_t size)
+{
+    if (size != sizeof s->id || !s->peer)
+        return false;
+    for (unsigned i = 0; i < LINK_SESSIONS_MAX; i++) {
+        struct link_session *o = s->link->slots[i];
+        if (!o || o == s || o->peer != s->peer || o->state != LINK_UP ||
+            o->purpose != clan_link_Purpose_PURPOSE_LINK || !same_id(o->id, body))
+            continue;
+        link_session_close(o, clan_link_Reason_REASON_DEAD);
+        break;
+    }
+    return true;
+}
+
+/* The spare that takes over: the preferred one, of those that were heard since this one was doubted. */
 static struct link_session *successor(const struct link_session *of)
 {
     struct link_session *best = NULL;
+    bool lives = false;
     for (unsigned i = 0; i < LINK_SESSIONS_MAX; i++) {
         struct link_session *s = of->link->slots[i];
         if (!s || s == of || s->peer != of->peer || !link_session_spare(s) || s->tx.broken)
             continue;
-        bool better = !best || (best->missed && !s->missed) ||
-                      (!best->missed == !s->missed && s->rank < best->rank);
-        best = better ? s : best;
+        bool s_lives = s->rx.last_ms >= of->asked_ms && !s->missed;
+        if (!best || (s_lives && !lives) || (s_lives == lives && s->rank < best->rank)) {
+            best = s;
+            lives = s_lives;
+        }
     }
     return best;
 }
@@ -205,12 +249,13 @@ static void leave_peer(struct link_session *s, clan_link_Reason reason)
     p->data = NULL;
     struct link_session *next = successor(s);
     if (next) {
-        link_session_use(next, reason);
+        take_over(next, s, reason);
         return;
     }
     if (reason != clan_link_Reason_REASON_REPLACED) { /* a dead stream's queue is dropped */
         fq_free(p->queue);
         p->queue = NULL;
+        resend_clear(p->again);
     }
 }
 
@@ -277,11 +322,6 @@ void link_session_reap(struct link *l)
 }
 
 /* --- up --- */
-
-static bool same_id(const uint8_t a[8], const uint8_t b[8])
-{
-    return memcmp(a, b, 8) == 0;
-}
 
 /*
  * Both ends decide alike, whatever order things arrive in: from the ids, what each dialer said it

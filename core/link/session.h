@@ -18,6 +18,8 @@ void link_session_admit(struct link_session *s, struct link_peer *p);
 void link_session_tell_up(struct link_session *s);
 /* Packets of its peer take this one from now on; what is under way on the other arrives, too. */
 void link_session_use(struct link_session *s, clan_link_Reason why);
+/* The peer says on s that another session of ours is dead: its id.  false: that is no id. */
+bool link_session_left(struct link_session *s, const uint8_t *body, size_t size);
 /* Where the id of the last session of its kind with its peer stands: purpose and transport. */
 uint8_t *link_session_last_id(const struct link_session *s);
 /* A link session that is up and does not carry the packets. */

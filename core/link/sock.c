@@ -91,7 +91,7 @@ void sock_set_notsent(int fd, uint32_t bytes)
             fd, SOL_SOCKET, SO_SNDBUF, value / 2); /* AF_UNIX: all is unsent; the kernel doubles */
 }
 
-bool sock_acked(int fd, uint64_t *ret_bytes, bool *ret_backlog)
+bool sock_acked(int fd, uint64_t *ret_bytes, bool *ret_backlog, uint32_t *ret_rtt_us)
 {
     struct tcp_info info;
     socklen_t size = sizeof info;
@@ -103,6 +103,7 @@ bool sock_acked(int fd, uint64_t *ret_bytes, bool *ret_backlog)
         size < offsetof(struct tcp_info, tcpi_notsent_bytes) + sizeof info.tcpi_notsent_bytes)
         return false;
     *ret_bytes = info.tcpi_bytes_acked;
+    *ret_rtt_us = info.tcpi_rtt;
     *ret_backlog = info.tcpi_unacked > 0 || info.tcpi_notsent_bytes > 0;
     return true;
 }

@@ -16,9 +16,9 @@ bool sock_acceptable(int fd);
 void sock_for_purpose(int fd, clan_link_Purpose purpose);
 /* Unsent bytes the kernel may hold, for a path of this rate. */
 void sock_set_notsent(int fd, uint32_t bytes);
-/* Bytes the other end acknowledged, and whether some are not yet; false: this transport does not
- * say. */
-bool sock_acked(int fd, uint64_t *ret_bytes, bool *ret_backlog);
+/* Bytes the other end acknowledged, whether some are not yet, and its round trip; false: this
+ * transport does not say. */
+bool sock_acked(int fd, uint64_t *ret_bytes, bool *ret_backlog, uint32_t *ret_rtt_us);
 /* What the transport lately delivered while it always had more to send; 0: it does not say. */
 uint64_t sock_delivery_bps(int fd);
 /* Never blocks.  Bytes, 0 for "not now" (EAGAIN), -1 broken. */

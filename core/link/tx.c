@@ -1,6 +1,7 @@
 /* The send side of a stream: records, what the socket did not take, the rate of the path. */
 #include "tx.h"
 
+#include "resend.h"
 #include "sock.h"
 
 #include "base/clock.h"
@@ -272,6 +273,45 @@ bool tx_record(struct link_session *s, uint8_t kind, const void *body, size_t si
     return true;
 }
 
+/* --- once more --- */
+
+void tx_keep(struct link_peer *p, uint8_t kind, uint16_t mss, const uint8_t *packet, size_t size,
+    uint64_t now_ms)
+{
+    if (!p->again && !(p->again = resend_new()))
+        return;
+    resend_keep(p->again, kind, mss, packet, size, now_ms);
+}
+
+void tx_keep_tick(struct link_peer *p, uint64_t now_ms)
+{
+    if (!p->again || !resend_idle(p->again, now_ms))
+        return;
+    resend_free(p->again);
+    p->again = NULL;
+}
+
+void tx_again(struct link_session *s, uint64_t since_ms)
+{
+    static uint8_t packet[RESEND_PACKET_MAX];
+    uint8_t kind;
+    uint16_t mss;
+    uint64_t kept_ms;
+    size_t size;
+    while ((size = resend_pop(s->peer->again, packet, &kind, &mss, &kept_ms))) {
+        if (kept_ms < since_ms)
+            continue;
+        uint8_t *room = out_room(&s->tx.out, LINK_HEADROOM + size + LINK_TAG);
+        if (!room)
+            break;
+        memcpy(room + LINK_HEADROOM, packet, size);
+        out_grow(&s->tx.out, tx_seal(s, room, kind, mss, size));
+    }
+    resend_clear(s->peer->again);
+    if (!s->tx.blocked)
+        flush(s);
+}
+
 void tx_new_key(struct link_session *s, struct aead *key, uint8_t type)
 {
     aead_free(s->tx.key);
@@ -313,6 +353,8 @@ static bool drain_some(struct link_session *s)
             break;
         s->peer->tx_bytes += p->size;
         s->peer->tx_packets++;
+        if (p->size <= RESEND_PACKET_MAX)
+            tx_keep(s->peer, p->kind, p->mss, p->bytes + LINK_HEADROOM, p->size, now_ns / 1000000);
         seal_packet(s, p);
         count++;
     }
