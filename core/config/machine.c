@@ -6,6 +6,7 @@
 #include "config/schema.h"
 #include "config/value.h"
 #include "sandbox/sandbox.h"
+#include "wire/limits.h"
 
 #include <pwd.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@ struct compile {
     struct config_problems *problems;
     struct cfg_node *root;
     struct cfg_plugins plugins;
+    const char *directory; /* of those */
     struct grants *g;
 };
 
@@ -50,6 +52,27 @@ static void check_asked(struct compile *c, struct cfg_node *plugin, const struct
     }
 }
 
+/* What carries packets itself could forge them: not anybody's (SECURITY F2). */
+static void check_device(
+    struct compile *c, struct cfg_node *plugin, const struct check_result *file)
+{
+    const struct cfg_node *keys = cfg_get(cfg_get(c->root, "signatures"), "keys"),
+                          *signer = cfg_get(plugin, "signer");
+    struct cfg_node *allow = cfg_get(plugin, "allow");
+    for (struct cfg_node *n = allow ? allow->first : NULL; n; n = n->next) {
+        struct config_signature s;
+        if (n->bad || strcmp(n->text, "net.device") != 0 || !file ||
+            file->error.status != CLAN_OK || file->release)
+            continue;
+        cfg_signature(keys, signer ? signer->text : NULL, c->directory, file->file, &s);
+        if (s.error.status != CLAN_OK)
+            cfg_problem(c->problems, n,
+                "%s could read and forge everything you send in this clan: it is no plugin of Clan "
+                "itself, and nobody signed it whose key stands in \"signatures: keys:\"",
+                file->id);
+    }
+}
+
 static void check_listen(struct compile *c, struct cfg_node *listen)
 {
     const struct cfg_node *plugins = cfg_get(c->root, "plugins");
@@ -64,7 +87,8 @@ static void check_listen(struct compile *c, struct cfg_node *listen)
                 cfg_suggest_try(&s, n->key->text);
             cfg_problem_key(c->problems, l, false, "\"plugins:\" names no %s%s", l->key->text,
                 cfg_suggest_text(&s, hint, sizeof hint));
-        } else if (!plugin->bad && !lists(cfg_get(plugin, "allow"), "net.listen")) {
+        } else if (!plugin->bad && !lists(cfg_get(plugin, "allow"), "net.listen") &&
+                   !lists(cfg_get(plugin, "allow"), "net.device")) {
             cfg_problem_key(c->problems, l, false,
                 "%s may not accept connections: add net.listen to plugins.%s.allow", l->key->text,
                 l->key->text);
@@ -144,6 +168,7 @@ static void check_all(struct compile *c)
     /* no key: a list stands where a map belongs */
     for (struct cfg_node *n = plugins ? plugins->first : NULL; n && n->key; n = n->next) {
         check_asked(c, n, cfg_plugins_find(&c->plugins, n->key->text));
+        check_device(c, n, cfg_plugins_find(&c->plugins, n->key->text));
         check_signer(c, n);
         check_settings(c, n, cfg_plugins_find(&c->plugins, n->key->text));
     }
@@ -223,6 +248,12 @@ static void fill_plugin(struct grant_plugin *p, const struct cfg_node *n,
     const struct cfg_node *mine = cfg_get(listen, n->key->text);
     for (const struct cfg_node *a = mine ? mine->first : NULL; a; a = a->next)
         clan_assert(cfg_listen(a->text, &p->listen[p->listen_count++]));
+    for (unsigned i = 0; (p->permissions & GRANT_NET_DEVICE) && !mine && i < 2; i++) {
+        struct grant_listen *l = &p->listen[p->listen_count++];
+        *l = (struct grant_listen){.port = WIRE_DEVICE_PORT, .family = i ? 6 : 4};
+        if (i == 0) /* 0.0.0.0 */
+            l->addr[10] = l->addr[11] = 0xff;
+    }
 }
 
 static void add_user(struct grants *g, uint32_t uid)
@@ -315,6 +346,7 @@ clan_status config_machine_compile(const char *text, size_t size, const char *pl
     clan_status s = CLAN_E_NOMEM;
     char *summary = NULL;
     c.root = cfg_tree_root(tree);
+    c.directory = plugin_dir;
     c.g = malloc(sizeof *c.g);
     if (c.g)
         s = compile(&c, plugin_dir, owner_uid, &summary, reterr);

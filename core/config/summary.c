@@ -48,7 +48,7 @@ static void put_granted(FILE *out, const struct grant_plugin *p)
         fputs("  It may do nothing beyond its sandbox.\n", out);
     for (unsigned i = 0; i < count; i++) {
         fprintf(out, "  It may %s", perm_lets(words[i], means, sizeof means));
-        if (perm_bit(words[i]) == GRANT_NET_LISTEN)
+        if (perm_bit(words[i]) & (GRANT_NET_LISTEN | GRANT_NET_DEVICE))
             put_listen(out, p);
         fputs(".\n", out);
     }

@@ -235,6 +235,8 @@ static const void *api_get_interface(void *host_data, const char *id)
         return &host_transport_table;
     if (strcmp(id, CLAN_TRANSPORT_RENDEZVOUS_HOST) == 0 && h->note.kind == CLAN_KIND_TRANSPORT)
         return &host_rendezvous_table;
+    if (strcmp(id, CLAN_TRANSPORT_DEVICE_HOST) == 0 && h->note.kind == CLAN_KIND_TRANSPORT)
+        return &host_device_table;
     if (strcmp(id, CLAN_PROGRAM_HOST) == 0) /* transports run programs too */
         return &host_program_table;
     if (strcmp(id, CLAN_SECRET_HOST) == 0)

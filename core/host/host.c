@@ -65,6 +65,7 @@ void host_free(struct host *h)
     host_api_close(h);
     loop_free(h->loop);
     free(h->members);
+    host_device_free(h);
     free(h);
 }
 

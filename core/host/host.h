@@ -5,6 +5,7 @@
 #include "base/loop.h"
 #include "wire/host.pb.h"
 
+#include <clan/device.h>
 #include <clan/rendezvous.h>
 #include <clan/secret.h>
 #include <clan/service.h>
@@ -63,7 +64,8 @@ struct host_health {
     uint64_t timer;
 };
 
-struct host_out; /* a message that waits for room in the channel */
+struct host_device; /* device.c */
+struct host_out;    /* a message that waits for room in the channel */
 
 struct host {
     int channel, plugin_fd, state_fd, volume_fd;
@@ -82,6 +84,8 @@ struct host {
     const struct clan_plugin *plugin;
     void *instance_data;
     const struct clan_transport_stream *transport; /* NULL: not offered */
+    const struct clan_transport_device *device;
+    struct host_device *dev; /* what core told it; NULL: nothing */
     const struct clan_service *service;
     const struct clan_transport_rendezvous *rendezvous;
     uint8_t secret[32];
@@ -168,6 +172,7 @@ void host_dial(struct host *h, const clan_host_Dial *m);
 void host_cancel_dial(struct host *h, uint32_t request);
 void host_forget_dials(struct host *h);
 void host_endpoints(struct host *h, const clan_host_AskEndpoints *m);
+void host_tell_endpoints(struct host *h);
 
 /* rendezvous.c */
 extern const struct clan_secret_host host_secret_table;
@@ -177,6 +182,17 @@ void host_secret(struct host *h, const clan_host_Secret *m);
 void host_members(struct host *h, const clan_host_Members *m);
 void host_invitations(struct host *h, const clan_host_Invitations *m);
 void host_invited(struct host *h, const clan_host_Invited *m);
+
+/* device.c: transports that carry packets themselves */
+extern const struct clan_transport_device_host host_device_table;
+clan_status host_device_start(struct host *h, struct clan_error *reterr);
+/* Takes the descriptors that belong to it; *fd_count: those that are left. */
+void host_device(struct host *h, const clan_host_Device *m, int *fds, size_t *fd_count);
+void host_device_peer(struct host *h, const clan_host_DevicePeer *m);
+void host_device_remove(struct host *h, const uint8_t key[32]);
+void host_device_peers(struct host *h, bool begin);
+uint32_t host_device_port(const struct host *h); /* 0: it was told none */
+void host_device_free(struct host *h);
 
 /* program.c */
 extern const struct clan_program_host host_program_table;

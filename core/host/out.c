@@ -148,7 +148,8 @@ struct clan_error host_error_copy(const struct clan_error *e)
 pb_size_t host_interfaces(const struct host *h, char ret[HOST_INTERFACES_MAX][64])
 {
     const char *all[] = {h->transport ? CLAN_TRANSPORT_STREAM : NULL,
-        h->rendezvous ? CLAN_TRANSPORT_RENDEZVOUS : NULL, h->service ? CLAN_SERVICE : NULL};
+        h->device ? CLAN_TRANSPORT_DEVICE : NULL, h->rendezvous ? CLAN_TRANSPORT_RENDEZVOUS : NULL,
+        h->service ? CLAN_SERVICE : NULL};
     pb_size_t n = 0;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (all[i])

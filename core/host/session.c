@@ -43,6 +43,7 @@ static void on_hello(struct host *h, const clan_host_ToHost *m)
     snprintf(a->version, sizeof a->version, "%.31s", h->note.version);
     a->state = h->state;
     a->interfaces_count = host_interfaces(h, a->interfaces);
+    a->device_port = host_device_port(h);
     host_send(h, -1);
     if (h->state == clan_host_State_STATE_FAILED) {
         struct clan_error why = h->error;
@@ -91,7 +92,7 @@ static void on_create(struct host *h, const clan_host_ToHost *msg)
         host_api_drop(h);
     } else
         st = check_interfaces(
-            &h->note, h->plugin, h->instance_data, &h->transport, &h->service, &err);
+            &h->note, h->plugin, h->instance_data, &h->transport, &h->device, &h->service, &err);
     if (st == CLAN_OK)
         host_rendezvous_find(h);
     if (st != CLAN_OK)
@@ -108,11 +109,12 @@ static void on_start(struct host *h, const clan_host_ToHost *msg)
         return;        /* a service on its way up, adopted by a new core */
     h->started = true; /* the plugin may answer before start() returns */
     clan_status st = h->transport ? h->transport->start(h->instance_data, &err)
+                     : h->device  ? host_device_start(h, &err)
                                   : h->service->start(h->instance_data, &err);
     if (st != CLAN_OK) {
         h->started = false;
         host_state(h, clan_host_State_STATE_FAILED, &err);
-    } else if (h->transport)
+    } else if (!h->service)
         host_state(h, clan_host_State_STATE_STARTED, NULL);
     /* a service says by service_state() when it is up */
 }
@@ -124,6 +126,8 @@ static void on_stop(struct host *h, const clan_host_ToHost *msg)
         host_forget_dials(h);
         if (h->transport)
             h->transport->stop(h->instance_data);
+        else if (h->device)
+            h->device->stop(h->instance_data);
         else
             h->service->stop(h->instance_data);
         h->started = false;
@@ -186,6 +190,21 @@ static void on_invited(struct host *h, const clan_host_ToHost *m)
     host_invited(h, &m->m.invited);
 }
 
+static void on_device_peer(struct host *h, const clan_host_ToHost *m)
+{
+    host_device_peer(h, &m->m.device_peer);
+}
+
+static void on_device_remove(struct host *h, const clan_host_ToHost *m)
+{
+    host_device_remove(h, m->m.device_remove.key);
+}
+
+static void on_device_peers(struct host *h, const clan_host_ToHost *m)
+{
+    host_device_peers(h, m->m.device_peers.begin);
+}
+
 typedef void session_fn(struct host *h, const clan_host_ToHost *m);
 static const struct {
     pb_size_t tag;
@@ -207,6 +226,9 @@ static const struct {
     {clan_host_ToHost_members_tag, ST_ANY, "Members", on_members},
     {clan_host_ToHost_invitations_tag, ST_ANY, "Invitations", on_invitations},
     {clan_host_ToHost_invited_tag, ST_ANY, "Invited", on_invited},
+    {clan_host_ToHost_device_peer_tag, ST_ANY, "DevicePeer", on_device_peer},
+    {clan_host_ToHost_device_remove_tag, ST_ANY, "DeviceRemove", on_device_remove},
+    {clan_host_ToHost_device_peers_tag, ST_ANY, "DevicePeers", on_device_peers},
 };
 
 static void dispatch(struct host *h, const clan_host_ToHost *m)
@@ -252,9 +274,14 @@ void host_session_readable(void *arg, int fd, uint32_t events)
             loop_stop(h->loop, st == CLAN_E_PROTO ? HOST_EXIT_PROTOCOL : 0);
             return;
         }
-        channel_close_fds(fds, fd_count); /* core never sends any */
-        dispatch(h, &m);
-        if (m.which_m == clan_host_ToHost_secret_tag || m.which_m == clan_host_ToHost_invited_tag)
+        bool device = m.which_m == clan_host_ToHost_device_tag;
+        if (device)
+            host_device(h, &m.m.device, fds, &fd_count);
+        channel_close_fds(fds, fd_count); /* core sends no others */
+        if (!device)
+            dispatch(h, &m);
+        if (device || m.which_m == clan_host_ToHost_secret_tag ||
+            m.which_m == clan_host_ToHost_invited_tag)
             explicit_bzero(&m, sizeof m);
     }
     if (events & EPOLLIN)

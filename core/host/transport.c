@@ -85,10 +85,10 @@ static void add_endpoint(void *user, const char *endpoint)
     memcpy(m->endpoint[m->endpoint_count++], clean, sizeof clean);
 }
 
-static void tell_endpoints(struct host *h)
+void host_tell_endpoints(struct host *h)
 {
     clan_host_Endpoints found = {0}; /* the plugin may log or send while it adds */
-    h->transport->endpoints(
+    (h->device ? h->device->endpoints : h->transport->endpoints)(
         h->instance_data, &h->local_addresses[0][0], h->local_count, add_endpoint, &found);
     if (h->rendezvous) {
         h->rendezvous->door(h->instance_data, found.door);
@@ -105,7 +105,7 @@ static void endpoints_changed(void *host_data)
     if (!host_on_loop("endpoints_changed"))
         return;
     if (h->started && h->transport)
-        tell_endpoints(h);
+        host_tell_endpoints(h);
     else
         host_refused(h, "endpoints_changed");
 }
@@ -159,6 +159,8 @@ void host_endpoints(struct host *h, const clan_host_AskEndpoints *m)
 {
     h->local_count = m->local_addresses_count;
     memcpy(h->local_addresses, m->local_addresses, h->local_count * 16u);
-    if (h->transport && h->started)
-        tell_endpoints(h);
+    if (h->started && h->device)
+        h->device->network_changed(h->instance_data);
+    if (h->started && (h->transport || h->device))
+        host_tell_endpoints(h);
 }

@@ -41,8 +41,9 @@ int netconf_socket(
     if (taken) {
         err_why(e, "another program on this computer listens on that port at every address");
         err_remedy(e,
-            "see which: ss -ltnp 'sport = :%u'; let it listen at its own addresses only, or end it",
-            port);
+            "see which: ss -l%cnp 'sport = :%u'; let it listen at its own addresses only, or end "
+            "it",
+            type == SOCK_STREAM ? 't' : 'u', port);
     }
     if (fd >= 0)
         close(fd);

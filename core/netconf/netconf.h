@@ -35,12 +35,21 @@ struct netconf_device {
     int tun;          /* -1: the kernel's own */
     uint32_t flags;   /* WARD_TUN_ bits */
 };
+    struct netconf_list {
+        struct netconf_known {
+            uint8_t key[32]; /* of a peer; an address */
+            bool named;      /* since the last DEVICE_UP */
+        } * rows;
+        unsigned count, cap;
+    } routes, peers; /* addresses that go through it; peers of the kernel's */
 void netconf_device_name(const struct netconf *n, char ret_name[16]);
-/* Does what one WARD_REQ_DEVICE_ request asks for, within the clan's /48, and wipes a key in it.  *ret_fd: a TUN, which stays
+/* Does what one WARD_REQ_DEVICE_ request asks for, within the clan's /48 and the grants, and wipes a key in it.  *ret_fd: a TUN, which stays
  * the device's, or a socket, which is the caller's; else it is left alone.  ret_states: filled when it
  * was asked for, then its head has an id. */
-clan_status netconf_device(const struct netconf *n, struct netconf_device *d, const void *request,
-    struct ward_device_states *ret_states, int *ret_fd, struct clan_error *e);
+clan_status netconf_device(const struct netconf *n, struct netconf_device *d,
+    const struct grants *grants, const void *request, struct ward_device_states *ret_states,
+    int *ret_fd, struct clan_error *e);
+bool netconf_owns(const struct netconf *n, const struct netconf_device *d, unsigned ifindex);
 void netconf_device_down(struct netconf_device *d); /* routes go with it */
 
 /* local.c: the addresses of this computer; interfaces that skip() names are not counted */

@@ -19,7 +19,8 @@ enum {
     PROFILE_CLOSES = 1u << 4, /* loads one more filter itself */
     PROFILE_ALONE = 1u << 5,  /* set by the filter: nobody answers notifications */
     PROFILE_UNIX =
-        1u << 6 /* meets its host, or its program, at sockets in the directories they share */
+        1u << 6, /* meets its host, or its program, at sockets in the directories they share */
+    PROFILE_DEVICE = 1u << 7 /* moves packets between a TUN and UDP sockets that it was given */
 };
 struct profile {
     const char *name;

@@ -46,7 +46,7 @@ clan_status hosts_spawn(struct child *ch, struct clan_error *e)
         launch_fd(&l, ch->listen[i], (int)(CHILD_FD_LISTEN + i), false);
     launch_ours(&l, w->opt.libexec_dir, "host");
     snprintf(count, sizeof count, "%u", ch->listen_count);
-    l.spec.profile = CALLER(p) ? "host-unix" : p->permissions & HOST_NET ? "host-net" : "host";
+    l.spec.profile = CALLER(p) ? "host-unix" : grants_profile(p);
     l.spec.memory_mib = p->memory_mib;
     l.spec.pids = p->pids;
     l.spec.file_mib = p->disk_mib;

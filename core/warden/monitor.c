@@ -53,6 +53,8 @@ const struct ward_rule ward_rules[WARD_REQ_COUNT] = {
     [WARD_REQ_DEVICE_STATES] = {WARD_REQ_DEVICE_STATES, UP, sizeof(struct ward_device_ask),    50,   net_device},
     [WARD_REQ_DEVICE_ROUTE]  = {WARD_REQ_DEVICE_ROUTE,  UP, sizeof(struct ward_device_route),  4096, net_device},
     [WARD_REQ_DEVICE_STREAM] = {WARD_REQ_DEVICE_STREAM, UP, sizeof(struct ward_device_stream), 200,  net_device},
+    [WARD_REQ_DEVICE_SOCKET] = {WARD_REQ_DEVICE_SOCKET, UP, sizeof(struct ward_device_socket), 20,   net_device},
+    [WARD_REQ_DEVICE_DOWN]   = {WARD_REQ_DEVICE_DOWN,   UP, sizeof(struct ward_simple),        4,    net_device},
     [WARD_REQ_DEADLINE]     = {WARD_REQ_DEADLINE,     0,    sizeof(struct ward_simple),     0,    NULL}, /* reserved: no state permits it */
 };
 /* clang-format on */

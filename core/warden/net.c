@@ -61,7 +61,7 @@ void net_addr(struct clan *c, const void *request, struct ward_reply *a)
 void net_device(struct clan *c, const void *request, struct ward_reply *a)
 {
     struct ward_device_states states = {0};
-    netconf_device(&c->net, &c->device, request, &states, &a->fd, &a->error);
+    netconf_device(&c->net, &c->device, &c->warden->grants, request, &states, &a->fd, &a->error);
     a->flags = c->device.flags;
     a->passes = a->fd != c->device.tun;
     a->later = states.head.id && a->error.status == CLAN_OK; /* that is the answer */
@@ -82,7 +82,7 @@ static bool is_ours(const void *warden, unsigned ifindex)
 {
     const struct warden *w = warden;
     for (unsigned i = 0; i < WARD_SLOTS; i++)
-        if (w->clans[i].used && w->clans[i].net.tun >= 0 && w->clans[i].net.ifindex == ifindex)
+        if (w->clans[i].used && netconf_owns(&w->clans[i].net, &w->clans[i].device, ifindex))
             return true;
     return false;
 }

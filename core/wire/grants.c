@@ -159,6 +159,28 @@ clan_status grants_run(const struct grant_plugin *p, const char *profile, struct
     return CLAN_E_GRANT;
 }
 
+const char *grants_profile(const struct grant_plugin *p)
+{
+    const uint32_t net =
+        GRANT_NET_CONNECT_LAN | GRANT_NET_CONNECT_INTERNET | GRANT_NET_CONNECT_OVERLAY;
+    return p->permissions & GRANT_NET_DEVICE ? "host-device"
+           : p->permissions & net            ? "host-net"
+                                             : "host";
+}
+
+const struct grant_listen *grants_device(
+    const struct grants *g, unsigned family, uint16_t port, unsigned tries)
+{
+    for (unsigned i = 0; i < g->plugin_count; i++) {
+        const struct grant_plugin *p = &g->plugins[i];
+        for (unsigned k = 0; (p->permissions & GRANT_NET_DEVICE) && k < p->listen_count; k++)
+            if ((family == 0 || p->listen[k].family == family) && port >= p->listen[k].port &&
+                port + tries <= p->listen[k].port + GRANTS_DEVICE_PORTS)
+                return &p->listen[k];
+    }
+    return NULL;
+}
+
 bool grants_has(const struct grant_plugin *p, const char *word)
 {
     if (strncmp(word, "exec:", 5) == 0)

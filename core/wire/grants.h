@@ -20,6 +20,7 @@
 #define GRANTS_LISTEN_MAX   8
 #define GRANTS_USERS_MAX    8
 #define GRANTS_SETTINGS_MAX 8
+#define GRANTS_DEVICE_PORTS 32u /* from each of its listen addresses on: clans on one machine */
 
 #define GRANT_KIND_TRANSPORT 1 /* CLAN_KIND_TRANSPORT */
 
@@ -89,6 +90,12 @@ bool grants_exec(const struct grant_plugin *p, const char *profile);
 clan_status grants_serve(const struct grant_plugin *p, struct clan_error *reterr);
 clan_status grants_run(
     const struct grant_plugin *p, const char *profile, struct clan_error *reterr);
+/* The sandbox of its host, where no program takes its place. */
+const char *grants_profile(const struct grant_plugin *p);
+/* May a plugin that carries packets itself have this UDP port, or one of the `tries` after it?  The address
+ * to bind for that family (4 or 6; 0: any), or NULL. */
+const struct grant_listen *grants_device(
+    const struct grants *g, unsigned family, uint16_t port, unsigned tries);
 /* Whether a word of a note or of `allow:` is granted. */
 bool grants_has(const struct grant_plugin *p, const char *word);
 /* All words that are, as they are spelled in machine.yaml; returns their number. */

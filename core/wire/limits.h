@@ -13,6 +13,7 @@
 #define WIRE_GSO_MAX     61440       /* gso_max_size of every TUN, set before it is up */
 #define WIRE_MTU         1420        /* of clan0, when nothing smaller is known */
 #define WIRE_PORT        7117        /* tcp-noise */
+#define WIRE_DEVICE_PORT 7120        /* UDP, of a device transport that lists no other */
 
 #define WIRE_PEERS_MAX          1024
 #define WIRE_STRANGER_MS        10000 /* a peer not known is a stranger for this long ... */

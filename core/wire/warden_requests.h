@@ -85,6 +85,9 @@ enum ward_request {
     WARD_REQ_DEVICE_ROUTE = 28,  /* one address goes through the device, or by clan0 again */
     WARD_REQ_DEVICE_STREAM =
         29, /* to a peer's control port through the device only; answer carries the socket */
+    WARD_REQ_DEVICE_SOCKET =
+        30, /* UDP, for the plugin of a device; answer carries it, made by the owner's grant */
+    WARD_REQ_DEVICE_DOWN = 31, /* the interface and its routes go */
     WARD_REQ_COUNT
 };
 
@@ -107,7 +110,7 @@ struct ward_head {
 };
 
 struct
-    ward_simple { /* TUN, LOCAL_ADDRS, FW_COMMIT, FW_CLEAR, NAMES_BEGIN/COMMIT, CLAN_*, GRANTS, READY, KEEPER_START */
+    ward_simple { /* TUN, LOCAL_ADDRS, FW_COMMIT, FW_CLEAR, NAMES_BEGIN/COMMIT, CLAN_*, GRANTS, READY, KEEPER_START, DEVICE_DOWN */
     struct ward_head head;
 };
 
@@ -187,24 +190,34 @@ struct ward_petname {
     uint8_t zero[7];
 };
 
-/* ---- the interface of a device transport; one a clan ---- */
+/* ---- the interface of a device transport; one a clan, where the owner granted net.device ---- */
 
 #define WARD_DEVICE_PORT      7118 /* machine to machine control through a device: TCP */
 #define WARD_DEVICE_ADDRESSES 33   /* its own, and services that it holds */
 #define WARD_DEVICE_ASKED     10
 
+#define WARD_DEVICE_TRIES     16 /* ports from the granted one on */
 struct ward_device_up {
+/* For one that is there already (a new core): its routes are taken back, and peers are named anew. */
     struct ward_head head;
     uint8_t secret[32]; /* X25519, of this machine in this clan; for the kernel's WireGuard only */
     uint32_t mtu;       /* 1280 .. 9000 */
-    uint16_t port;      /* UDP, of the kernel's WireGuard */
+    uint16_t port;      /* UDP, of the kernel's WireGuard, or the next free one; WARD_TUN_PORT() */
     uint8_t user;       /* 1: a TUN for the plugin, also where the kernel has WireGuard */
     uint8_t zero;
 };
 
 struct ward_device_peer {
+struct ward_device_socket {
     struct ward_head head;
-    uint8_t key[32];      /* X25519, public */
+    uint16_t port;  /* or the next free one of `tries` */
+    uint8_t family; /* 4 or 6 */
+    uint8_t tries;  /* 1 .. WARD_DEVICE_TRIES */
+    uint32_t zero;
+};
+
+    struct ward_head head;
+    uint8_t key[32];      /* X25519, public; zero with remove: who was not named since DEVICE_UP */
     uint8_t endpoint[16]; /* IPv4 mapped */
     uint16_t port;        /* of the endpoint; 0: none is known, the one that it came from stays */
     uint16_t keepalive_s; /* 0: none */
@@ -253,9 +266,10 @@ struct ward_answer {
     uint32_t flags;        /* NET_UP, TUN, DEVICE_UP: WARD_TUN_ bits */
     struct clan_error error;
 };
-#define WARD_TUN_VNET (1u << 0) /* IFF_VNET_HDR and TSO4|TSO6|CSUM are on */
-#define WARD_TUN_USO  (1u << 1)
-#define WARD_TUN_NONE (1u << 2) /* DEVICE_UP: the kernel's WireGuard, no TUN */
+#define WARD_TUN_VNET        (1u << 0) /* IFF_VNET_HDR and TSO4|TSO6|CSUM are on */
+#define WARD_TUN_USO         (1u << 1)
+#define WARD_TUN_NONE        (1u << 2) /* DEVICE_UP: the kernel's WireGuard, no TUN */
+#define WARD_TUN_PORT(flags) ((uint16_t)((flags) >> 16)) /* then: its UDP port */
 
 struct ward_local_addrs {
     struct ward_head head;

@@ -80,13 +80,16 @@ static clan_status check_read(int fd, struct check_result *ret, struct clan_erro
 }
 
 /* What the owner was told about a plugin of the release is not true of a stranger's file with its id. */
-static clan_status check_borrowed_id(const struct check_result *r, struct clan_error *e)
+static clan_status check_borrowed_id(struct check_result *r, struct clan_error *e)
 {
     static const char *const release[] = {CHECK_RELEASE_IDS};
     char own[sizeof r->id + 4];
     snprintf(own, sizeof own, "%s.so", r->id);
     for (size_t i = 0; i < sizeof release / sizeof release[0]; i++) {
-        if (strcmp(r->id, release[i]) != 0 || strcmp(r->file, own) == 0)
+        if (strcmp(r->id, release[i]) != 0)
+            continue;
+        r->release = strcmp(r->file, own) == 0;
+        if (r->release)
             continue;
         err_set(e, CLAN_E_PERM, "plugin file %s cannot be used", r->file);
         err_why(e, "it calls itself \"%s\", which is a plugin of Clan itself (%s)", r->id, own);

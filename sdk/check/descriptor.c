@@ -3,9 +3,11 @@
 
 #include "base/error.h"
 
+#include <clan/device.h>
 #include <clan/service.h>
 #include <clan/transport.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -88,18 +90,50 @@ clan_status check_descriptor(
     return CLAN_OK;
 }
 
+static bool asks(const struct clan_note_body *n, const char *word)
+{
+    for (unsigned i = 0; i < n->asks_count; i++)
+        if (strcmp(n->asks[i], word) == 0)
+            return true;
+    return false;
+}
+
+/* What carries packets itself says so in its note, where the owner reads it before it runs. */
+static clan_status check_device(const struct clan_note_body *n, bool device, struct clan_error *e)
+{
+    if (n->kind != CLAN_KIND_TRANSPORT || device == asks(n, "net.device"))
+        return CLAN_OK;
+    err_set(e, CLAN_E_ABI, "plugin %.31s is not what its note says", n->id);
+    if (device)
+        err_why(e, "it offers %s, and its note does not ask for net.device", CLAN_TRANSPORT_DEVICE);
+    else
+        err_why(e, "its note asks for net.device, and it offers no complete %s alone",
+            CLAN_TRANSPORT_DEVICE);
+    err_remedy(e, "rebuild it with a note that fits");
+    return CLAN_E_ABI;
+}
+
 clan_status check_interfaces(const struct clan_note_body *n, const struct clan_plugin *p,
     void *instance, const struct clan_transport_stream **ret_transport,
-    const struct clan_service **ret_service, struct clan_error *e)
+    const struct clan_transport_device **ret_device, const struct clan_service **ret_service,
+    struct clan_error *e)
 {
     const struct clan_transport_stream *t = p->get_interface(instance, CLAN_TRANSPORT_STREAM);
+    const struct clan_transport_device *d = p->get_interface(instance, CLAN_TRANSPORT_DEVICE);
     const struct clan_service *s = p->get_interface(instance, CLAN_SERVICE);
     *ret_transport = t && t->struct_size >= sizeof *t && t->start && t->stop && t->dial &&
                              t->cancel && t->endpoints
                          ? t
                          : NULL;
+    *ret_device = d && d->struct_size >= sizeof *d && d->start && d->stop && d->set_peer &&
+                          d->remove_peer && d->network_changed && d->endpoints && !*ret_transport
+                      ? d
+                      : NULL;
     *ret_service = s && s->struct_size >= sizeof *s && s->start && s->stop && s->health ? s : NULL;
-    if ((n->kind == CLAN_KIND_TRANSPORT && *ret_transport) ||
+    clan_status st = check_device(n, *ret_device != NULL, e);
+    if (st != CLAN_OK)
+        return st;
+    if ((n->kind == CLAN_KIND_TRANSPORT && (*ret_transport || *ret_device)) ||
         (n->kind == CLAN_KIND_SERVICE && *ret_service))
         return CLAN_OK;
     err_set(e, CLAN_E_ABI, "plugin %.31s offers nothing that this Clan can start", n->id);

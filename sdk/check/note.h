@@ -34,6 +34,7 @@ struct check_result {
     uint16_t default_port;
     uint16_t ask_count;
     char asks[CLAN_NOTE_ASKS_MAX][48]; /* "fs.state", "net.connect:lan", "exec:lighttpd" */
+    bool release;                      /* its id and file are those of a plugin of Clan itself */
     uint8_t hash[32];                  /* BLAKE2b-256 of the whole file */
     struct clan_error error;
 };
@@ -76,13 +77,15 @@ struct clan_plugin;
 clan_status check_descriptor(
     const struct clan_note_body *note, const struct clan_plugin *plugin, struct clan_error *reterr);
 clan_status check_no_query(const struct clan_note_body *note, struct clan_error *reterr);
-/* An instance must offer the complete table of its kind.  Either pointer is NULL when that is not
- * offered. */
+/* An instance must offer the complete table of its kind, and asks for net.device where that is a device's.
+ * A pointer is NULL when that is not offered. */
 struct clan_transport_stream;
+struct clan_transport_device;
 struct clan_service;
 clan_status check_interfaces(const struct clan_note_body *note, const struct clan_plugin *plugin,
     void *instance, const struct clan_transport_stream **ret_transport,
-    const struct clan_service **ret_service, struct clan_error *reterr);
+    const struct clan_transport_device **ret_device, const struct clan_service **ret_service,
+    struct clan_error *reterr);
 
 /* All of it for one open file, and its hash over the very bytes that were checked.  *ret is always
  * filled; its error equals *reterr.  (library clan_check) */

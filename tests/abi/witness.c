@@ -1,4 +1,5 @@
 /* One exported function for each public type: tools compare only what an exported symbol reaches. */
+#include <clan/device.h>
 #include <clan/note.h>
 #include <clan/plugin.h>
 #include <clan/rendezvous.h>
@@ -23,6 +24,9 @@ void WITNESS_NAME(CLAN_ABI_MAJOR, CLAN_ABI_MINOR)(void)
     }
 
 WITNESS(config)
+WITNESS(device_config)
+WITNESS(device_peer)
+WITNESS(device_state)
 WITNESS(error)
 WITNESS(host)
 WITNESS(note)
@@ -32,6 +36,8 @@ WITNESS(program_host)
 WITNESS(service)
 WITNESS(secret_host)
 WITNESS(setting)
+WITNESS(transport_device)
+WITNESS(transport_device_host)
 WITNESS(transport_host)
 WITNESS(transport_rendezvous)
 WITNESS(transport_rendezvous_host)

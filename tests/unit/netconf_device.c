@@ -22,6 +22,12 @@
 static struct netconf net;
 static struct netconf_device device;
 static uint8_t peer[16];
+/* The owner's word: one device, at UDP port 7119. */
+static const struct grants grants = {.plugin_count = 1,
+    .plugins[0] = {.permissions = GRANT_NET_DEVICE,
+        .listen_count = 2,
+        .listen = {{.addr = {[10] = 0xff, [11] = 0xff}, .port = 7119, .family = 4},
+            {.port = 7119, .family = 6}}}};
 
 /* Asks as the warden does; the descriptor of the answer, -1 without. */
 static int ask(const void *request, clan_status wanted)
@@ -29,7 +35,7 @@ static int ask(const void *request, clan_status wanted)
     struct clan_error e = CLAN_ERROR_INIT;
     struct ward_device_states states = {0};
     int fd = -1;
-    clan_status st = netconf_device(&net, &device, request, &states, &fd, &e);
+    clan_status st = netconf_device(&net, &device, &grants, request, &states, &fd, &e);
     if (st != wanted)
         print_error("%d: %s: %s\n", st, e.what, e.why);
     assert_int_equal(st, wanted);
@@ -124,6 +130,56 @@ static void there_is_a_device(void **state)
     assert_int_equal(device.ifindex, if_nametoindex(name));
     assert_true(device.tun >= 0 && !(device.flags & WARD_TUN_NONE));
     up(1420); /* of a core that was started anew: the same one */
+}
+
+static int udp(uint8_t family, uint16_t port, uint8_t tries, clan_status wanted)
+{
+    struct ward_device_socket r = {
+        .head = {WARD_REQ_DEVICE_SOCKET, 1}, .port = port, .family = family, .tries = tries};
+    return ask(&r, wanted);
+}
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_in6 at = {0};
+    socklen_t size = sizeof at;
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+    return ntohs(at.sin6_port); /* IPv4 has it at the same place */
+}
+
+static void sockets_are_those_that_the_owner_granted(void **state)
+{
+    (void)state;
+    if (net.tun < 0)
+        skip();
+    int v4 = udp(4, 7119, WARD_DEVICE_TRIES, CLAN_OK);
+    assert_int_equal(port_of(v4), 7119);
+    int second = udp(4, 7119, WARD_DEVICE_TRIES, CLAN_OK); /* of another clan */
+    assert_int_equal(port_of(second), 7120);
+    int v6 = udp(6, 7120, 1, CLAN_OK);
+    assert_int_equal(port_of(v6), 7120);
+    udp(4, 7120, 1, CLAN_E_IO);
+    udp(4, 7118, 1, CLAN_E_INVAL); /* below what is granted */
+    udp(4, 7119 + 32, 1, CLAN_E_INVAL);
+    udp(5, 7119, 1, CLAN_E_INVAL);
+    udp(4, 7119, 0, CLAN_E_INVAL);
+    close(v4);
+    close(second);
+    close(v6);
+}
+
+/* What an earlier core moved, the next one does not know of. */
+static void a_new_core_finds_no_routes(void **state)
+{
+    (void)state;
+    if (net.tun < 0)
+        skip();
+    move(peer, true, CLAN_OK);
+    send_datagram();
+    assert_true(comes(device.tun, device.flags, IPPROTO_UDP));
+    up(1420);
+    send_datagram();
+    assert_true(comes(net.tun, net.flags, IPPROTO_UDP));
 }
 
 static void a_peer_moves_there_and_back(void **state)
@@ -222,6 +278,8 @@ int main(void)
         cmocka_unit_test(there_is_a_device),
         cmocka_unit_test(a_peer_moves_there_and_back),
         cmocka_unit_test(others_addresses_stay_where_they_are),
+        cmocka_unit_test(sockets_are_those_that_the_owner_granted),
+        cmocka_unit_test(a_new_core_finds_no_routes),
         cmocka_unit_test(tcp_in_the_tunnel_is_cubic),
         cmocka_unit_test(its_streams_take_no_other_way),
         cmocka_unit_test(one_that_was_left_is_replaced),

@@ -1,8 +1,10 @@
 /* A plugin on the mock host, with answers to what it asks. */
 #include "check/tool/bench.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct bench *bench_now; /* the host's calls carry the mock */
@@ -139,8 +141,8 @@ clan_status bench_create(struct bench *b, struct clan_error *ret_error)
     if (st != CLAN_OK)
         return st;
     snprintf(b->r->doing, sizeof b->r->doing, "get_interface()");
-    return check_interfaces(
-        &b->s->note, b->m->plugin, b->m->instance, &b->transport, &b->service, ret_error);
+    return check_interfaces(&b->s->note, b->m->plugin, b->m->instance, &b->transport, &b->device,
+        &b->service, ret_error);
 }
 
 bool bench_create_plain(struct bench *b)
@@ -153,11 +155,58 @@ bool bench_create_plain(struct bench *b)
     return false;
 }
 
+/* A socket at any port of loopback, its port in *port when that is 0; -1. */
+static int loopback_udp(int family, uint16_t *port)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr *at = family == AF_INET ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
+    socklen_t len = family == AF_INET ? sizeof v4 : sizeof v6;
+    int on = 1, fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    v4.sin_port = v6.sin6_port = htons(*port);
+    if (fd >= 0 && family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (fd >= 0 && bind(fd, at, len) == 0 && getsockname(fd, at, &len) == 0) {
+        *port = ntohs(family == AF_INET ? v4.sin_port : v6.sin6_port);
+        return fd;
+    }
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static clan_status start_device(struct bench *b, struct clan_error *ret_error)
+{
+    struct clan_device_config *c = &b->device_config;
+    int pair[2];
+    if (c->struct_size == 0) {
+        *c = (struct clan_device_config){.struct_size = sizeof *c, .mtu = 1420};
+        bool ok = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0;
+        c->tun_fd = ok ? pair[0] : -1;
+        b->tun = ok ? pair[1] : -1;
+        c->udp_fds[0] = loopback_udp(AF_INET, &c->port);
+        c->udp_fds[1] = loopback_udp(AF_INET6, &c->port);
+        for (unsigned i = 0; i < sizeof c->secret_key; i++)
+            c->secret_key[i] = (uint8_t)bench_random(b);
+    }
+    return b->device->start(b->m->instance, c, ret_error);
+}
+
+static void close_device(struct bench *b)
+{
+    const struct clan_device_config *c = &b->device_config;
+    const int fds[] = {c->tun_fd, b->tun, c->udp_fds[0], c->udp_fds[1]};
+    for (unsigned i = 0; c->struct_size && i < sizeof fds / sizeof fds[0]; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
 clan_status bench_start(struct bench *b, struct clan_error *ret_error)
 {
     snprintf(b->r->doing, sizeof b->r->doing, "start()");
     *ret_error = (struct clan_error)CLAN_ERROR_INIT;
     clan_status st = b->transport ? b->transport->start(b->m->instance, ret_error)
+                     : b->device  ? start_device(b, ret_error)
                                   : b->service->start(b->m->instance, ret_error);
     b->started = st == CLAN_OK;
     return st;
@@ -168,6 +217,8 @@ void bench_stop(struct bench *b)
     snprintf(b->r->doing, sizeof b->r->doing, "stop()");
     if (b->started && b->transport)
         b->transport->stop(b->m->instance);
+    else if (b->started && b->device)
+        b->device->stop(b->m->instance);
     else if (b->started)
         b->service->stop(b->m->instance);
     b->started = false;
@@ -209,5 +260,6 @@ void bench_close(struct bench *b, unsigned *ret_left)
     b->m = NULL;
     if (b->listen_fd >= 0)
         close(b->listen_fd);
+    close_device(b);
     *ret_left = watches + timers;
 }

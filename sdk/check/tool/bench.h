@@ -5,6 +5,8 @@
 #include "check/tool/tool.h"
 #include "mock/mock.h"
 
+#include <clan/device.h>
+
 #define BENCH_RUNS     8
 #define SETTING_REMEDY "give the settings that it needs: --setting KEY=VALUE"
 
@@ -13,7 +15,10 @@ struct bench {
     struct try_report *r;
     struct mock *m;
     const struct clan_transport_stream *transport;
+    const struct clan_transport_device *device;
     const struct clan_service *service;
+    struct clan_device_config device_config; /* a socket stands for its TUN */
+    int tun;                                 /* the other end of that */
     struct clan_config config;
     int32_t listen_fd;
     uint16_t port;

@@ -164,6 +164,41 @@ static void no_endpoint(void *user, const char *endpoint)
     (void)strlen(endpoint);
 }
 
+/* Packets from both sides, peers that come and go. */
+static void touch_device(struct peers *p)
+{
+    struct bench *b = p->b;
+    uint8_t bytes[256], key[32] = {0};
+    uint64_t what = bench_random(b) % 4;
+    size_t size = 1 + bench_random(b) % sizeof bytes;
+    struct sockaddr_in to = {.sin_family = AF_INET,
+        .sin_port = htons(b->device_config.port),
+        .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct clan_error e = CLAN_ERROR_INIT;
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)bench_random(b);
+    key[0] = (uint8_t)(1 + bench_random(b) % 4);
+    if (what == 0 && b->tun >= 0) {
+        send(b->tun, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } else if (what == 1) { /* the first byte is what WireGuard's kinds differ by */
+        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        bytes[0] &= 7;
+        if (size > 3)
+            memset(bytes + 1, 0, 3);
+        sendto(fd, bytes, size, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to);
+        if (fd >= 0)
+            close(fd);
+    } else if (what == 2) {
+        struct clan_device_peer peer = {.struct_size = sizeof peer,
+            .endpoint = bytes[0] & 1 ? "127.0.0.1:9" : "",
+            .address_count = (uint32_t)(size / 16),
+            .addresses = bytes};
+        memcpy(peer.public_key, key, sizeof key);
+        b->device->set_peer(b->m->instance, &peer, &e);
+    } else
+        b->device->remove_peer(b->m->instance, key);
+}
+
 static void touch_transport(struct peers *p)
 {
     static const char *const forms[] = {"127.0.0.1:%u", "[::1]:%u", "ws://127.0.0.1:%u/",
@@ -225,6 +260,8 @@ static void one_act(struct peers *p)
         touch_conn(p, p->target);
     else if (what < 6 && b->started && b->transport)
         touch_transport(p);
+    else if (what < 6 && b->started && b->device)
+        touch_device(p);
     else if (what < 6 && b->started)
         b->service->health(b->m->instance, ++p->next_health);
     else if (what == 6 && b->service && bench_random(b) % 3 == 0) {

@@ -230,6 +230,44 @@ static void ask_transport(struct bench *b)
     }
 }
 
+static void count_endpoint(void *user, const char *endpoint)
+{
+    unsigned *good = user;
+    if (endpoint && endpoint[0] && strlen(endpoint) < 64)
+        ++*good;
+}
+
+/* Peers come and go; without an address of its own it is reached nowhere. */
+static void ask_device(struct bench *b)
+{
+    static const uint8_t local[16] = {[10] = 0xff, [11] = 0xff, [12] = 192, [14] = 2, [15] = 7};
+    const uint8_t addresses[2][16] = {{0xfd, [15] = 1}, {0xfd, [15] = 2}};
+    struct clan_error e = CLAN_ERROR_INIT;
+    unsigned found = 0;
+    struct clan_device_peer p = {.struct_size = sizeof p,
+        .public_key = {9},
+        .endpoint = "127.0.0.1:1",
+        .address_count = 2,
+        .addresses = addresses[0]};
+    snprintf(b->r->doing, sizeof b->r->doing, "set_peer(), remove_peer()");
+    clan_status st = b->device->set_peer(b->m->instance, &p, &e);
+    if (st != CLAN_OK && refused(b->r, "set_peer()", st, &e))
+        try_fail(b->r, "take a peer with a valid key", "set_peer() refused a good one: %s", e.what);
+    bench_turn(b, 50);
+    p.endpoint = "";
+    p.address_count = 0;
+    b->device->set_peer(b->m->instance, &p, &e);
+    b->device->network_changed(b->m->instance);
+    b->device->remove_peer(b->m->instance, p.public_key);
+    b->device->remove_peer(b->m->instance, p.public_key);
+    snprintf(b->r->doing, sizeof b->r->doing, "endpoints()");
+    b->device->endpoints(b->m->instance, local, 1, count_endpoint, &found);
+    if (found == 0)
+        try_fail(b->r, "say where this machine is reached: its addresses, with the port",
+            "endpoints() told none for a machine with one address");
+    bench_turn(b, 50);
+}
+
 static void ask_service(struct bench *b)
 {
     for (uint32_t i = 1; i <= 3; i++) {
@@ -260,6 +298,8 @@ void try_answers(struct subject *s, struct try_report *r)
     bench_turn(&b, 20);
     if (b.transport)
         ask_transport(&b);
+    else if (b.device)
+        ask_device(&b);
     else
         ask_service(&b);
     bench_stop(&b);

@@ -37,6 +37,7 @@ struct clan_note_body {
      *   net.service          answer at the address of the own service (services: always wanted)
      *   net.listen           accept connections at the addresses that the owner lists (transports)
      *   net.connect:WHERE    connect by TCP to lan, internet or overlay
+     *   net.device           carry the clan's packets (device.h); not granted to anybody's plugin
      *   fs.state             a directory of its own that stays
      *   exec:PROFILE         run a program by a profile of Clan: exec:lighttpd */
     char asks[CLAN_NOTE_ASKS_MAX][48];
