@@ -322,8 +322,8 @@ void peers_acknowledge(struct brain *b);
 bool peers_data_allowed(struct brain *b, const struct member_machine *m);
 /* An address that nothing but the record of a machine names may be anybody's (SECURITY D6); those of
  * this machine's own networks are its neighbours'. */
-bool peers_may_dial(
-    struct brain *b, const struct member_machine *m, const char *endpoint, uint8_t net[static 16]);
+bool peers_may_dial(struct brain *b, const struct member_machine *m, const char *transport,
+    const char *endpoint, uint8_t net[static 16]);
 
 /* paths.c */
 void paths_up(struct brain *b, struct peer *p, const struct session *s, bool carries);
@@ -354,6 +354,7 @@ void rendezvous_invited(
     struct brain *b, const char *transport, const char *endpoint, const uint8_t seed[16]);
 /* "ADDRESS.onion:7117" of the transport tor; "" when it has none. */
 const char *rendezvous_door(struct brain *b);
+bool rendezvous_hides(struct brain *b, const char *transport); /* its endpoints are no addresses */
 
 /* transports.c */
 void transports_reconcile(struct brain *b);

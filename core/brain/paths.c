@@ -150,7 +150,7 @@ static void dial(
     struct dialing what = {.purpose = clan_link_Purpose_PURPOSE_LINK, .spare = true};
     memcpy(what.machine, p->id, sizeof what.machine);
     snprintf(what.transport, sizeof what.transport, "%s", step->transport);
-    if (!peers_may_dial(b, m, step->endpoint, what.net) ||
+    if (!peers_may_dial(b, m, step->transport, step->endpoint, what.net) ||
         !transports_dial(b, &what, step->transport, step->endpoint, PATH_DIAL_MS))
         paths_dial_failed(b, p, &what);
 }

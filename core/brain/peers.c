@@ -286,18 +286,21 @@ static void firewall_reconcile(struct brain *b)
 
 /* ---- dialling ---- */
 
-bool peers_may_dial(
-    struct brain *b, const struct member_machine *m, const char *endpoint, uint8_t net[static 16])
+bool peers_may_dial(struct brain *b, const struct member_machine *m, const char *transport,
+    const char *endpoint, uint8_t net[static 16])
 {
     uint8_t address[16];
     link_address(endpoint, address);
-    if (sodium_is_zero(address, 16)) /* of a transport with addresses of its own */
-        crypto_generichash(net, 16, (const uint8_t *)endpoint, strlen(endpoint), NULL, 0);
-    else if (link_on_attached_subnet(b, address))
+    if (sodium_is_zero(address, 16)) { /* of a transport with addresses of its own */
+        enum path_limit_kind kind =
+            rendezvous_hides(b, transport) ? PATH_LIMIT_HIDDEN : PATH_LIMIT_NETWORK;
+        path_limit_hidden(endpoint, net);
+        return path_limit_take(&b->limit, kind, net, m->id, brain_now());
+    }
+    if (link_on_attached_subnet(b, address))
         return true;
-    else
-        path_limit_net(address, net);
-    return path_limit_take(&b->limit, net, m->id, brain_now());
+    path_limit_net(address, net);
+    return path_limit_take(&b->limit, PATH_LIMIT_NETWORK, net, m->id, brain_now());
 }
 
 /* Control goes where packets pass. */
@@ -330,7 +333,7 @@ static void try_dial(
         return;
     struct dialing what = {.purpose = purpose};
     memcpy(what.machine, m->id, 32);
-    if (!peers_may_dial(b, m, endpoint, what.net) ||
+    if (!peers_may_dial(b, m, transport, endpoint, what.net) ||
         !transports_dial(b, &what, transport, endpoint, PATH_DIAL_MS))
         path_failed(d, &m->record, &order, brain_random(NULL, 1000), brain_now());
 }

@@ -167,6 +167,10 @@ void rendezvous_told(struct host *h, const clan_host_Health *m)
     if (was != m->ok)
         log_info("%s %s%s", h->instance, m->ok ? "works" : "does not work: ", m->ok ? "" : h->why);
     services_changed(h->b);
+    if (m->ok && !was && h->meets && !h->service) {
+        path_limit_clear_hidden(&h->b->limit);
+        peers_nudge(h->b);
+    }
     brain_soon(h->b);
 }
 
@@ -175,6 +179,12 @@ void rendezvous_endpoints(struct host *h, const clan_host_Endpoints *e)
     h->door[0] = 0;
     if (stmt_endpoint_ok(e->door))
         snprintf(h->door, sizeof h->door, "%s", e->door);
+}
+
+bool rendezvous_hides(struct brain *b, const char *transport)
+{
+    const struct host *h = host_find(b, transport);
+    return h && !h->service && h->meets;
 }
 
 const char *rendezvous_door(struct brain *b)

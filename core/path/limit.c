@@ -2,6 +2,7 @@
  * yet. */
 #include "path/limit.h"
 
+#include <sodium.h>
 #include <string.h>
 
 void path_limit_net(const uint8_t address[16], uint8_t ret_net[16])
@@ -12,6 +13,11 @@ void path_limit_net(const uint8_t address[16], uint8_t ret_net[16])
         ret_net[15] = 0; /* /24 */
     else
         memset(ret_net + 8, 0, 8); /* /64 */
+}
+
+void path_limit_hidden(const char *endpoint, uint8_t ret_net[16])
+{
+    crypto_generichash(ret_net, 16, (const uint8_t *)endpoint, strcspn(endpoint, ":"), NULL, 0);
 }
 
 static struct path_limit_row *find(struct path_limit *l, const uint8_t net[16])
@@ -57,19 +63,31 @@ static void named_by(struct path_limit_row *r, const uint8_t source[32])
         r->not_before_ms = r->last_ms + PATH_LIMIT_FIRST_MS;
 }
 
-bool path_limit_take(
-    struct path_limit *l, const uint8_t net[16], const uint8_t source[32], uint64_t now_ms)
+/* The wait after so many failures. */
+static uint64_t pause_after(const struct path_limit_row *r)
+{
+    bool hidden = r->kind == PATH_LIMIT_HIDDEN;
+    uint64_t first = hidden ? PATH_LIMIT_HIDDEN_FIRST_MS : PATH_LIMIT_FIRST_MS;
+    uint64_t most = hidden ? PATH_LIMIT_HIDDEN_MAX_MS : PATH_LIMIT_MAX_MS;
+    uint64_t pause = first << (r->failures < 16 ? r->failures : 16);
+    return pause < most ? pause : most;
+}
+
+bool path_limit_take(struct path_limit *l, enum path_limit_kind kind, const uint8_t net[16],
+    const uint8_t source[32], uint64_t now_ms)
 {
     struct path_limit_row *r = find(l, net);
     if (!r)
         r = add(l, net);
-    named_by(r, source);
-    if (!r->proven && (now_ms < r->not_before_ms || r->failures >= PATH_LIMIT_FAILURES))
+    r->kind = kind;
+    if (kind == PATH_LIMIT_NETWORK)
+        named_by(r, source);
+    bool given_up = kind == PATH_LIMIT_NETWORK && r->failures >= PATH_LIMIT_FAILURES;
+    if (!r->proven && (now_ms < r->not_before_ms || given_up))
         return false;
-    uint64_t pause = (uint64_t)PATH_LIMIT_FIRST_MS << (r->failures < 7 ? r->failures : 7);
-    r->failures++;
     r->last_ms = now_ms;
-    r->not_before_ms = now_ms + (pause < PATH_LIMIT_MAX_MS ? pause : PATH_LIMIT_MAX_MS);
+    r->not_before_ms = now_ms + pause_after(r);
+    r->failures++;
     return true;
 }
 
@@ -84,11 +102,21 @@ void path_limit_proven(struct path_limit *l, const uint8_t net[16], uint64_t now
     r->not_before_ms = 0;
 }
 
-void path_limit_clear(struct path_limit *l)
+static void clear(struct path_limit *l, bool networks)
 {
     unsigned kept = 0;
     for (unsigned i = 0; i < l->count; i++)
-        if (l->rows[i].proven)
+        if (l->rows[i].proven || (!networks && l->rows[i].kind == PATH_LIMIT_NETWORK))
             l->rows[kept++] = l->rows[i];
     l->count = kept;
+}
+
+void path_limit_clear(struct path_limit *l)
+{
+    clear(l, true);
+}
+
+void path_limit_clear_hidden(struct path_limit *l)
+{
+    clear(l, false);
 }

@@ -37,7 +37,7 @@ static bool take(const uint8_t net[16], uint8_t who, uint64_t now)
 {
     uint8_t source[32];
     memset(source, who, sizeof source);
-    return path_limit_take(l, net, source, now);
+    return path_limit_take(l, PATH_LIMIT_NETWORK, net, source, now);
 }
 
 static void networks(void **state)
@@ -132,10 +132,41 @@ static void bounded(void **state)
     assert_true(take(home, 1, 5001));
 }
 
+/* A hidden place comes into its directory a moment after its record: it is asked for soon, ever less,
+ * never not at all, and no oftener because more machines name it. */
+static void hidden(void **state)
+{
+    (void)state;
+    uint8_t net[16], other[16], source[32] = {0};
+    unsigned first_minute = 0, day = 0;
+    path_limit_hidden("aoqqpp7tzyil4hlq.onion:7117/key", net);
+    path_limit_hidden("aoqqpp7tzyil4hlq.onion:80/other", other);
+    assert_memory_equal(net, other, 16);
+    path_limit_hidden("boqqpp7tzyil4hlq.onion:7117/key", other);
+    assert_int_not_equal(memcmp(net, other, 16), 0);
+    for (uint64_t now = 1000, last = 0; now < 24 * 3600000ull; now += 250) {
+        source[0]++;
+        if (!path_limit_take(l, PATH_LIMIT_HIDDEN, net, source, now))
+            continue;
+        assert_true(!last || now - last >= PATH_LIMIT_HIDDEN_FIRST_MS);
+        assert_true(now - last <= PATH_LIMIT_HIDDEN_MAX_MS + 250);
+        last = now;
+        first_minute += now < 61000;
+        day++;
+    }
+    assert_int_equal(first_minute, 6);
+    assert_in_range(day, 144, 160);
+    v4(203, 0, 113, 5, other);
+    assert_true(take(other, 1, 1000));
+    path_limit_clear_hidden(l); /* Tor works again: that says nothing of networks */
+    assert_false(take(other, 1, 2000));
+    assert_true(path_limit_take(l, PATH_LIMIT_HIDDEN, net, source, 2000));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(networks), T(one_victim), T(doubling), T(proven), T(bounded)};
+        T(networks), T(one_victim), T(doubling), T(proven), T(bounded), T(hidden)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
