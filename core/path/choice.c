@@ -100,6 +100,14 @@ static void stops(struct path_candidate *p, uint64_t now_ms)
     p->carries_ms = 0;
 }
 
+/* It was reached and failed: a quarter of a second the first time, then twice as long each time. */
+static uint64_t pause_ms(const struct path_candidate *p)
+{
+    unsigned shift = p->strikes > 16 ? 16 : p->strikes ? p->strikes - 1 : 0;
+    uint64_t ms = (uint64_t)PATH_BACKOFF_FIRST_MS << shift;
+    return ms < PATH_RETRY_MAX_MS ? ms : PATH_RETRY_MAX_MS;
+}
+
 void path_choice_down(struct path_choice *c, uint32_t session, bool failed, uint64_t now_ms)
 {
     struct path_candidate *p = by_session(c, session);
@@ -112,7 +120,7 @@ void path_choice_down(struct path_choice *c, uint32_t session, bool failed, uint
         p->strikes++;
     p->session = 0;
     p->missing_ms = now_ms;
-    p->dial = (struct path_dial){.not_before_ms = failed ? now_ms + PATH_BACKOFF_FIRST_MS : 0};
+    p->dial = (struct path_dial){.not_before_ms = failed ? now_ms + pause_ms(p) : 0};
 }
 
 void path_choice_answered(struct path_choice *c, uint32_t session, uint32_t rtt_us, uint64_t now_ms)
@@ -151,11 +159,8 @@ void path_choice_carries(
     if (from)
         stops(from, now_ms);
     c->carries = session;
-    c->carries_ms = now_ms;
-    c->why = why;
-    if (!to)
-        return;
-    to->carries_ms = now_ms ? now_ms : 1;
+    if (to)
+        to->carries_ms = now_ms ? now_ms : 1;
 }
 
 void path_choice_dial_failed(struct path_choice *c, const char *transport,

@@ -10,7 +10,7 @@
 #define PATH_GAP_MS        2500   /* without an answer: the proof begins anew */
 #define PATH_FORGET_MS     600000 /* having carried packets this long, old failures are forgotten */
 #define PATH_RETRY_MIN_MS  8000   /* a missing path is dialled at least so often at first, */
-#define PATH_RETRY_MAX_MS  60000 /* then each quarter of the time it has been missing, up to this */
+#define PATH_RETRY_MAX_MS  60000 /* then each quarter of its absence, or after each failure later */
 #define PATH_YIELD_MS      3000  /* whoever dialled the path in use dials the others first */
 #define PATH_HISTORY       16
 #define PATH_VIA_MAX       64
@@ -33,8 +33,8 @@ struct path_candidate {
     uint64_t up_ms, answered_ms, proving_ms, missing_ms;
     unsigned answers; /* since proving_ms */
     uint32_t rtt_us;
-    unsigned strikes; /* how often it went silent or broke lately */
-    uint64_t carries_ms;
+    unsigned strikes;    /* how often it went silent or broke lately */
+    uint64_t carries_ms; /* since it carries packets, 0: it does not */
     struct path_dial dial;
 };
 
@@ -46,9 +46,7 @@ struct path_event {
 
 struct path_choice {
     struct path_candidate candidates[CONFIG_TRANSPORTS_MAX];
-    uint32_t carries;    /* the session that packets take, 0: none */
-    uint64_t carries_ms; /* since */
-    enum path_why why;
+    uint32_t carries;                        /* the session that packets take, 0: none */
     struct path_event history[PATH_HISTORY]; /* a ring */
     unsigned event_count;                    /* ever; the newest is event_count - 1 */
 };

@@ -89,14 +89,15 @@ size_t path_neighbours(
         cap = 64;
     for (size_t i = 0; i < member_count(m) && n < cap; i++) {
         const struct member_machine *p = member_at(m, i);
-        if (p->keeper && p->standing != MEMBER_REVOKED && memcmp(p->id, own_id, 32) != 0)
+        if (p->keeper && !p->phone && p->standing != MEMBER_REVOKED &&
+            memcmp(p->id, own_id, 32) != 0)
             ret_index[n++] = i;
     }
     keepers = n;
     for (size_t i = 0; i < member_count(m); i++) {
         const struct member_machine *p = member_at(m, i);
-        if (p->keeper || memcmp(p->id, own_id, 32) == 0 || p->standing == MEMBER_REVOKED ||
-            p->standing == MEMBER_UNKNOWN)
+        if (p->keeper || p->phone || memcmp(p->id, own_id, 32) == 0 ||
+            p->standing == MEMBER_REVOKED || p->standing == MEMBER_UNKNOWN)
             continue;
         uint64_t d = ring_distance(own_id, p->id);
         size_t at = n;

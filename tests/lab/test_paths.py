@@ -169,7 +169,7 @@ def test_a_dead_path_is_left_and_taken_again(pair, stream):
         assert history[-2:] == [("websocket", "tcp-noise"), ("tcp-noise", "websocket")], history
     assert "websocket" in laptop.ping("nas").stdout and "(preferred)" in laptop.ping("nas").stdout
     print(f"gaps: dead path {dead} ms, then {quiet} ms, planned return {back} ms")
-    assert dead < 2000 and back < 500, (dead, back)
+    assert dead < 1000 and back < 300, (dead, back)
 
 
 def test_the_transport_is_killed(pair, stream):
@@ -185,11 +185,11 @@ def test_the_transport_is_killed(pair, stream):
     both_use(nas, laptop, "websocket")
     back = stream.gap_ms()
     print(f"gaps: killed {dead} ms, return {back} ms")
-    assert dead < 1000 and back < 500, (dead, back)
+    assert dead < 600 and back < 300, (dead, back)
 
 
 def test_handshakes_work_and_nothing_passes(pair, stream):
-    """Small records pass, packets do not: the path is left within a second, each time later tried again."""
+    """Small records pass, packets do not: the path is left within a second, and tried again without the user's packets."""
     nas, laptop = pair
     settled(nas, laptop)
     stream.gap_ms()
@@ -199,7 +199,25 @@ def test_handshakes_work_and_nothing_passes(pair, stream):
     worst = stream.gap_ms()
     assert paths(laptop, "nas")[0]["websocket"]["watched_s"] >= 8
     print(f"worst gap {worst} ms")
-    assert worst < 2000, worst
+    assert worst < 1000, worst
+    for a, b in ((nas, "laptop"), (laptop, "nas")):
+        assert [h["to"] for h in paths(a, b)[1]].count("tcp-noise") == 1, "packets never went there again"
+
+
+def test_loss_is_no_death(pair, stream):
+    """A path that loses packets stays, also when the other one loses none: moving back and forth would be worse."""
+    nas, laptop = pair
+    settled(nas, laptop)
+    before = {m.name: len(paths(m, other)[1]) for m, other in ((nas, "laptop"), (laptop, "nas"))}
+    for percent, seconds, moves in ((1, 4, 0), (10, 8, 2)):  # twice there and back in 8 s would be flapping
+        mute(nas, f"numgen random mod 100 \\< {percent}")
+        stream.gap_ms()
+        time.sleep(seconds)  # a span of time in which nothing must happen
+        gap = stream.gap_ms()
+        unmute(nas)
+        moved = {m.name: len(paths(m, other)[1]) - before[m.name] for m, other in ((nas, "laptop"), (laptop, "nas"))}
+        print(f"{percent} % lost: longest gap {gap} ms, moved {moved}")
+        assert max(moved.values()) <= moves and gap < 1000, (percent, moved, gap)
 
 
 def set_websocket(m, settings):

@@ -160,7 +160,7 @@ static void silent_path_is_never_used(void **state)
             path_choice_down(&c, fast->session, true, now);
         assert_string_equal(carrier(), "web");
     }
-    assert_true(dials > 20);
+    assert_in_range(dials, 15, 60); /* it takes them all: asked less often all the same */
     assert_true(path_choice_patience_ms(path_choice_find(&c, "fast")) == PATH_PROVE_MAX_MS);
 }
 
