@@ -105,7 +105,7 @@ static void test_clock_of_a_liar(void **state)
 {
     (void)state;
     static const int64_t claims[] = {INT64_MIN, INT64_MAX, -1, 0};
-    struct session *s = &b->sessions[0];
+    struct session *s = session_new(b);
     s->id = 7;
     s->has_machine = true;
     memcpy(s->machine, nas.id, 32);

@@ -134,6 +134,9 @@ def as_somebody(good, refused, work):
             row = json.loads(run.stdout)["checks"][0]
             wanted = (1, "failed") if broken else (3, "not_run") if partial else (0, "passed")
             text = f"{way}: exit {run.returncode}, {row}"
+            if "kernel cannot hold" in row["why"]:
+                print("SKIP:", way, row["why"])
+                continue
             expect((run.returncode, row["result"]) == wanted, text)
             expect("socket" in row["why"] if broken else "Landlock" in row["why"], text)
             expect(broken or ("as root" in row["remedy"] and "not in force" in row["why"]), text)
