@@ -215,36 +215,19 @@ clan_status bodies_keep(struct brain *b, const struct stmt_envelope *env, struct
     return e->status;
 }
 
-static bool admins_match(const struct clan_config *c, const struct stmt_envelope *env)
-{
-    if (c->threshold != env->threshold || c->admin_count != env->admin_count)
-        return false;
-    for (unsigned i = 0; i < c->admin_count; i++) {
-        bool found = false;
-        for (unsigned k = 0; k < env->admin_count; k++)
-            found |= memcmp(c->admins[i].key, env->admins[k].key, 32) == 0;
-        if (!found)
-            return false;
-    }
-    return true;
-}
-
 static void use_body(struct brain *b, const struct stmt_envelope *env, uint8_t *data, size_t size)
 {
     struct config_problems *problems = config_problems_new("clan.yaml");
     struct clan_config *cfg = NULL;
-    clan_status st = config_clan_parse((const char *)data, size, problems, &cfg);
-    if (st == CLAN_OK && (cfg->version != env->version || !admins_match(cfg, env))) {
-        log_error("the body of configuration %llu names other admins or another version than its "
-                  "envelope",
+    struct clan_error e = CLAN_ERROR_INIT;
+    clan_status st = member_body_understood(env, BRAIN_VERSION_PROTO, &e);
+    if (st == CLAN_OK && config_clan_parse((const char *)data, size, problems, &cfg) != CLAN_OK)
+        st = err_set(&e, CLAN_E_INVAL, "configuration %llu cannot be read by this version of Clan",
             (unsigned long long)env->version);
+    if (st == CLAN_OK && (st = member_body_matches(b->set, env, cfg, &e)) != CLAN_OK)
         config_clan_free(cfg);
-        st = CLAN_E_CONFLICT;
-    } else if (st != CLAN_OK) {
-        log_warn("configuration %llu cannot be read by this version of Clan; the one before stays "
-                 "in use",
-            (unsigned long long)env->version);
-    }
+    if (st != CLAN_OK)
+        log_warn("%s; the configuration before stays in use", e.what);
     config_problems_free(problems);
     b->body_version = env->version;
     b->body_readable = st == CLAN_OK;

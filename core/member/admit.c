@@ -144,12 +144,14 @@ static unsigned keepers_signed(const struct member_set *m, const struct stmt *s,
     return n;
 }
 
+/* Keepers that were none any more when the invitation was made (its version: since) confirm nobody by
+ * it; what they signed for earlier ones stays. */
 static bool majority(const struct member_set *m, const struct stmt *s, uint32_t generation,
-    bool strict, bool *ret_unknown)
+    uint64_t since, bool strict, bool *ret_unknown)
 {
     for (size_t i = m->keeperset_count; i > 0; i--) {
         const struct keeperset *k = &m->keepersets[i - 1];
-        if (k->generation != generation || k->count == 0)
+        if (k->generation != generation || k->count == 0 || k->until < since)
             continue;
         if (keepers_signed(m, s, k, strict, ret_unknown) * 2 > k->count)
             return true;
@@ -161,11 +163,13 @@ bool receipt_has_majority(
     const struct member_set *m, const struct stmt *s, uint32_t generation, bool strict)
 {
     bool unknown = false;
-    return majority(m, s, generation, strict, &unknown);
+    return majority(m, s, generation, 0, strict, &unknown);
 }
 
-static clan_status receipt_authority(struct member_set *m, struct plan *p, struct clan_error *e)
+static clan_status receipt_authority(
+    struct member_set *m, struct plan *p, const struct invite *in, struct clan_error *e)
 {
+    uint64_t since = in ? in->pub.body.config_version : 0;
     bool unknown = false;
     if (chain_ever_admin(m, p->s.author)) {
         p->by_admin = true;
@@ -176,7 +180,7 @@ static clan_status receipt_authority(struct member_set *m, struct plan *p, struc
     const struct machine *author = machine_get(m, p->s.author);
     if (author && !stmt_signed_by(&p->s, author->first.identity))
         return err_set(e, CLAN_E_AUTH, "a receipt that its author did not sign");
-    if (majority(m, &p->s, p->b.receipt.generation, false, &unknown))
+    if (majority(m, &p->s, p->b.receipt.generation, since, false, &unknown))
         return CLAN_OK;
     /* its keepers may stand in a later version, and their machines may not be known yet */
     return plan_waits(p, NEEDS(STMT_ENVELOPE) | NEEDS(STMT_ADMISSION), NULL);
@@ -229,7 +233,7 @@ clan_status receipt_check(struct member_set *m, struct plan *p, struct clan_erro
     if (memcmp(a->invite ? a->invite->pub.id : zero, b->invite_id, 16))
         return err_set(
             e, CLAN_E_INVAL, "a receipt that names another invitation than its admission");
-    clan_status r = receipt_authority(m, p, e);
+    clan_status r = receipt_authority(m, p, a->invite, e);
     if (r != CLAN_OK || p->waits_for)
         return r;
     if (!p->by_admin && b->slot >= b->uses)

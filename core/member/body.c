@@ -63,6 +63,23 @@ clan_status member_body_matches(const struct member_set *m, const struct stmt_en
     return r == CLAN_OK ? keepers_match(m, envelope, cfg, reterr) : r;
 }
 
+clan_status member_body_understood(
+    const struct stmt_envelope *envelope, unsigned protocol, struct clan_error *reterr)
+{
+    bool features = envelope->feature_count > 0;
+    if (!features && envelope->min_protocol <= protocol)
+        return CLAN_OK;
+    err_set(reterr, CLAN_E_NOSYS, "configuration %llu is for a later version of Clan",
+        (unsigned long long)envelope->version);
+    if (features)
+        err_why(reterr, "it asks for what this one does not know: %.40s", envelope->features[0]);
+    else
+        err_why(reterr, "it asks for protocol %u, and this one speaks up to %u",
+            envelope->min_protocol, protocol);
+    err_remedy(reterr, "update Clan on this machine");
+    return CLAN_E_NOSYS;
+}
+
 clan_status member_body_allowed(
     const struct member_set *m, const struct clan_config *cfg, struct clan_error *reterr)
 {
@@ -81,6 +98,12 @@ clan_status member_body_allowed(
         err_set(reterr, CLAN_E_REVOKED, "machine %s was removed", cfg->machines[i].name);
         err_remedy(reterr, "take it out of machines:; it comes back by a new invitation");
         return CLAN_E_REVOKED;
+    }
+    for (unsigned i = 0; i < cfg->keeper_count; i++) {
+        const struct member_machine *x = member_by_name(m, cfg, cfg->keepers[i]);
+        if (x && x->phone)
+            return err_set(
+                reterr, CLAN_E_INVAL, "%s is a phone and can be no keeper", cfg->keepers[i]);
     }
     return CLAN_OK;
 }

@@ -85,8 +85,11 @@ static uint32_t keeperset_add(struct member_set *m, const struct stmt_envelope *
     struct keeperset k = {.generation = b->keeper_generation, .count = b->keeper_count};
     memcpy(k.ids, b->keepers, sizeof k.ids[0] * b->keeper_count);
     for (size_t i = m->keeperset_count; i > 0; i--)
-        if (!memcmp(&m->keepersets[i - 1], &k, sizeof k))
+        if (!memcmp(&m->keepersets[i - 1], &k, offsetof(struct keeperset, until))) {
+            m->keepersets[i - 1].until = b->version;
             return (uint32_t)i - 1;
+        }
+    k.until = b->version;
     struct keeperset *grown = realloc(m->keepersets, (m->keeperset_count + 1) * sizeof *grown);
     if (!grown)
         return UINT32_MAX;

@@ -15,6 +15,8 @@
 #define MEMBER_NEW_PER_HOUR                                                                        \
     10 /* per author; admissions, receipts, records and acks are bounded otherwise */
 
+#define MEMBER_RECORDS_PER_HOUR 100 /* per author, who stops at 80 by itself (brain/identity.c) */
+
 enum member_standing {
     MEMBER_UNKNOWN = 0, /* a record without an admission */
     MEMBER_PROVISIONAL,
@@ -179,6 +181,10 @@ void member_stmts_of(const struct member_set *m, const uint8_t machine_id[32],
  */
 clan_status member_body_matches(const struct member_set *m, const struct stmt_envelope *envelope,
     const struct clan_config *cfg, struct clan_error *reterr);
+/* Its envelope asks for no later protocol and no feature: else the text is not looked at, and the one
+ * before stays in use (C2).  This release knows no features. */
+clan_status member_body_understood(
+    const struct stmt_envelope *envelope, unsigned protocol, struct clan_error *reterr);
 /* Refuses a new configuration that brings back a removed machine or admin key (C4). */
 clan_status member_body_allowed(
     const struct member_set *m, const struct clan_config *cfg, struct clan_error *reterr);

@@ -35,6 +35,7 @@ struct keeperset {
     uint32_t generation;
     unsigned count;
     uint8_t ids[5][32];
+    uint64_t until; /* the last version that names them; no part of what is compared */
 };
 struct version {
     uint8_t id[32];
@@ -97,7 +98,9 @@ struct author {
     uint8_t id[32];
     uint64_t hour;
     unsigned in_hour;
-    size_t bytes; /* of unknown kinds */
+    uint64_t records_hour;
+    unsigned records; /* renewals in it */
+    size_t bytes;     /* of unknown kinds */
 };
 struct waiting {
     struct item *item;

@@ -105,6 +105,31 @@ static bool has_quota(uint8_t kind)
     }
 }
 
+/* One stays of each author, but each new one goes to every machine. */
+static clan_status renewals_check(
+    struct member_set *m, const struct plan *p, bool commit, struct clan_error *e)
+{
+    struct author *a = p->hour ? author_of(m, p->s.author, commit) : NULL;
+    if (!a)
+        return CLAN_OK;
+    if (a->records_hour == p->hour && a->records >= MEMBER_RECORDS_PER_HOUR) {
+        char name[33];
+        machine_label(m, p->s.author, name);
+        err_set(e, CLAN_E_LIMIT, "%s renewed its addresses more than %u times in an hour", name,
+            MEMBER_RECORDS_PER_HOUR);
+        err_why(e, "a machine does so by itself far less often; it may run twice, or lie");
+        err_remedy(e, "look at that machine; what is newest is taken in the next hour");
+        alarm_raise(m, MEMBER_ALARM_QUOTA, p->s.author, 32,
+            "%s renews its addresses all the time; the renewals are not passed on.", name);
+        return CLAN_E_LIMIT;
+    }
+    if (!commit)
+        return CLAN_OK;
+    a->records = a->records_hour == p->hour ? a->records + 1 : 1;
+    a->records_hour = p->hour;
+    return CLAN_OK;
+}
+
 static clan_status over_quota(struct member_set *m, const struct plan *p, struct clan_error *e)
 {
     char name[33];
@@ -129,6 +154,8 @@ clan_status quota_check(
         return err_set(e, CLAN_E_LIMIT, "the statements of this clan fill their %u MiB",
             MEMBER_SET_MAX_BYTES >> 20);
     }
+    if (p->s.kind == STMT_RECORD)
+        return renewals_check(m, p, commit, e);
     if (!has_quota(p->s.kind))
         return CLAN_OK;
     struct author *a = author_of(m, p->s.author, commit);

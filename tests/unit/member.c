@@ -315,6 +315,27 @@ static void test_records(void **state)
 }
 
 /* ---- bounds (D1) ---- */
+static void test_renewals(void **state)
+{
+    (void)state;
+    struct clan s, *c = &s;
+    clan_open(c, 1, 1);
+    OK(give(c, c->bob_receipt));
+    for (unsigned i = 0; i <= MEMBER_RECORDS_PER_HOUR; i++) {
+        struct fx_stmt k = fx_record(&c->f, &c->bob, 2 + i, FX_NOW);
+        clan_status r = member_apply(c->m, k.raw, k.size, 7, NULL, NULL);
+        assert_int_equal(r, i < MEMBER_RECORDS_PER_HOUR ? CLAN_OK : CLAN_E_LIMIT);
+    }
+    assert_true(alarmed(c->m, MEMBER_ALARM_QUOTA));
+    struct fx_stmt k = fx_record(&c->f, &c->bob, 2 + MEMBER_RECORDS_PER_HOUR, FX_NOW);
+    struct fx_stmt other = fx_record(&c->f, &c->nas, 2, FX_NOW); /* has an hour of its own */
+    OK(member_apply(c->m, other.raw, other.size, 7, NULL, NULL));
+    OK(member_apply(c->m, k.raw, k.size, 8, NULL, NULL)); /* the next hour */
+    assert_int_equal(
+        member_find(c->m, c->bob.id)->record_seq, 2 + (uint64_t)MEMBER_RECORDS_PER_HOUR);
+    clan_close(c);
+}
+
 static void test_quota(void **state)
 {
     (void)state;
@@ -472,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_approve),
         cmocka_unit_test(test_invitations),
         cmocka_unit_test(test_records),
+        cmocka_unit_test(test_renewals),
         cmocka_unit_test(test_quota),
         cmocka_unit_test(test_waiting_is_bounded),
         cmocka_unit_test(test_names),

@@ -219,6 +219,52 @@ static void test_bodies(void **state)
     clan_close(c);
 }
 
+/* A later protocol or a feature: the envelope is obeyed, its text is left alone (C2). */
+static void test_later_release(void **state)
+{
+    (void)state;
+    struct clan s, *c = &s;
+    clan_open(c, 1, 1);
+    struct stmt_envelope b = fx_envelope_body(&c->f, 3, 1, 1, NULL);
+    assert_int_equal(member_body_understood(&b, 1, NULL), CLAN_OK);
+    b.min_protocol = 2;
+    assert_int_equal(member_body_understood(&b, 1, NULL), CLAN_E_NOSYS);
+    OK(give(c, fx_envelope(&c->f, &b, 1)));
+    assert_int_equal(member_head(c->m, NULL, NULL), 3);
+    b.min_protocol = 1;
+    b.feature_count = 1;
+    strcpy(b.features[0], "backups");
+    assert_int_equal(member_body_understood(&b, 1, NULL), CLAN_E_NOSYS);
+    clan_close(c);
+}
+
+/* nas was the keeper up to version 2, nobody is from version 3 on: by an invitation of version 3 it
+ * confirms nobody, and what it signed for bob stays. */
+static void test_dropped_keeper(void **state)
+{
+    (void)state;
+    struct clan s, *c = &s;
+    clan_open(c, 1, 1);
+    OK(give(c, c->bob_receipt));
+    struct stmt_envelope b = fx_envelope_body(&c->f, 3, 1, 1, NULL);
+    b.keeper_count = 1;
+    memcpy(b.keepers[0], c->bob.id, 32);
+    OK(give(c, fx_envelope(&c->f, &b, 1)));
+    assert_int_equal(member_find(c->m, c->bob.id)->standing, MEMBER_CONFIRMED);
+    struct fx_invite in;
+    struct fx_machine eve;
+    fx_invite(&c->f, &in, 1, 3, 1);
+    fx_machine(&c->f, &eve);
+    struct fx_stmt a = fx_admission(&c->f, &c->nas, &in, &eve, FX_NOW);
+    OK(give(c, in.stmt));
+    OK(give(c, a));
+    OK(give(c, fx_receipt(&c->f, &c->nas, 0, &in, &eve, &a, 1, 900)));
+    assert_int_equal(member_find(c->m, eve.id)->standing, MEMBER_PROVISIONAL);
+    OK(give(c, fx_receipt(&c->f, &c->bob, 0, &in, &eve, &a, 1, 1)));
+    assert_int_equal(member_find(c->m, eve.id)->standing, MEMBER_CONFIRMED);
+    clan_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +274,8 @@ int main(void)
         cmocka_unit_test(test_removed_keeper_door),
         cmocka_unit_test(test_leave),
         cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_later_release),
+        cmocka_unit_test(test_dropped_keeper),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
