@@ -21,6 +21,11 @@ void netconf_identity(struct netconf *n, const uint8_t clan_id[32])
     n->resolver[15] = 0x53;
 }
 
+bool netconf_has(const struct netconf *n, const uint8_t address[16])
+{
+    return n->prefix[0] && memcmp(n->prefix, address, 6) == 0; /* none is before there is a clan */
+}
+
 void *netconf_request(struct netconf_request *r, uint16_t type, uint16_t flags, size_t extra)
 {
     memset(r, 0, sizeof *r);

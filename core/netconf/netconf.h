@@ -18,7 +18,8 @@ struct netconf {
     uint8_t address[16], resolver[16];
 };
 
-void netconf_identity(struct netconf *n, const uint8_t clan_id[32]); /* its prefix, its resolver */
+void netconf_identity(struct netconf *n, const uint8_t clan_id[32]);  /* its prefix, its resolver */
+bool netconf_has(const struct netconf *n, const uint8_t address[16]); /* is it in the prefix? */
 clan_status netconf_tun(struct netconf *n, struct clan_error *e); /* opens it, without addresses */
 clan_status netconf_up(
     const struct netconf *n, struct clan_error *e); /* sizes, addresses, routes */
@@ -34,7 +35,6 @@ struct netconf_device {
     unsigned ifindex; /* 0: there is none */
     int tun;          /* -1: the kernel's own */
     uint32_t flags;   /* WARD_TUN_ bits */
-};
     struct netconf_list {
         struct netconf_known {
             uint8_t key[32]; /* of a peer; an address */
@@ -42,6 +42,7 @@ struct netconf_device {
         } * rows;
         unsigned count, cap;
     } routes, peers; /* addresses that go through it; peers of the kernel's */
+};
 void netconf_device_name(const struct netconf *n, char ret_name[16]);
 /* Does what one WARD_REQ_DEVICE_ request asks for, within the clan's /48 and the grants, and wipes a key in it.  *ret_fd: a TUN, which stays
  * the device's, or a socket, which is the caller's; else it is left alone.  ret_states: filled when it

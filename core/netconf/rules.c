@@ -62,6 +62,30 @@ static const char clan_rules[] =
     " ip6 daddr {p} counter drop\n"
     "}\n}\n";
 
+/* The one exception to "nothing is forwarded": {a} phones behind this machine, between their tunnel {d} and the
+ * clan, before routing, so that the machine is no router for anybody.  A phone reaches what is in {p}, and what
+ * is in {p} reaches it.  {i} {d} as above. */
+static const char phones_rules[] =
+    "set phones { type ipv6_addr; elements = { {a} } }\n"
+    "chain tunnel { type filter hook ingress device \"{d}\" priority 0; policy accept;\n"
+    " meta protocol != ip6 accept\n"                      /* and is dropped on its way up */
+    " ip6 daddr @phones ip6 saddr @phones counter drop\n" /* allow: could not be asked */
+    " ip6 daddr @phones ip6 saddr {p} fwd to \"{d}\"\n"   /* from a member of this device */
+    " ip6 daddr @phones counter drop\n"
+    " ip6 saddr != @phones accept\n"
+    " ip6 daddr != {p} counter drop\n"
+    " fib daddr type local accept\n" /* this machine and what it holds: as for any member */
+    " fib daddr oifname \"{d}\" fwd to \"{d}\"\n"
+    " fwd to \"{i}\"\n"
+    "}\n"
+    "chain members { type filter hook ingress device \"{i}\" priority 0; policy accept;\n"
+    " meta protocol != ip6 accept\n"
+    " ip6 saddr @phones counter drop\n" /* they come by their tunnel */
+    " ip6 daddr != @phones accept\n"
+    " ip6 saddr != {p} counter drop\n"
+    " fwd to \"{d}\"\n"
+    "}\n}\n";
+
 #define LAN4 "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, 100.64.0.0/10, 224.0.0.0/4"
 #define LAN6 "fc00::/7, fe80::/10, ff00::/8"
 
@@ -153,9 +177,43 @@ void rules_speakers(struct text *t, const struct rules_table *f)
     text_add(t, " }\n");
 }
 
+void rules_phones_remove(struct text *t, const struct rules_table *f)
+{
+    text_add(t, "add table netdev %s\ndelete table netdev %s\n", f->name, f->name);
+}
+
 void rules_remove(struct text *t, const struct rules_table *f)
 {
     text_add(t, "add table inet %s\ndelete table inet %s\n", f->name, f->name); /* or it fails */
+}
+
+clan_status rules_phones(struct text *t, const struct netconf *n, const struct netconf_device *d,
+    const struct ward_device_phones *phones, struct clan_error *e)
+{
+    char list[WARD_PHONES_MAX * (INET6_ADDRSTRLEN + 2)] = "", address[INET6_ADDRSTRLEN];
+    const char *values['z' - 'a' + 1] = {list};
+    struct rules_table f = rules_table_of(n);
+    size_t len = 0;
+    if (phones->count > WARD_PHONES_MAX)
+        return err_set(e, CLAN_E_INVAL, "more than %d phones", WARD_PHONES_MAX);
+    if (phones->count && d->ifindex == 0)
+        return err_set(e, CLAN_E_STATE, "there is no interface that a phone could be behind");
+    for (unsigned i = 0; i < phones->count; i++) {
+        const uint8_t *a = phones->addresses[i];
+        if (!netconf_has(n, a) || !memcmp(a, n->address, 16) || !memcmp(a, n->resolver, 16))
+            return err_set(e, CLAN_E_INVAL, "a phone's address that is not in the clan, or ours");
+        inet_ntop(AF_INET6, a, address, sizeof address);
+        len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", i ? ", " : "", address);
+    }
+    values['i' - 'a'] = f.ifname;
+    values['d' - 'a'] = f.device;
+    values['p' - 'a'] = f.prefix;
+    rules_phones_remove(t, &f);
+    if (phones->count) {
+        text_add(t, "table netdev %s {\n", f.name);
+        expand(t, phones_rules, values);
+    }
+    return CLAN_OK;
 }
 
 struct rules_element rules_element(
@@ -168,9 +226,11 @@ struct rules_element rules_element(
     return e;
 }
 
-clan_status rules_want(
-    struct rules_set *set, const struct rules_element *want, struct clan_error *e)
+clan_status rules_want(struct rules_set *set, const struct netconf *n,
+    const struct rules_element *want, struct clan_error *e)
 {
+    if (!netconf_has(n, want->peer) || (want->protocol && !netconf_has(n, want->dest)))
+        return err_set(e, CLAN_E_INVAL, "an address outside of the clan");
     if (!set->elements)
         set->elements = calloc(RULES_MAX, sizeof *set->elements);
     for (size_t i = 0; set->elements && i < set->count; i++) {

@@ -25,6 +25,11 @@ rules_fn rules_table;                                 /* in place of the one tha
 rules_fn rules_speakers;                              /* of the one that is there */
 rules_fn rules_remove;
 
+/* What is forwarded for phones, in place of what was; none: nothing is. */
+rules_fn rules_phones_remove; /* a text of its own: an old kernel has no such tables */
+clan_status rules_phones(struct text *t, const struct netconf *n, const struct netconf_device *d,
+    const struct ward_device_phones *phones, struct clan_error *e);
+
 struct rules_element { /* a member has protocol 0 and no destination */
     uint8_t peer[16], dest[16];
     uint16_t port;
@@ -39,9 +44,9 @@ struct rules_set {
 /* dest NULL: a member */
 struct rules_element rules_element(
     const uint8_t peer[16], const uint8_t *dest, uint8_t protocol, uint16_t port, bool want);
-/* Remembers what is wanted of want->peer, dest, port, protocol. */
-clan_status rules_want(
-    struct rules_set *set, const struct rules_element *want, struct clan_error *e);
+/* Remembers what is wanted of want->peer, dest, port, protocol; INVAL: not in the clan. */
+clan_status rules_want(struct rules_set *set, const struct netconf *n,
+    const struct rules_element *want, struct clan_error *e);
 /* What differs; tools run in order, so what was told counts as there for the next text. */
 void rules_changes(struct text *t, const char *table, struct rules_set *set);
 void rules_clear(struct rules_set *set);  /* nothing is wanted */

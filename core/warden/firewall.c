@@ -45,6 +45,7 @@ void firewall_speakers(struct clan *c)
 void firewall_down(struct clan *c)
 {
     tell(c, rules_remove, NULL, NULL);
+    tell(c, rules_phones_remove, NULL, NULL);
     c->fw.count = 0;
 }
 
@@ -56,19 +57,11 @@ void firewall_host(
     nft_apply(&t, monitor_done, monitor_job(c, "firewall", then, request));
 }
 
-static void want(struct clan *c, const struct rules_element *e, struct clan_error *error)
-{
-    if (!net_in_prefix(c, e->peer) || (e->protocol && !net_in_prefix(c, e->dest)))
-        err_set(error, CLAN_E_INVAL, "an address outside of the clan");
-    else
-        rules_want(&c->fw, e, error);
-}
-
 void firewall_member(struct clan *c, const void *request, struct ward_reply *a)
 {
     const struct ward_fw_member *r = request;
     struct rules_element e = rules_element(r->peer, NULL, 0, 0, r->add != 0);
-    want(c, &e, &a->error);
+    rules_want(&c->fw, &c->net, &e, &a->error);
 }
 
 void firewall_allow(struct clan *c, const void *request, struct ward_reply *a)
@@ -79,7 +72,15 @@ void firewall_allow(struct clan *c, const void *request, struct ward_reply *a)
     if (a->later)
         monitor_kill(c, "asked for a protocol that is neither TCP nor UDP");
     else
-        want(c, &e, &a->error);
+        rules_want(&c->fw, &c->net, &e, &a->error);
+}
+
+void firewall_phones(struct clan *c, const void *request, struct ward_reply *a)
+{
+    struct text t = {0};
+    a->later = rules_phones(&t, &c->net, &c->device, request, &a->error) == CLAN_OK;
+    if (a->later)
+        nft_apply(&t, monitor_done, monitor_job(c, "phones", NULL, request));
 }
 
 void firewall_clear(struct clan *c, const void *request, struct ward_reply *a)

@@ -112,7 +112,7 @@ void hosts_start(struct clan *c, const void *request, struct ward_reply *a)
         err_set(e, CLAN_E_INVAL, "not the name of a plugin or a service");
     else if ((p = grants_need(&c->warden->grants, c->warden->opt.grants, r->plugin, e)) &&
              r->service && grants_serve(p, e) == CLAN_OK &&
-             (!net_in_prefix(c, r->service_address) || r->service_port == 0))
+             (!netconf_has(&c->net, r->service_address) || r->service_port == 0))
         err_set(e, CLAN_E_INVAL, "not an address and port of a service in this clan");
     const char *by = e->status == CLAN_OK ? CALLER(p) : NULL; /* who connects; NULL: the host */
     bool out = e->status == CLAN_OK && (by || p->permissions & HOST_NET);

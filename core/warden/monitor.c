@@ -55,6 +55,7 @@ const struct ward_rule ward_rules[WARD_REQ_COUNT] = {
     [WARD_REQ_DEVICE_STREAM] = {WARD_REQ_DEVICE_STREAM, UP, sizeof(struct ward_device_stream), 200,  net_device},
     [WARD_REQ_DEVICE_SOCKET] = {WARD_REQ_DEVICE_SOCKET, UP, sizeof(struct ward_device_socket), 20,   net_device},
     [WARD_REQ_DEVICE_DOWN]   = {WARD_REQ_DEVICE_DOWN,   UP, sizeof(struct ward_simple),        4,    net_device},
+    [WARD_REQ_DEVICE_PHONES] = {WARD_REQ_DEVICE_PHONES, UP, sizeof(struct ward_device_phones), 20,   firewall_phones},
     [WARD_REQ_DEADLINE]     = {WARD_REQ_DEADLINE,     0,    sizeof(struct ward_simple),     0,    NULL}, /* reserved: no state permits it */
 };
 /* clang-format on */

@@ -12,7 +12,7 @@ void names_begin(struct clan *c, const void *request, struct ward_reply *a)
 void names_add(struct clan *c, const void *request, struct ward_reply *a)
 {
     const struct ward_name *r = request;
-    if (!net_in_prefix(c, r->address))
+    if (!netconf_has(&c->net, r->address))
         err_set(&a->error, CLAN_E_INVAL, "an address outside of the clan");
     else
         hostsfile_add(&c->names, r->name, r->address, &a->error);

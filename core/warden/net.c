@@ -3,11 +3,6 @@
 
 #include <string.h>
 
-bool net_in_prefix(const struct clan *c, const uint8_t address[16])
-{
-    return c->bound && memcmp(c->net.prefix, address, 6) == 0;
-}
-
 /* The firewall stands: now the first address may be set. */
 static void up_closed(struct clan *c, const void *request, struct ward_reply *a)
 {
@@ -30,7 +25,7 @@ void net_up(struct clan *c, const void *request, struct ward_reply *a)
     if (c->net_up && memcmp(c->net.address, r->address, 16) == 0) { /* a new core */
         c->state = WARD_UP;
         net_tun(c, request, a);
-    } else if (!net_in_prefix(c, r->address) || r->mtu < 1280 || r->mtu > 9000)
+    } else if (!netconf_has(&c->net, r->address) || r->mtu < 1280 || r->mtu > 9000)
         err_set(&a->error, CLAN_E_INVAL, "not an address and MTU for this clan");
     else if (c->net.tun >= 0)
         err_set(&a->error, CLAN_E_STATE, "the network of this clan is being set up");
@@ -52,7 +47,7 @@ void net_tun(struct clan *c, const void *request, struct ward_reply *a)
 void net_addr(struct clan *c, const void *request, struct ward_reply *a)
 {
     const struct ward_addr *r = request;
-    if (!net_in_prefix(c, r->address) || memcmp(c->net.address, r->address, 16) == 0)
+    if (!netconf_has(&c->net, r->address) || memcmp(c->net.address, r->address, 16) == 0)
         err_set(&a->error, CLAN_E_INVAL, "not a service address of this clan");
     else
         netconf_address(&c->net, r->address, r->head.id == WARD_REQ_ADDR_ADD, &a->error);

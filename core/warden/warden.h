@@ -150,7 +150,6 @@ ward_handler hosts_start, hosts_run, hosts_grants;
 /* net.c: the network of a clan, once its firewall is closed */
 ward_handler net_up, net_tun, net_addr, net_local_addrs, net_device;
 void net_down(struct clan *c);
-bool net_in_prefix(const struct clan *c, const uint8_t address[16]);
 clan_status net_begin(struct warden *w, struct clan_error *e);
 
 /* firewall.c: what nft is told */
@@ -159,7 +158,7 @@ void firewall_host(
     struct clan *c, uid_t uid, uint32_t permissions, const void *request, ward_handler *then);
 void firewall_speakers(struct clan *c);
 void firewall_down(struct clan *c);
-ward_handler firewall_member, firewall_allow, firewall_commit, firewall_clear;
+ward_handler firewall_member, firewall_allow, firewall_commit, firewall_clear, firewall_phones;
 
 /* names.c: the hosts file or systemd-resolved */
 void names_remove(struct clan *c);

@@ -88,6 +88,7 @@ enum ward_request {
     WARD_REQ_DEVICE_SOCKET =
         30, /* UDP, for the plugin of a device; answer carries it, made by the owner's grant */
     WARD_REQ_DEVICE_DOWN = 31, /* the interface and its routes go */
+    WARD_REQ_DEVICE_PHONES = 32, /* those behind this machine; again after DEVICE_UP */
     WARD_REQ_COUNT
 };
 
@@ -195,10 +196,10 @@ struct ward_petname {
 #define WARD_DEVICE_PORT      7118 /* machine to machine control through a device: TCP */
 #define WARD_DEVICE_ADDRESSES 33   /* its own, and services that it holds */
 #define WARD_DEVICE_ASKED     10
-
 #define WARD_DEVICE_TRIES     16 /* ports from the granted one on */
-struct ward_device_up {
+
 /* For one that is there already (a new core): its routes are taken back, and peers are named anew. */
+struct ward_device_up {
     struct ward_head head;
     uint8_t secret[32]; /* X25519, of this machine in this clan; for the kernel's WireGuard only */
     uint32_t mtu;       /* 1280 .. 9000 */
@@ -207,7 +208,6 @@ struct ward_device_up {
     uint8_t zero;
 };
 
-struct ward_device_peer {
 struct ward_device_socket {
     struct ward_head head;
     uint16_t port;  /* or the next free one of `tries` */
@@ -216,6 +216,7 @@ struct ward_device_socket {
     uint32_t zero;
 };
 
+struct ward_device_peer {
     struct ward_head head;
     uint8_t key[32];      /* X25519, public; zero with remove: who was not named since DEVICE_UP */
     uint8_t endpoint[16]; /* IPv4 mapped */
@@ -253,6 +254,13 @@ struct ward_device_route {
     uint8_t address[16]; /* in the clan's /48, not ours */
     uint32_t on;         /* 1: through the device */
     uint32_t zero;
+};
+
+#define WARD_PHONES_MAX 16 /* behind one machine */
+struct ward_device_phones { /* all of them: forwarded between the device and the clan's /48 */
+    struct ward_head head;
+    uint32_t count, zero;
+    uint8_t addresses[WARD_PHONES_MAX][16]; /* in the clan's /48, not ours */
 };
 
 struct ward_device_stream {

@@ -12,6 +12,7 @@
 
 static const uint8_t peer1[16] = {0xfd, 1, [15] = 1}, peer2[16] = {0xfd, 1, [15] = 2},
                      here[16] = {0xfd, 1, [15] = 9};
+static const struct netconf clan = {.prefix = {0xfd, 1}};
 
 /* What a rules function adds; the caller frees. */
 static char *said(rules_fn *fn, const struct rules_table *f)
@@ -76,7 +77,7 @@ static void want(struct rules_set *set, const uint8_t *peer, const uint8_t *dest
 {
     struct clan_error e = CLAN_ERROR_INIT;
     struct rules_element x = rules_element(peer, dest, protocol, port, is);
-    assert_int_equal(rules_want(set, &x, &e), CLAN_OK);
+    assert_int_equal(rules_want(set, &clan, &x, &e), CLAN_OK);
 }
 
 static void changes(struct rules_set *set, const char *expected)
@@ -125,9 +126,13 @@ static void elements_are_bounded(void **state)
     for (unsigned i = 0; i < RULES_MAX; i++)
         want(&set, peer1, here, IPPROTO_TCP, (uint16_t)(i + 1), true);
     struct rules_element more = rules_element(peer2, NULL, 0, 0, true);
-    assert_int_equal(rules_want(&set, &more, &e), CLAN_E_LIMIT);
+    assert_int_equal(rules_want(&set, &clan, &more, &e), CLAN_E_LIMIT);
     want(&set, peer1, here, IPPROTO_TCP, 1, true); /* known ones still change */
     want(&set, peer1, here, IPPROTO_TCP, 1, false);
+    more = rules_element((const uint8_t[16]){0xfd, 2}, NULL, 0, 0, true); /* and none of others */
+    assert_int_equal(rules_want(&set, &clan, &more, &e), CLAN_E_INVAL);
+    more = rules_element(peer1, (const uint8_t[16]){0xfd, 2}, IPPROTO_TCP, 1, true);
+    assert_int_equal(rules_want(&set, &clan, &more, &e), CLAN_E_INVAL);
     free(set.elements);
 }
 
