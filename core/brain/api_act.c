@@ -54,6 +54,12 @@ void api_submit(struct brain *b, struct client *c, const clan_api_Submit *m)
 
 /* ---- waiting ---- */
 
+/* For a phone its gateway does. */
+static bool acks(const struct member_machine *m)
+{
+    return m->standing == MEMBER_CONFIRMED && !m->phone;
+}
+
 static bool acked(struct brain *b, const struct member_machine *m, const clan_api_WaitFor *w)
 {
     uint8_t digest[32];
@@ -73,7 +79,7 @@ void api_who_misses(struct brain *b, const clan_api_WaitFor *w, char *ret_text, 
     for (size_t i = 0; i < member_count(b->set); i++) {
         const struct member_machine *m = member_at(b->set, i);
         char name[33];
-        if (m->standing != MEMBER_CONFIRMED || acked(b, m, w))
+        if (!acks(m) || acked(b, m, w))
             continue;
         brain_name(b, m->id, name);
         const struct peer *peer = peer_find(b, m->id);
@@ -92,7 +98,7 @@ static void report_acks(struct brain *b, struct client *c, uint32_t *ret_done, u
     uint32_t done = 0, total = 0;
     for (size_t i = 0; i < member_count(b->set); i++) {
         const struct member_machine *m = member_at(b->set, i);
-        if (m->standing != MEMBER_CONFIRMED)
+        if (!acks(m))
             continue;
         total++;
         done += acked(b, m, &c->wait);

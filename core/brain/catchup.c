@@ -52,7 +52,7 @@ static bool own_authority(struct brain *b)
     const struct member_machine *self = brain_self(b);
     for (size_t i = 0; i < member_count(b->set); i++) {
         const struct member_machine *m = member_at(b->set, i);
-        if (m == self || m->standing != MEMBER_CONFIRMED)
+        if (m == self || m->standing != MEMBER_CONFIRMED || m->phone)
             continue;
         others++;
         other_keepers += m->keeper;

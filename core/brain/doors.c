@@ -25,8 +25,8 @@ void doors_reconcile(struct brain *b)
         bool known = false;
         for (size_t k = 0; k < sent_count && !known; k++)
             known = memcmp(sent[k], inv->id, 16) == 0;
-        if (known || sent_count == MEMBER_INVITES_MAX)
-            continue;
+        if (known || sent_count == MEMBER_INVITES_MAX || member_invite_for_phone(inv))
+            continue; /* no phone comes to a door */
         memcpy(sent[sent_count++], inv->id, 16);
         clan_link_ToLink *m = link_blank(clan_link_ToLink_invite_tag);
         memcpy(m->m.invite.id, inv->id, 16);

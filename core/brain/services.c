@@ -28,11 +28,15 @@ static void send_own(struct brain *b)
 {
     static uint32_t told; /* which link: by the warden's number, an address may come again */
     static clan_link_Own last;
+    const struct member_machine *phones[MEMBER_PHONES_MAX], *self = brain_self(b);
+    unsigned n = self ? member_phones(b->set, self, phones) : 0;
     clan_link_ToLink *m = link_blank(clan_link_ToLink_own_tag);
     clan_link_Own *own = &m->m.own;
     for (unsigned i = 0; i < BRAIN_HOSTS_MAX && own->service_addresses_count < 64; i++)
         if (b->hosts[i].used && b->hosts[i].service && b->hosts[i].wanted)
             memcpy(own->service_addresses[own->service_addresses_count++], b->hosts[i].address, 16);
+    for (unsigned i = 0; i < n && own->service_addresses_count < 64; i++) /* link hands theirs on */
+        memcpy(own->service_addresses[own->service_addresses_count++], phones[i]->address, 16);
     if (!b->link || (told == b->link_child && memcmp(own, &last, sizeof last) == 0))
         return;
     last = *own;

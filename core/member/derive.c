@@ -372,5 +372,6 @@ void derive(struct member_set *m)
         if (is_guest(m, m->machines[i]))
             m->machines[i]->pub.standing = MEMBER_PROVISIONAL;
     derive_closed(m);
+    phones_derive(m);
     m->changes++;
 }

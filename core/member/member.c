@@ -89,6 +89,7 @@ void member_free(struct member_set *m)
         map_free(maps[i]);
     free(m->items);
     free(m->machines);
+    free(m->phones);
     free(m->invites);
     free(m->revoked);
     free(m->versions);

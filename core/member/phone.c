@@ -13,6 +13,15 @@ bool member_invite_for_phone(const struct member_invite *in)
     return !sodium_is_zero(in->body.gateway, sizeof in->body.gateway);
 }
 
+void phones_derive(struct member_set *m)
+{
+    m->phone_count = 0;
+    for (size_t i = 0; i < m->machine_count; i++)
+        if (m->machines[i]->pub.phone && m->machines[i]->pub.standing == MEMBER_CONFIRMED &&
+            set_grow(&m->phones, &m->phone_cap, m->phone_count, sizeof *m->phones))
+            m->phones[m->phone_count++] = m->machines[i];
+}
+
 static int by_id(const void *a, const void *b)
 {
     const struct member_machine *const *x = a, *const *y = b;
@@ -24,9 +33,9 @@ unsigned member_phones(const struct member_set *m, const struct member_machine *
 {
     unsigned n = 0;
     const struct member_machine *found[MEMBER_PHONES_MAX + 1];
-    for (size_t i = 0; gateway->standing == MEMBER_CONFIRMED && i < m->machine_count; i++) {
-        const struct member_machine *x = &m->machines[i]->pub;
-        if (!x->phone || x->standing != MEMBER_CONFIRMED || memcmp(x->door, gateway->id, 32))
+    for (size_t i = 0; gateway->standing == MEMBER_CONFIRMED && i < m->phone_count; i++) {
+        const struct member_machine *x = &m->phones[i]->pub;
+        if (memcmp(x->door, gateway->id, 32))
             continue;
         found[n++] = x;
         qsort(found, n, sizeof *found, by_id);

@@ -181,7 +181,9 @@ struct member_set {
     size_t alarm_count;
     bool alarmed; /* since the last application */
     size_t critical_count;
-    uint32_t removals; /* by admins, ever added */
+    uint32_t removals;       /* by admins, ever added */
+    struct machine **phones; /* of derive: those that are confirmed */
+    size_t phone_count, phone_cap;
 
     struct plan plan; /* the one that was checked last */
     struct {
@@ -250,6 +252,9 @@ void machine_key_id(uint8_t purpose, const uint8_t key[32], uint8_t ret_key[32])
 /* derive.c: standings, conflicts and keeper flags from what is in the set; nothing else decides
  * them */
 void derive(struct member_set *m);
+
+/* phone.c */
+void phones_derive(struct member_set *m);
 
 /* alarms.c */
 void alarm_raise(struct member_set *m, enum member_alarm_kind kind, const uint8_t *subject,

@@ -7,7 +7,7 @@ const struct member_machine *place_holder(
     const struct member_set *m, const struct clan_config *cfg, const struct clan_config_service *s)
 {
     const struct member_machine *p = s->on[0] ? member_by_name(m, cfg, s->on) : NULL;
-    return p && p->standing == MEMBER_CONFIRMED ? p : NULL;
+    return p && p->standing == MEMBER_CONFIRMED && !p->phone ? p : NULL;
 }
 
 static const struct clan_config_machine *machine_row(

@@ -6,7 +6,7 @@
 
 #define PLACE_DEFAULT_PORT 80
 
-/* The machine that holds a service, NULL while the named one is not (yet) in the clan. */
+/* The machine that holds a service, NULL while the named one is not (yet) in the clan, or a phone. */
 const struct member_machine *place_holder(
     const struct member_set *m, const struct clan_config *cfg, const struct clan_config_service *s);
 /* May this machine open the service?  `all` means confirmed members; provisional ones must be
