@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "brain/devices.h"
 #include "brain/reach.h"
 
 #include <netinet/in.h>
@@ -99,6 +100,15 @@ static void held_services(struct brain *b, const struct member_machine *m, clan_
     }
 }
 
+/* Phones behind this peer: theirs come from it and go to it. */
+static void carried_phones(struct brain *b, const struct member_machine *m, clan_link_Peer *ret)
+{
+    const struct member_machine *phones[MEMBER_PHONES_MAX];
+    unsigned n = member_phones(b->set, m, phones);
+    for (unsigned i = 0; i < n; i++)
+        add_address(&ret->service_addresses_count, ret->service_addresses, 32, phones[i]->address);
+}
+
 /* What of ours a provisional machine may reach. */
 static void reachable_services(struct brain *b, const struct member_machine *m, clan_link_Peer *ret)
 {
@@ -132,9 +142,23 @@ static bool describe_peer(struct brain *b, const struct member_machine *m, clan_
     bool self_ok = brain_confirmed(b) || ret->service_addresses_count > 0;
     ret->no_data =
         b->catching_up || m->clone || !self_ok || (ret->restricted && !ret->reachable_count);
+    if (brain_confirmed(b))
+        carried_phones(b, m, ret);
     const struct peer *p = peer_find(b, m->id); /* before it is let in, its first packets wait */
     ret->no_data |= !b->fw_assume && !(p && p->let_in);
     return true;
+}
+
+unsigned peers_addresses(
+    struct brain *b, const struct member_machine *m, uint8_t ret[WARD_DEVICE_ADDRESSES][16])
+{
+    clan_link_Peer desc;
+    if (!describe_peer(b, m, &desc) || desc.no_data)
+        return 0;
+    memcpy(ret[0], desc.address, 16);
+    static_assert(sizeof desc.service_addresses == (WARD_DEVICE_ADDRESSES - 1) * 16, "they fit");
+    memcpy(ret[1], desc.service_addresses, desc.service_addresses_count * 16u);
+    return 1 + desc.service_addresses_count;
 }
 
 static void send_gone(struct brain *b, struct peer *p)
@@ -326,6 +350,7 @@ static void try_dial(
     struct path_order order;
     uint64_t at;
     transports_order(b, &order);
+    devices_last(b, &order);
     if (purpose == clan_link_Purpose_PURPOSE_CONTROL)
         prefer_path_in_use(p, &order);
     if (!b->link_ready || m->clone ||
@@ -393,7 +418,7 @@ void peers_reconcile(struct brain *b)
     bool out = !self || self->standing == MEMBER_REVOKED;
     for (size_t i = 0; i < member_count(b->set); i++) {
         const struct member_machine *m = member_at(b->set, i);
-        if (m != self && m->standing != MEMBER_UNKNOWN)
+        if (m != self && m->standing != MEMBER_UNKNOWN && !m->phone)
             peer_get(b, m->id);
     }
     firewall_reconcile(b);
