@@ -102,6 +102,23 @@ const char *out_bytes(uint64_t bytes, char ret[32])
     return ret;
 }
 
+const char *out_short(const char *text, char *ret, size_t cap)
+{
+    size_t at = 0;
+    ret[0] = 0;
+    while (*text && at + 1 < cap) {
+        size_t len = strcspn(text, " ");
+        if (len > 40)
+            at += (size_t)snprintf(ret + at, cap - at, "%.12s...%.17s", text, text + len - 17);
+        else
+            at += (size_t)snprintf(ret + at, cap - at, "%.*s", (int)len, text);
+        text += len;
+        for (; *text == ' ' && at + 1 < cap; text++, at++)
+            snprintf(ret + at, cap - at, " ");
+    }
+    return ret;
+}
+
 const char *out_rtt(uint32_t us, char ret[32])
 {
     if (us == 0)

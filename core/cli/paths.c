@@ -36,7 +36,7 @@ static const char *state_of(const clan_api_Path *p)
 
 static void put_row(struct cli *c, struct out_table *t, const clan_api_Path *p)
 {
-    char name[48], state[48], facts[120] = "", rtt[32], ago[48];
+    char name[48], state[48], facts[120] = "", rtt[32], ago[48], via[sizeof p->via];
     enum out_colour colour;
     const char *shape = out_shape(c,
         p->in_use      ? "up"
@@ -46,14 +46,15 @@ static void put_row(struct cli *c, struct out_table *t, const clan_api_Path *p)
     snprintf(name, sizeof name, "%s %s", shape, p->transport);
     snprintf(state, sizeof state, "%s", state_of(p));
     if (p->connected)
-        snprintf(facts, sizeof facts, "%s%ssince %s", p->rtt_us ? out_rtt(p->rtt_us, rtt) : "",
+        snprintf(facts, sizeof facts, "%s%sconnected %s", p->rtt_us ? out_rtt(p->rtt_us, rtt) : "",
             p->rtt_us ? ", " : "", out_ago(p->since_s, ago));
     else if (p->possible && p->failures)
         snprintf(facts, sizeof facts, "failed %u time%s lately, watched for %u s before it is used",
             p->failures, p->failures == 1 ? "" : "s", p->watched_s);
     else if (!p->possible)
         snprintf(facts, sizeof facts, "one of the two machines does not have it");
-    const char *cells[] = {name, state, p->connected ? p->via : "", p->why, facts};
+    const char *cells[] = {
+        name, state, p->connected ? out_short(p->via, via, sizeof via) : "", p->why, facts};
     out_table_row(t, colour, cells);
 }
 
@@ -68,9 +69,13 @@ static void print(struct cli *c, const struct paths *x)
         out_line(c, "%s", "");
     for (unsigned i = 0; i < x->event_count; i++) {
         const clan_api_PathEvent *e = &x->events[i];
-        char ago[48];
-        out_para(c, 4, "%s: %s%s%s: %s", out_ago(clock_wall_s() - e->wall, ago),
-            e->from[0] ? e->from : "nothing", " -> ", e->to[0] ? e->to : "nothing", e->why);
+        char ago[48], moved[120];
+        if (!e->to[0])
+            snprintf(moved, sizeof moved, "%s is gone", e->from);
+        else
+            snprintf(moved, sizeof moved, "%s%s%s%s", e->from[0] ? "from " : "", e->from,
+                e->from[0] ? " to " : "packets take ", e->to);
+        out_para(c, 4, "%s: %s: %s", out_ago(clock_wall_s() - e->wall, ago), moved, e->why);
     }
 }
 

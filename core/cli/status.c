@@ -73,9 +73,14 @@ static void machine_row(struct cli *c, struct out_table *t, const clan_api_Machi
     snprintf(name, sizeof name, "%s %s", shape, m->name);
     path[0] = traffic[0] = 0;
     if (m->connected && !m->self) {
-        snprintf(path, sizeof path, "%s", m->path);
-        snprintf(traffic, sizeof traffic, "%s, in %s, out %s", out_rtt(m->rtt_us, rtt),
-            out_bytes(m->rx_bytes, rx), out_bytes(m->tx_bytes, tx));
+        out_short(m->path, path, sizeof path);
+        bool any = m->rx_bytes || m->tx_bytes;
+        if (any)
+            snprintf(traffic, sizeof traffic, "%s%sin %s, out %s",
+                m->rtt_us ? out_rtt(m->rtt_us, rtt) : "", m->rtt_us ? ", " : "",
+                out_bytes(m->rx_bytes, rx), out_bytes(m->tx_bytes, tx));
+        else if (m->rtt_us)
+            snprintf(traffic, sizeof traffic, "%s", out_rtt(m->rtt_us, rtt));
     } else if (!m->self && m->last_seen) {
         snprintf(path, sizeof path, "seen %s", out_ago(clock_wall_s() - m->last_seen, ago));
     }

@@ -1,5 +1,6 @@
 /* What clan netcheck makes of the facts, one fault at a time; and its form against a core of the test. */
 #include "cli/netfacts.h"
+#include "cli/out.h"
 #include "wire/grants.h"
 
 #include <setjmp.h>
@@ -260,10 +261,26 @@ static void nothing_runs(void **state)
     json_decref(o);
 }
 
+/* An onion's address does not fit beside anything; addresses of IPv6 stay whole. */
+static void long_words(void **state)
+{
+    (void)state;
+    char text[160];
+    static const char onion[] =
+        "tor abcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqrstuvwx.onion:7117 (preferred)";
+    assert_string_equal(
+        out_short(onion, text, sizeof text), "tor abcdefghijkl...stuvwx.onion:7117 (preferred)");
+    static const char v6[] = "tcp-noise [2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:7117";
+    assert_string_equal(out_short(v6, text, sizeof text), v6);
+    assert_string_equal(out_short(onion, text, 8), "tor abc");
+    assert_string_equal(out_short("", text, sizeof text), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_fault_each),
+        cmocka_unit_test(long_words),
         cmocka_unit_test_setup_teardown(nothing_runs, run_set_up, run_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
