@@ -20,6 +20,7 @@ struct wg_device *wg_device_new(
     memcpy(d->last_tai64n, floor, WG_TAI64N);
     memcpy(d->floor_tai64n, floor, WG_TAI64N);
     pthread_mutex_init(&d->lock, NULL);
+    pthread_mutex_init(&d->news_lock, NULL);
     d->identity = sodium_malloc(sizeof *d->identity);
     if (!d->identity) {
         wg_device_free(d);
@@ -45,12 +46,14 @@ static void peer_drop(struct wg_device *d, struct wg_peer *p)
     wg_peer_erase(p);
     wg_peer_purge(p);
     wg_lock(d);
+    forget_addresses(d, p); /* the sender does not find him any more */
+    pthread_mutex_lock(&d->news_lock);
     for (struct wg_peer **at = &d->news; p->in_news && *at; at = &(*at)->next_news)
         if (*at == p) {
             *at = p->next_news;
             break;
         }
-    forget_addresses(d, p);
+    pthread_mutex_unlock(&d->news_lock);
     wg_map_remove(&d->by_key, p->remote.public_key);
     sodium_memzero(p, sizeof *p);
     p->next = d->spare;
@@ -76,6 +79,7 @@ void wg_device_free(struct wg_device *d)
     wg_checker_wipe(&d->checker);
     sodium_free(d->identity);
     pthread_mutex_destroy(&d->lock);
+    pthread_mutex_destroy(&d->news_lock);
     free(d);
 }
 
@@ -165,7 +169,7 @@ enum wg_set wg_device_set_peer(struct wg_device *d, const struct wg_peer_config 
         p->endpoint = *c->endpoint;
     bool ok = set_addresses(d, p, c);
     if (ok && c->persistent_ms && !p->current)
-        wg_peer_news(p, 0, true);
+        wg_peer_want(p);
     wg_unlock(d);
     return ok ? WG_SET_OK : WG_SET_MEMORY;
 }
@@ -205,37 +209,44 @@ static void act(struct wg_peer *p, unsigned todo, uint64_t now_ms)
         wg_peer_keepalive(p, now_ms);
 }
 
-static struct wg_peer *take_news(struct wg_device *d, unsigned *ret_sent, bool *ret_want)
+static struct wg_peer *take_news(struct wg_device *d)
 {
-    wg_lock(d);
+    pthread_mutex_lock(&d->news_lock);
     struct wg_peer *p = d->news;
     if (p) {
         d->news = p->next_news;
-        *ret_sent = p->sent;
-        *ret_want = p->want;
-        p->sent = 0;
-        p->want = p->in_news = false;
+        p->in_news = false;
     }
-    wg_unlock(d);
+    pthread_mutex_unlock(&d->news_lock);
     return p;
 }
 
 static void read_news(struct wg_device *d, uint64_t now_ms)
 {
     struct wg_peer *p;
-    unsigned sent;
-    bool want;
-    while ((p = take_news(d, &sent, &want)) != NULL) {
+    d->news_ms = now_ms;
+    atomic_store(&d->has_want, false);
+    atomic_store(&d->has_news, false);
+    while ((p = take_news(d)) != NULL) {
+        unsigned sent = atomic_exchange(&p->sent, 0);
         if (sent)
             wg_peer_event(p, sent, now_ms);
-        if (want)
+        if (atomic_exchange(&p->want, false))
             wg_device_handshake(d, p, now_ms);
     }
 }
 
+/* At once where a session is wanted; what was sent may wait a little, but not until a timer ends. */
+static bool news_are_due(struct wg_device *d, uint64_t now_ms)
+{
+    return atomic_load(&d->has_want) ||
+           (atomic_load(&d->has_news) &&
+               (now_ms >= d->next_ms || now_ms - d->news_ms >= WG_NEWS_MS));
+}
+
 uint64_t wg_device_tick(struct wg_device *d, uint64_t now_ms)
 {
-    if (atomic_exchange(&d->has_news, false))
+    if (news_are_due(d, now_ms))
         read_news(d, now_ms);
     if (now_ms < d->next_ms)
         return d->next_ms;

@@ -23,6 +23,7 @@
 #define WG_ADDRESSES_MAX 64u           /* of a peer: its own, its services', its phones' */
 #define WG_STAGED_MAX    128u          /* packets of a peer that wait for a session */
 #define WG_STAGED_BYTES  (4u << 20)    /* of all peers */
+#define WG_NEWS_MS       100u          /* how late the timers may hear of what was sent */
 #define WG_PACKET_MAX    (65535u - 80) /* inner, with what goes around it */
 
 struct wg_device;
@@ -59,10 +60,11 @@ struct wg_peer { /* guarded memory */
     uint8_t (*addresses)[16];
     unsigned address_count;
     uint64_t initiated_ms, answered_ms, handshake_ms; /* 0: never */
-    /* what the owner is to be told, [lock]: events of the sender; a session is missing or ends */
-    unsigned sent;
-    bool want, in_news;
-    struct wg_peer *next_news;
+    /* what the owner is to be told: events of the sender; a session is missing or ends */
+    atomic_uint sent;
+    atomic_bool want;
+    bool in_news;                /* [news_lock] */
+    struct wg_peer *next_news;   /* [news_lock] */
     uint64_t rx_bytes, tx_bytes; /* of inner packets; owner's; [lock] */
     struct {
         struct wg_endpoint endpoint;
@@ -106,9 +108,11 @@ struct wg_device {
     size_t staged_bytes; /* [lock] */
     uint64_t next_ms;    /* no timer is due before */
     uint8_t last_tai64n[WG_TAI64N], floor_tai64n[WG_TAI64N];
-    struct wg_peer *news; /* [lock] with `sent` or `want` */
-    atomic_bool has_news;
-    size_t mtu; /* of the interface: padding does not go beyond it; 0: unknown */
+    pthread_mutex_t news_lock; /* of its own: the lock is held long, while much is sealed */
+    struct wg_peer *news;      /* [news_lock] with `sent` or `want` */
+    atomic_bool has_news, has_want;
+    uint64_t news_ms; /* when they were read last */
+    size_t mtu;       /* of the interface: padding does not go beyond it; 0: unknown */
     struct wg_counts counts;
 };
 
@@ -168,7 +172,8 @@ void wg_keypair_drop(struct wg_device *d, struct wg_keypair **k);
 void wg_peer_erase(struct wg_peer *p); /* all keys */
 void wg_peer_purge(struct wg_peer *p); /* what waits */
 void wg_peer_flush(struct wg_peer *p, uint64_t now_ms);
-void wg_peer_news(struct wg_peer *p, unsigned sent, bool want); /* with the lock */
+void wg_peer_sent(struct wg_peer *p, unsigned events); /* [sender] */
+void wg_peer_want(struct wg_peer *p);                  /* [sender] a session */
 void wg_peer_keepalive(struct wg_peer *p, uint64_t now_ms);
 bool wg_index_new(struct wg_device *d, struct wg_peer *p, uint32_t *ret_index);
 void wg_index_drop(struct wg_device *d, uint32_t index);

@@ -32,28 +32,30 @@ static void take(struct owner *o, const struct wg_arrival *a)
     }
 }
 
-static bool receive(struct owner *o)
+/* From the sockets of `ready`; those that may have more. */
+static unsigned receive(struct owner *o, unsigned ready)
 {
-    bool any = false;
+    unsigned more = 0;
     for (int i = 0; i < 2; i++) {
-        if (o->run->udp.fd[i] < 0)
+        if (!(ready & 1u << i))
             continue;
         unsigned n = wg_udp_receive(&o->run->udp, i, o->arrivals);
         for (unsigned k = 0; k < n; k++)
             take(o, &o->arrivals[k]);
         wg_coalesce_flush(&o->to_tun); /* before the buffers are used again */
-        any |= n > 0;
+        more |= n == WG_BATCH ? 1u << i : 0;
     }
-    return any;
+    return more;
 }
 
 /* ---- the loop's calls ---- */
 
 static void answer_call(struct owner *o)
 {
-    wg_call_fn *fn = atomic_exchange(&o->run->call, NULL);
+    wg_call_fn *fn = atomic_load(&o->run->call);
     if (!fn)
         return;
+    atomic_store(&o->run->call, NULL);
     fn(o->run->device, o->now_ms, o->run->call_arg);
     sem_post(&o->run->called);
 }
@@ -116,42 +118,56 @@ static int wait_ms(const struct owner *o, uint64_t next_ms)
     return ms < 60000 ? (int)ms : 60000;
 }
 
-static void sleep_until(struct owner *o, uint64_t next_ms)
+/* An error of an earlier send is taken off, it would not let us sleep. */
+static void clear_error(int fd)
+{
+    int error;
+    socklen_t size = sizeof error;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+}
+
+/* Which sockets have something, bit by bit. */
+static unsigned sleep_until(struct owner *o, uint64_t next_ms)
 {
     struct wg_run *r = o->run;
+    unsigned ready = 0;
     struct pollfd p[3] = {
-        {r->wake, POLLIN, 0}, {r->udp.fd[0], POLLIN, 0}, {r->udp.fd[1], POLLIN, 0}};
+        {r->udp.fd[0], POLLIN, 0}, {r->udp.fd[1], POLLIN, 0}, {r->wake, POLLIN, 0}};
+    atomic_store(&r->resting, !o->report_ms);
     atomic_store(&r->asleep, true);
-    if (!atomic_load(&r->device->has_news)) /* else it came while nobody would have woken us */
-        poll(p, 3, wait_ms(o, next_ms));
+    /* what came before would wake nobody any more */
+    bool news =
+        atomic_load(&r->device->has_want) || (!o->report_ms && atomic_load(&r->device->has_news));
+    poll(p, 3, news ? 0 : wait_ms(o, next_ms));
     atomic_store(&r->asleep, false);
-    if (p[0].revents) {
+    atomic_store(&r->resting, false);
+    if (p[2].revents) {
         eventfd_t value;
         eventfd_read(r->wake, &value);
     }
-    if ((p[1].revents | p[2].revents) & POLLERR) { /* an error of an earlier send: taken off */
-        int error;
-        socklen_t size = sizeof error;
-        for (int i = 0; i < 2; i++)
-            if (r->udp.fd[i] >= 0)
-                getsockopt(r->udp.fd[i], SOL_SOCKET, SO_ERROR, &error, &size);
+    for (unsigned i = 0; i < 2; i++) {
+        ready |= p[i].revents & POLLIN ? 1u << i : 0;
+        if (p[i].revents & POLLERR)
+            clear_error(r->udp.fd[i]);
     }
+    return ready;
 }
 
 static void turns(struct owner *o)
 {
+    unsigned ready = 0;
     while (!atomic_load(&o->run->stop)) {
         o->now_ms = wg_now_ms();
         answer_call(o);
-        bool any = receive(o);
-        bool news = any || atomic_load(&o->run->device->has_news);
+        bool news = ready || atomic_load(&o->run->device->has_news);
+        ready = receive(o, ready);
         uint64_t next_ms = wg_device_tick(o->run->device, o->now_ms);
         if (news && !o->report_ms)
             o->report_ms = o->now_ms + WG_REPORT_MS;
         if (o->report_ms && o->now_ms >= o->report_ms)
             report(o);
-        if (!any)
-            sleep_until(o, next_ms);
+        if (!ready)
+            ready = sleep_until(o, next_ms);
     }
 }
 

@@ -136,16 +136,34 @@ void wg_peer_purge(struct wg_peer *p)
     wg_unlock(p->device);
 }
 
-void wg_peer_news(struct wg_peer *p, unsigned sent, bool want)
+static void add_news(struct wg_peer *p)
 {
-    p->sent |= sent;
-    p->want |= want;
-    if (p->in_news)
+    struct wg_device *d = p->device;
+    pthread_mutex_lock(&d->news_lock);
+    if (!p->in_news) {
+        p->in_news = true;
+        p->next_news = d->news;
+        d->news = p;
+    }
+    pthread_mutex_unlock(&d->news_lock);
+    atomic_store(&d->has_news, true);
+}
+
+void wg_peer_sent(struct wg_peer *p, unsigned events)
+{
+    /* most of the time it was said before and is not read yet */
+    if ((atomic_load(&p->sent) & events) != events) {
+        atomic_fetch_or(&p->sent, events);
+        add_news(p);
+    }
+}
+
+void wg_peer_want(struct wg_peer *p)
+{
+    if (atomic_exchange(&p->want, true))
         return;
-    p->in_news = true;
-    p->next_news = p->device->news;
-    p->device->news = p;
-    atomic_store(&p->device->has_news, true);
+    add_news(p);
+    atomic_store(&p->device->has_want, true);
 }
 
 struct wg_keypair *wg_peer_keys(struct wg_peer *p, uint64_t now_ms)
@@ -153,12 +171,12 @@ struct wg_keypair *wg_peer_keys(struct wg_peer *p, uint64_t now_ms)
     struct wg_keypair *k = p->current;
     uint64_t age = k && now_ms > k->created_ms ? now_ms - k->created_ms : 0;
     if (!k || age >= WG_REJECT_AFTER_MS || k->counter >= WG_REJECT_AFTER_MESSAGES) {
-        wg_peer_news(p, 0, true);
+        wg_peer_want(p);
         return NULL;
     }
     /* 6.2: by time only the initiator, so that not both begin */
     if (k->counter >= WG_REKEY_AFTER_MESSAGES || (k->initiator && age >= WG_REKEY_AFTER_MS))
-        wg_peer_news(p, 0, true);
+        wg_peer_want(p);
     return k;
 }
 
@@ -179,7 +197,7 @@ size_t wg_message_seal(struct wg_peer *p, struct wg_keypair *k, uint8_t *message
     if (!wg_bulk_seal(k->send, k->counter++, message + WG_DATA_HEAD, whole))
         return 0;
     p->tx_bytes += size;
-    wg_peer_news(p, size ? WG_EV_SENT | WG_EV_DATA_SENT : WG_EV_SENT, false);
+    wg_peer_sent(p, size ? WG_EV_SENT | WG_EV_DATA_SENT : WG_EV_SENT);
     return WG_DATA_HEAD + whole + WG_TAG;
 }
 

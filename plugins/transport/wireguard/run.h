@@ -40,7 +40,8 @@ struct wg_run {
     pthread_t sender, owner;
     bool running;
     int stop_sender; /* an eventfd */
-    atomic_bool stop, asleep;
+    atomic_bool stop;
+    atomic_bool asleep, resting; /* the owner; resting: for longer than news of packets may wait */
     /* the loop's call, one at a time */
     _Atomic(wg_call_fn *) call;
     void *call_arg;

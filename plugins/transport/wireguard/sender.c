@@ -117,7 +117,9 @@ static size_t read_tun(struct sender *s)
 
 static void wake_owner(struct wg_run *r)
 {
-    if (atomic_load(&r->device->has_news) && atomic_exchange(&r->asleep, false))
+    bool urgent = atomic_load(&r->device->has_want);
+    if ((urgent || atomic_load(&r->device->has_news)) &&
+        atomic_exchange(urgent ? &r->asleep : &r->resting, false))
         eventfd_write(r->wake, 1);
 }
 
