@@ -108,7 +108,7 @@ const char *out_short(const char *text, char *ret, size_t cap)
     ret[0] = 0;
     while (*text && at + 1 < cap) {
         size_t len = strcspn(text, " ");
-        if (len > 40)
+        if (len > 48) /* the longest of IPv6 has 47 */
             at += (size_t)snprintf(ret + at, cap - at, "%.12s...%.17s", text, text + len - 17);
         else
             at += (size_t)snprintf(ret + at, cap - at, "%.*s", (int)len, text);

@@ -59,7 +59,7 @@ clan_status ask_type(struct cli *c, const char *what, const char *word);
 /* Forms of values; each returns ret. */
 const char *out_address(const uint8_t address[16], char ret[64]);
 const char *out_bytes(uint64_t bytes, char ret[32]);
-/* Words of more than 40 columns, as the addresses of onions, by their two ends. */
+/* Words of more than 48 columns, as the addresses of onions, by their two ends. */
 const char *out_short(const char *text, char *ret, size_t cap);
 const char *out_rtt(uint32_t us, char ret[32]);
 const char *out_ago(int64_t seconds, char ret[48]);
