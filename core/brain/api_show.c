@@ -2,8 +2,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "brain/brain.h"
 #include "brain/client.h"
+#include "brain/devices.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -179,9 +179,10 @@ void api_context(struct brain *b, struct client *c)
     m->config_version = member_head(b->set, &id, &env);
     memcpy(m->config_id, id, 32);
     snprintf(m->door, sizeof m->door, "%s", rendezvous_door(b));
-    for (unsigned i = 0; i < b->endpoint_count && i < 16; i++, m->endpoints_count++)
-        snprintf(m->endpoints[i], sizeof m->endpoints[i], "%s %s", b->endpoints[i].transport,
-            b->endpoints[i].text);
+    for (unsigned i = 0; i < b->endpoint_count && m->endpoints_count < 16; i++)
+        if (!devices_is(b, b->endpoints[i].transport)) /* whose keys only members know */
+            snprintf(m->endpoints[m->endpoints_count++], sizeof m->endpoints[0], "%s %s",
+                b->endpoints[i].transport, b->endpoints[i].text);
     memcpy(m->machine_id, b->own_id, 32);
     brain_name(b, b->own_id, m->machine);
     m->threshold = env ? env->threshold : g->threshold;

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/title.h"
+#include "brain/devices.h"
 #include "brain/reach.h"
 #include "wire/limits.h"
 
@@ -62,6 +63,7 @@ static void reconcile(uv_timer_t *t)
     onedoor_reconcile(b);
     transports_reconcile(b);
     rendezvous_reconcile(b);
+    devices_reconcile(b);
     doors_reconcile(b);
     alarms_reconcile(b);
     peers_reconcile(b);
@@ -91,6 +93,7 @@ static void on_tick(uv_timer_t *t)
         gossip_tick(b->gossip, brain_now());
     hosts_tick(b);
     transports_tick(b);
+    devices_tick(b);
     joiner_tick(b);
     api_tick(b);
     if (b->bound) {

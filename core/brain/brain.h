@@ -53,7 +53,8 @@ struct session {
     uint8_t remote[16];
     uint8_t net[16]; /* that we dialled, of path_limit */
     char transport[33], via[PATH_VIA_MAX];
-    bool spare; /* dialled beside the path in use */
+    bool spare;          /* dialled beside the path in use */
+    uint8_t through[16]; /* accepted through a device, from that address; zero otherwise */
     uint64_t since_ms;
     struct joiner *joiner;      /* a door session that we dialed */
     uint8_t invite_id[16];      /* a door session that we answer */
@@ -67,11 +68,12 @@ struct peer {
     bool used;
     uint8_t id[32];
     struct path_dial dial_control, dial_link;
-    uint32_t control, link;    /* sessions, 0: none; link: the one that packets take */
-    struct path_choice *paths; /* since its first link session; owned */
-    uint64_t record_seq;       /* whose addresses were tried */
-    uint8_t sent_hash[32];     /* of the last clan.link.Peer; zero: not sent */
-    bool closing;              /* PeerGone sent, PeerClosed not heard */
+    uint32_t control, link;     /* sessions, 0: none; link: the one that packets take */
+    struct peer_device *device; /* devices.h; owned */
+    struct path_choice *paths;  /* since its first link session; owned */
+    uint64_t record_seq;        /* whose addresses were tried */
+    uint8_t sent_hash[32];      /* of the last clan.link.Peer; zero: not sent */
+    bool closing;               /* PeerGone sent, PeerClosed not heard */
     int64_t last_seen;
     uint32_t rtt_us;
     uint64_t rx_bytes, tx_bytes, dropped;
@@ -127,6 +129,8 @@ struct host {
     uint64_t retry_ms;                                         /* after a failure: not before */
     char endpoints[STMT_ENDPOINTS_MAX][STMT_ENDPOINT_MAX + 1]; /* transports: as it told them */
     unsigned endpoint_count;
+    bool device;                      /* it carries packets itself: devices.h */
+    uint16_t device_port;             /* of one that an earlier core started; 0: not adopted */
     bool meets, told_secret;          /* it lets in only whom rendezvous.c tells it of */
     char door[STMT_ENDPOINT_MAX + 1]; /* for links; "": none */
     uint8_t members_hash[32], invitations_hash[32]; /* as told last; zero: not yet */
@@ -229,6 +233,7 @@ struct brain {
     } endpoints[STMT_ENDPOINTS_MAX];
     unsigned endpoint_count;
     struct ward_local_addrs local;
+    struct device *device;   /* devices.h; NULL: there never was one; owned */
     struct path_limit limit; /* networks that were dialled */
 
     struct session sessions[BRAIN_SESSIONS_MAX];
@@ -320,6 +325,9 @@ void peers_dial_failed(struct brain *b, const struct dialing *d);
 void peers_nudge(struct brain *b);
 void peers_acknowledge(struct brain *b);
 bool peers_data_allowed(struct brain *b, const struct member_machine *m);
+/* Its own address, and those of services that it holds; how many, 0: no packets of it are taken. */
+unsigned peers_addresses(
+    struct brain *b, const struct member_machine *m, uint8_t ret[WARD_DEVICE_ADDRESSES][16]);
 /* An address that nothing but the record of a machine names may be anybody's (SECURITY D6); those of
  * this machine's own networks are its neighbours'. */
 bool peers_may_dial(struct brain *b, const struct member_machine *m, const char *transport,
@@ -390,6 +398,7 @@ void host_fail(
     struct host *h, const struct clan_error *e); /* it is ended, and starts again later */
 void hosts_tick(struct brain *b);
 void hosts_ask_endpoints(struct brain *b);
+void host_start(struct host *h); /* a device transport, when its device is there */
 void host_dial(
     struct brain *b, struct host *h, uint32_t request, const char *endpoint, uint32_t timeout_ms);
 

@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "brain/brain.h"
+#include "brain/devices.h"
 
 #include <pb_decode.h>
 #include <stdlib.h>
@@ -30,6 +30,11 @@ static void tell(struct host *h, const clan_host_ToHost *m)
 {
     if (!chan_send(h->chan, clan_host_ToHost_fields, m, NULL, 0))
         log_warn("host %s does not take messages", h->instance);
+}
+
+void host_start(struct host *h)
+{
+    tell(h, blank(clan_host_ToHost_start_tag));
 }
 
 struct host *host_find(struct brain *b, const char *instance)
@@ -215,6 +220,16 @@ static void ask_endpoints(struct host *h)
     tell(h, m);
 }
 
+static void created(struct host *h, const char (*interfaces)[64], size_t count)
+{
+    h->state = HOST_STARTING;
+    h->device = devices_among(interfaces, count);
+    if (h->device)
+        devices_created(h); /* started when it has its interface */
+    else
+        host_start(h);
+}
+
 static void on_hello(struct host *h, const clan_host_HelloAck *a)
 {
     if (h->state != HOST_HELLO || strcmp(a->plugin, h->plugin) != 0) {
@@ -226,12 +241,14 @@ static void on_hello(struct host *h, const clan_host_HelloAck *a)
         send_create(h);
         break;
     case clan_host_State_STATE_CREATED:
-        h->state = HOST_STARTING;
-        tell(h, blank(clan_host_ToHost_start_tag));
+        created(h, a->interfaces, a->interfaces_count);
         break;
     case clan_host_State_STATE_STARTED:
         log_info("%s goes on as before", h->instance);
         h->state = HOST_STARTED;
+        h->device = devices_among(a->interfaces, a->interfaces_count);
+        if (h->device)
+            devices_adopted(h, a->device_port);
         h->healthy = true;
         h->meets = rendezvous_among(a->interfaces, a->interfaces_count);
         if (!h->service)
@@ -252,8 +269,7 @@ static void on_state(struct host *h, const clan_host_StateIs *st)
             host_offence(h, "says that it was created, which nobody asked for");
             return;
         }
-        h->state = HOST_STARTING;
-        tell(h, blank(clan_host_ToHost_start_tag));
+        created(h, st->interfaces, st->interfaces_count);
         break;
     case clan_host_State_STATE_STARTED:
         if (h->state != HOST_STARTING && (h->state != HOST_STARTED || h->healthy))
@@ -262,7 +278,8 @@ static void on_state(struct host *h, const clan_host_StateIs *st)
         h->failures = 0;
         h->healthy = true;
         h->meets = rendezvous_among(st->interfaces, st->interfaces_count);
-        h->why[0] = h->remedy[0] = 0;
+        if (!h->device) /* what devices.c says of it stays */
+            h->why[0] = h->remedy[0] = 0;
         log_info("%s is up", h->instance);
         services_changed(h->b);
         if (!h->service)
@@ -397,7 +414,7 @@ static void on_host(void *arg, const uint8_t *data, size_t size, int *fds, size_
     case clan_host_FromHost_stream_tag:
         if (h->service)
             host_offence(h, "offers a stream and is no transport");
-        if (h->state != HOST_STARTED || h->service)
+        if (h->state != HOST_STARTED || h->service || h->device)
             close(fds[0]);
         else if (m->m.stream.request == 0)
             link_stream(b, fds[0], h->plugin, m->m.stream.remote, NULL);
@@ -426,6 +443,9 @@ static void on_host(void *arg, const uint8_t *data, size_t size, int *fds, size_
         break;
     case clan_host_FromHost_health_tag:
         on_health(h, &m->m.health);
+        break;
+    case clan_host_FromHost_device_state_tag:
+        devices_told(h, m->which_m, m);
         break;
     default:
         break;
@@ -491,7 +511,8 @@ void hosts_child(struct brain *b, const struct ward_child *c, int fd)
     h->healthy = false;
     h->health_request = 0;
     h->offences = h->refused = 0;
-    h->told_secret = false;
+    h->told_secret = h->device = false;
+    h->device_port = 0;
     memset(h->members_hash, 0, sizeof h->members_hash);
     memset(h->invitations_hash, 0, sizeof h->invitations_hash);
     memset(h->runs, 0, sizeof h->runs);
@@ -536,6 +557,7 @@ void hosts_child_died(struct brain *b, const struct ward_child_died *d)
     h->chan = NULL;
     h->child = 0;
     memset(h->runs, 0, sizeof h->runs);
+    devices_gone(b, h);
     transports_gone(b, h);
     if (h->state == HOST_ENDING)
         h->state = HOST_IDLE;

@@ -2,6 +2,6 @@
 #ifndef BRAIN_INTERFACES_H
 #define BRAIN_INTERFACES_H
 
-extern const char *const interface_rendezvous;
+extern const char *const interface_rendezvous, *const interface_device;
 
 #endif

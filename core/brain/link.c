@@ -2,7 +2,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "brain/brain.h"
+#include "brain/devices.h"
 #include "wire/limits.h"
 
 #include <arpa/inet.h>
@@ -143,6 +143,11 @@ static void on_up(struct brain *b, const clan_link_Up *up)
         return;
     }
     if (!b->gossip) { /* somebody was quicker than our own joining: they dial again */
+        session_close(b, s, false);
+        return;
+    }
+    if (!device_streams_fits(b, s)) {
+        log_warn("a stream through the device is another machine's than its address says");
         session_close(b, s, false);
         return;
     }

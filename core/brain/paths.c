@@ -2,7 +2,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "brain/brain.h"
+#include "brain/devices.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -71,9 +71,11 @@ static void carried(struct brain *b, struct peer *p, uint32_t session, enum path
     if (!c || (c->carries == session && session))
         return;
     path_choice_carries(c, session, why, brain_now(), clock_wall_s());
+    device_peers_carry(b, p, session && devices_is(b, name_of(c, session)));
     brain_name(b, p->id, name);
     if (session)
-        log_info("packets for %s go by %s: %s", name, name_of(c, session), path_why_text(why));
+        log_info("packets for %s go by %s%s: %s", name, name_of(c, session),
+            devices_is(b, name_of(c, session)) ? devices_mode(b) : "", path_why_text(why));
     api_changed(b);
 }
 

@@ -156,7 +156,7 @@ unsigned peers_addresses(
     if (!describe_peer(b, m, &desc) || desc.no_data)
         return 0;
     memcpy(ret[0], desc.address, 16);
-    static_assert(sizeof desc.service_addresses == (WARD_DEVICE_ADDRESSES - 1) * 16, "they fit");
+    _Static_assert(sizeof desc.service_addresses == (WARD_DEVICE_ADDRESSES - 1) * 16, "they fit");
     memcpy(ret[1], desc.service_addresses, desc.service_addresses_count * 16u);
     return 1 + desc.service_addresses_count;
 }

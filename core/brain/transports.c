@@ -1,7 +1,7 @@
 /* Transport plugins: which run, dialling through them, the endpoints of this machine. */
 #include "base/error.h"
 #include "base/log.h"
-#include "brain/brain.h"
+#include "brain/devices.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -93,6 +93,16 @@ static const struct host *endpoints_of(struct brain *b, const char *transport)
     return h && !h->service && h->endpoint_count ? h : NULL;
 }
 
+/* As the record has it: a device's with its key. */
+static void endpoint_text(
+    const struct brain *b, const struct host *h, unsigned i, char ret[STMT_ENDPOINT_MAX + 1])
+{
+    if (h->device)
+        devices_endpoint(b, h->endpoints[i], ret);
+    else
+        memcpy(ret, h->endpoints[i], STMT_ENDPOINT_MAX + 1);
+}
+
 /* Each transport has its share of the places, so that the first one's do not hide the others. */
 static void merge(struct brain *b, const struct path_order *order)
 {
@@ -104,10 +114,12 @@ static void merge(struct brain *b, const struct path_order *order)
     for (unsigned t = 0; t < order->count; t++) {
         const struct host *h = endpoints_of(b, order->names[t]);
         for (unsigned i = 0; h && i < h->endpoint_count && i < share; i++, n++) {
-            same = same && n < before && strcmp(b->endpoints[n].text, h->endpoints[i]) == 0 &&
+            char text[STMT_ENDPOINT_MAX + 1];
+            endpoint_text(b, h, i, text);
+            same = same && n < before && strcmp(b->endpoints[n].text, text) == 0 &&
                    strcmp(b->endpoints[n].transport, h->plugin) == 0;
             snprintf(b->endpoints[n].transport, sizeof b->endpoints[n].transport, "%s", h->plugin);
-            snprintf(b->endpoints[n].text, sizeof b->endpoints[n].text, "%s", h->endpoints[i]);
+            snprintf(b->endpoints[n].text, sizeof b->endpoints[n].text, "%s", text);
         }
     }
     same = same && n == before;
@@ -121,7 +133,8 @@ void transports_reconcile(struct brain *b)
     struct path_order order;
     transports_configured(b, &order);
     for (unsigned i = 0; i < order.count; i++)
-        if (b->grants_ok && grants_find(&b->grants, order.names[i]))
+        if (b->grants_ok && grants_find(&b->grants, order.names[i]) &&
+            (b->net_up || !devices_is(b, order.names[i]))) /* it has its own interface */
             host_want(b, order.names[i], order.names[i], NULL);
     for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
         struct host *h = &b->hosts[i];
@@ -165,7 +178,12 @@ bool transports_dial(struct brain *b, const struct dialing *what, const char *tr
         d->request = ++b->next_request;
         /* the plugin keeps the time; this bound is for one that never answers */
         d->deadline_ms = brain_now() + timeout_ms + 2000;
-        host_dial(b, h, d->request, endpoint, timeout_ms);
+        if (!h->device)
+            host_dial(b, h, d->request, endpoint, timeout_ms);
+        else if (!device_streams_dial(b, d->request, d->machine, endpoint, timeout_ms)) {
+            d->request = 0;
+            return false;
+        }
         return true;
     }
     return false;

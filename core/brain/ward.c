@@ -1,7 +1,7 @@
 /* Asking the warden, and hearing from it. */
 #include "base/error.h"
 #include "base/log.h"
-#include "brain/brain.h"
+#include "brain/devices.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +99,7 @@ static void on_event(void *arg, const uint8_t *data, size_t size, int *fds, size
         struct ward_child child;
         struct ward_child_died died;
         struct ward_child_refused refused;
+        struct ward_device_states states;
     } ev;
     clan_assert(size >= sizeof ev.head && size <= sizeof ev);
     memset(&ev, 0, sizeof ev);
@@ -130,6 +131,9 @@ static void on_event(void *arg, const uint8_t *data, size_t size, int *fds, size
     case WARD_EV_ADDRS_CHANGED:
         ward_simple(b, WARD_REQ_LOCAL_ADDRS, NULL, NULL);
         peers_nudge(b);
+        break;
+    case WARD_EV_DEVICE_STATES:
+        device_peers_states(b, &ev.states);
         break;
     case WARD_EV_RESUMED:
         catchup_begin(b);

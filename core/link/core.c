@@ -4,6 +4,7 @@
 #include "closer.h"
 #include "handshake.h"
 #include "peers.h"
+#include "probe.h"
 #include "session.h"
 #include "tun.h"
 #include "tx.h"
@@ -225,6 +226,14 @@ static void on_use(struct link *l, uint32_t session)
         link_session_use(s, clan_link_Reason_REASON_NONE);
 }
 
+/* What the session stands for passes packets that link does not see. */
+static void on_doubt(struct link *l, uint32_t session)
+{
+    struct link_session *s = link_session_find(l, session);
+    if (s)
+        probe_doubt(s);
+}
+
 static void on_rank(struct link *l, const clan_link_Rank *m)
 {
     for (unsigned i = 0; i < LINK_SESSIONS_MAX; i++)
@@ -322,6 +331,9 @@ static void dispatch(struct link *l, const clan_link_ToLink *m, int *fd)
         break;
     case clan_link_ToLink_use_tag:
         on_use(l, m->m.use.session);
+        break;
+    case clan_link_ToLink_doubt_tag:
+        on_doubt(l, m->m.doubt.session);
         break;
     case clan_link_ToLink_rank_tag:
         on_rank(l, &m->m.rank);

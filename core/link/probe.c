@@ -106,6 +106,14 @@ static void doubt(struct link *l, const struct link_peer *peer, uint64_t now_ms)
     }
 }
 
+void probe_doubt(struct link_session *s)
+{
+    link_lock(s->link);
+    if (s->state == LINK_UP && !s->ping_ms)
+        send_ping(s, clock_mono_ms());
+    link_unlock(s->link);
+}
+
 /* A path on trial is asked each second, whatever else is heard on it. */
 static bool trial_due(struct link_session *s, uint64_t now_ms)
 {
