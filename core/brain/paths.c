@@ -183,6 +183,29 @@ static void reconcile(
     }
 }
 
+/* Gossip, pings and the state of services do not stay behind on a path that packets left: the new
+ * session takes the old one's place when it is up. */
+static void control_follows(struct brain *b, struct peer *p, const struct member_machine *m,
+    const struct path_order *running)
+{
+    const struct session *s = session_find(b, p->control);
+    struct path_order one = {.count = 1};
+    struct dialing what = {.purpose = clan_link_Purpose_PURPOSE_CONTROL};
+    const char *transport, *endpoint;
+    uint64_t at;
+    if (!s || !path_choice_leads(p->paths, s->transport, brain_now()))
+        return;
+    const struct path_candidate *now = path_choice_session(p->paths, p->paths->carries);
+    snprintf(one.names[0], sizeof one.names[0], "%s", now->transport);
+    if (path_order_rank(running, now->transport) >= running->count ||
+        !path_next(&p->dial_control, &m->record, &one, brain_now(), &at, &transport, &endpoint))
+        return;
+    memcpy(what.machine, p->id, sizeof what.machine);
+    if (!peers_may_dial(b, m, transport, endpoint, what.net) ||
+        !transports_dial(b, &what, transport, endpoint, PATH_DIAL_MS))
+        path_failed(&p->dial_control, &m->record, &one, brain_random(NULL, 1000), brain_now());
+}
+
 void paths_reconcile(struct brain *b)
 {
     struct path_order configured, running;
@@ -199,6 +222,7 @@ void paths_reconcile(struct brain *b)
             path_choice_nudge(p->paths);
         }
         reconcile(b, p, m, &running);
+        control_follows(b, p, m, &running);
     }
 }
 

@@ -263,6 +263,13 @@ struct path_step path_choice_step(struct path_choice *c, const struct stmt_recor
     return step;
 }
 
+bool path_choice_leads(const struct path_choice *c, const char *control, uint64_t now_ms)
+{
+    const struct path_candidate *now = path_choice_session(c, c->carries);
+    return now && now->ours && strcmp(now->transport, control) != 0 &&
+           now_ms - now->carries_ms >= PATH_FOLLOW_MS;
+}
+
 /* ---- in words ---- */
 
 const char *path_why_text(enum path_why why)

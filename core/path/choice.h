@@ -12,6 +12,7 @@
 #define PATH_RETRY_MIN_MS  8000   /* a missing path is dialled at least so often at first, */
 #define PATH_RETRY_MAX_MS  60000 /* then each quarter of its absence, or after each failure later */
 #define PATH_YIELD_MS      3000  /* whoever dialled the path in use dials the others first */
+#define PATH_FOLLOW_MS     2000 /* packets have stayed this long: the control session follows them */
 #define PATH_HISTORY       16
 #define PATH_VIA_MAX       64
 
@@ -81,6 +82,8 @@ struct path_step path_choice_step(struct path_choice *c, const struct stmt_recor
 
 const struct path_candidate *path_choice_find(const struct path_choice *c, const char *transport);
 const struct path_candidate *path_choice_session(const struct path_choice *c, uint32_t session);
+/* Packets stay on a path that this machine dialled, and control goes by another transport. */
+bool path_choice_leads(const struct path_choice *c, const char *control, uint64_t now_ms);
 /* How long this one has to answer before packets move to it. */
 uint64_t path_choice_patience_ms(const struct path_candidate *p);
 /* Where it stands in the order; the count for one that is not in it. */

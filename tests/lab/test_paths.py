@@ -136,6 +136,12 @@ def stream(pair):
     s.close()
 
 
+def connections(m):
+    """Established by (websocket, tcp-noise): data and control, or data alone."""
+    lines = m.sh("ss -Htn state established").stdout.splitlines()
+    return tuple(sum(f":{port}" in line for line in lines) for port in (7180, 7117))
+
+
 def mute(m, rule):
     m.sh("nft add table inet mute; nft add chain inet mute in '{type filter hook input priority -5;}';"
          "nft add chain inet mute out '{type filter hook output priority -5;}'")
@@ -164,6 +170,7 @@ def test_a_dead_path_is_left_and_taken_again(pair, stream):
     unmute(nas)
     both_use(nas, laptop, "websocket")
     back = stream.gap_ms()
+    L.wait_for(lambda: connections(nas) == (2, 1), what="the control session beside the packets")
     for a, b in ((nas, "laptop"), (laptop, "nas")):
         history = [(h["from"], h["to"]) for h in paths(a, b)[1]]
         assert history[-2:] == [("websocket", "tcp-noise"), ("tcp-noise", "websocket")], history

@@ -238,6 +238,27 @@ static void the_dialed_side_yields(void **state)
     assert_int_equal(step().act, PATH_DIAL);
 }
 
+/* Control follows packets that stay, and only the side that dialled their path takes it along. */
+static void control_follows(void **state)
+{
+    (void)state;
+    assert_false(path_choice_leads(&c, "web", now));
+    uint32_t fast = up("fast");
+    carry(up("web"), PATH_WHY_FIRST);
+    now += PATH_FOLLOW_MS;
+    assert_false(path_choice_leads(&c, "web", now));
+    carry(fast, PATH_WHY_BETTER);
+    now += PATH_FOLLOW_MS - 1;
+    assert_false(path_choice_leads(&c, "web", now));
+    now++;
+    assert_true(path_choice_leads(&c, "web", now));
+    assert_false(path_choice_leads(&c, "fast", now));
+    path_choice_up(&c, "onion", "192.0.2.1:1", 9, false, now); /* they dialled */
+    carry(9, PATH_WHY_BETTER);
+    now += PATH_FOLLOW_MS;
+    assert_false(path_choice_leads(&c, "web", now));
+}
+
 static void words(void **state)
 {
     (void)state;
@@ -284,6 +305,7 @@ int main(void)
         cmocka_unit_test_setup(a_flapping_path_waits_longer, setup),
         cmocka_unit_test_setup(retries_follow_the_outage, setup),
         cmocka_unit_test_setup(the_dialed_side_yields, setup),
+        cmocka_unit_test_setup(control_follows, setup),
         cmocka_unit_test_setup(words, setup),
         cmocka_unit_test_setup(short_lives_move_on, setup),
     };
