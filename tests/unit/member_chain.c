@@ -265,6 +265,33 @@ static void test_dropped_keeper(void **state)
     clan_close(c);
 }
 
+/* A removal has no time: who was admin when a machine came may still remove it by that version, also
+ * after losing the key's rank; by it nobody who came later is removed, and nobody comes back. */
+static void test_former_admins_removal(void **state)
+{
+    (void)state;
+    struct clan s, *c = &s;
+    clan_open(c, 2, 2);
+    OK(give(c, c->bob_receipt));
+    struct stmt_envelope b = fx_envelope_body(&c->f, 3, 4, 1, c->nas.id);
+    OK(give(c, fx_envelope(&c->f, &b, 3))); /* both admins make place for a third */
+    struct fx_invite in;
+    struct fx_machine eve;
+    fx_invite(&c->f, &in, 1, 3, 4);
+    fx_machine(&c->f, &eve);
+    struct fx_stmt a = fx_admission(&c->f, &c->nas, &in, &eve, FX_NOW);
+    OK(give(c, in.stmt));
+    OK(give(c, a));
+    OK(give(c, fx_receipt(&c->f, &c->nas, 0, &in, &eve, &a, 1, 2)));
+    OK(give(c, fx_removal(&c->f, &eve, 2, 3)));
+    assert_int_equal(member_find(c->m, eve.id)->standing, MEMBER_CONFIRMED);
+    assert_int_equal(give(c, fx_removal(&c->f, &c->bob, 2, 1)), CLAN_E_AUTH); /* one of two */
+    assert_int_equal(give(c, fx_removal(&c->f, &c->bob, 3, 3)), CLAN_E_AUTH); /* today's say no */
+    OK(give(c, fx_removal(&c->f, &c->bob, 2, 3)));
+    assert_int_equal(member_find(c->m, c->bob.id)->standing, MEMBER_REVOKED);
+    clan_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_later_release),
         cmocka_unit_test(test_dropped_keeper),
+        cmocka_unit_test(test_former_admins_removal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
