@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "brain/brain.h"
 #include "brain/client.h"
+#include "brain/phones.h"
 #include "brain/reach.h"
 
 #include <errno.h>
@@ -189,6 +190,7 @@ static const struct {
     {clan_api_Request_alarms_tag, ANYBODY, BOUND},
     {clan_api_Request_dismiss_alarms_tag, OWNER, BOUND},
     {clan_api_Request_netcheck_tag, ANYBODY, BOUND},
+    {clan_api_Request_phone_add_tag, OWNER, BOUND},
 };
 
 static bool is_owner(const struct brain *b, uid_t uid)
@@ -315,6 +317,10 @@ static void handle(struct client *c, clan_api_Request *r)
         break;
     case clan_api_Request_netcheck_tag:
         reach_show(b, c);
+        break;
+    case clan_api_Request_phone_add_tag:
+        phones_add(b, c, &r->m.phone_add);
+        sodium_memzero(&r->m.phone_add, sizeof r->m.phone_add);
         break;
     default:
         api_status(b, c); /* alarms: health lines are part of it */

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "brain/client.h"
 #include "brain/devices.h"
+#include "brain/phones.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ static void count_machines(struct brain *b, clan_api_Status *s)
     const struct member_machine *self = brain_self(b);
     for (size_t i = 0; i < member_count(b->set); i++) {
         const struct member_machine *m = member_at(b->set, i);
-        if (m->standing != MEMBER_CONFIRMED && m->standing != MEMBER_PROVISIONAL)
+        if (m->phone || (m->standing != MEMBER_CONFIRMED && m->standing != MEMBER_PROVISIONAL))
             continue;
         s->machines++;
         struct peer *p = peer_find(b, m->id);
@@ -120,6 +121,10 @@ static void machine_row(struct brain *b, const struct member_machine *from, clan
         m->connected = true;
         snprintf(m->path, sizeof m->path, "this machine");
         return;
+    }
+    if (from->phone) {
+        brain_name(b, from->door, m->gateway);
+        phones_show(b, from->id, m);
     }
     if (!p)
         return;
@@ -305,6 +310,8 @@ void api_invitations(struct brain *b, struct client *c)
             m->statement.size = (pb_size_t)size;
         }
         snprintf(m->state, sizeof m->state, "%s", invite_state(inv));
+        if (member_invite_for_phone(inv))
+            brain_name(b, inv->body.gateway, m->gateway);
         member_is_admin(b->set, inv->by, &by);
         snprintf(m->by, sizeof m->by, "%s", by ? by : "a former admin");
         for (size_t k = 0; k < member_count(b->set) && m->guests_count < 32; k++) {

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "brain/devices.h"
+#include "brain/phones.h"
 #include "brain/reach.h"
 
 #include <netinet/in.h>
@@ -555,6 +556,8 @@ void peers_acknowledge(struct brain *b)
         if (b->peers[i].closing)
             return;
     if (b->net_up && (!b->fw || b->fw_commits)) /* the firewall still has the rows of before */
+        return;
+    if (!phones_settled(b))
         return;
     ack.config_version = b->body_version;
     member_revocations_digest(b->set, ack.revocations, &ack.revocation_count);
