@@ -32,7 +32,14 @@ static const struct cli_option up_options[] = {
 static const struct cli_option invite_options[] = {
     {"for", "NAME", "the name that the new machine gets", 0, false},
     {"uses", "N", "how many machines may join with it (1)", 0, false},
-    {"expires", "TIME", "how long it is good: 30m, 1h, 7d (1h)", 0, false}, KEY_OPTION, END};
+    {"expires", "TIME", "how long it is good: 30m, 1h, 7d (1h)", 0, false},
+    {"phone", NULL,
+        "a WireGuard configuration instead, for a phone without Clan behind this machine", 0,
+        false},
+    {"endpoint", "HOST[:PORT]", "--phone: where this machine is from outside (its best address)", 0,
+        false},
+    {"file", "FILE", "--phone: write it to a new file that only you may read", 0, false},
+    KEY_OPTION, END};
 static const struct cli_option key_options[] = {KEY_OPTION, END};
 static const struct cli_option join_options[] = {
     {"fingerprint", "WORDS", "the clan's six words, compared before anything is contacted", 0,
@@ -100,10 +107,15 @@ const struct cli_command cli_commands[] = {
         "It asks twice: before it contacts the address in the link, and before it joins. A link is "
         "a "
         "secret: paste it when asked, never put it on a command line."},
-    {"invite", "", "make a link that lets a machine join", invite_options,
-        "clan invite --for laptop\nclan invite --uses 3 --expires 2h\n", 0, 0, cmd_invite,
+    {"invite", "[NAME]", "make a link that lets a machine join, or a phone's configuration",
+        invite_options,
+        "clan invite --for laptop\nclan invite --uses 3 --expires 2h\nclan invite --phone pixel\n",
+        0, 1, cmd_invite,
         "One admin may invite for up to 5 uses and 24 hours; more needs as many admins as the "
-        "configuration does."},
+        "configuration does. With --phone [NAME] no link is made: a phone with the WireGuard app "
+        "becomes a guest device behind this machine, which has to speak WireGuard and to be on. "
+        "The phone's key is made here, shown once as QR code and text, and not kept. It reaches "
+        "the clan's addresses as `allow` says, and nothing else; `clan remove NAME` ends it."},
     {"invite list", "", "the clan's invitations and who came by them", NULL, "clan invite list\n",
         0, 0, cmd_invite_list, NULL},
     {"invite withdraw", "ID", "close an invitation before it is used up", key_options,

@@ -6,6 +6,8 @@
 #include "cli/change.h"
 #include "cli/names.h"
 #include "cli/out.h"
+#include "cli/phone.h"
+#include "cli/qr.h"
 #include "cli/session.h"
 #include "noise/keys.h"
 #include "statement/link.h"
@@ -14,7 +16,6 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <qrencode.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,6 @@
 #define EXPIRES_MAX       (366 * 86400)
 #define ENDPOINTS_WAIT_MS 5000
 #define ENDPOINTS_POLL_MS 100
-#define QR_MARGIN         2
 
 struct invite {
     struct cli *c;
@@ -37,7 +37,6 @@ struct invite {
     uint8_t id[16], raw[STMT_MAX], statement_id[32];
     size_t raw_size;
     char text[LINK_TEXT_MAX + 1];
-    bool names_service; /* the wanted name is a service's */
 };
 
 static clan_status read_options(struct invite *v)
@@ -180,30 +179,8 @@ static void print_qr(struct cli *c, const char *text)
     size_t len = strlen(text);
     for (size_t i = 0; i <= len; i++)
         upper[i] = (char)toupper((unsigned char)text[i]); /* the compact alphanumeric mode */
-    QRcode *qr = QRcode_encodeString(upper, 0, QR_ECLEVEL_L, QR_MODE_8, 1);
+    qr_print(c, upper);
     sodium_memzero(upper, sizeof upper);
-    if (!qr)
-        return;
-    int n = qr->width;
-#define DARK(x, y) ((x) >= 0 && (y) >= 0 && (x) < n && (y) < n && (qr->data[(y)*n + (x)] & 1))
-    if (c->out_tty && c->utf8 && (unsigned)(n + 2 * QR_MARGIN) <= c->width) {
-        for (int y = -QR_MARGIN; y < n + QR_MARGIN; y += 2) {
-            /* light modules are drawn: on a dark terminal the code is dark on light */
-            if (c->colour)
-                fputs("\033[30;107m", c->out);
-            for (int x = -QR_MARGIN; x < n + QR_MARGIN; x++) {
-                bool top = DARK(x, y), below = DARK(x, y + 1);
-                if (c->colour)
-                    fputs(top ? (below ? "█" : "▀") : (below ? "▄" : " "), c->out);
-                else
-                    fputs(top ? (below ? " " : "▄") : (below ? "▀" : "█"), c->out);
-            }
-            fprintf(c->out, "%s\n", c->colour ? "\033[0m" : "");
-        }
-    }
-#undef DARK
-    sodium_memzero(qr->data, (size_t)n * (size_t)n);
-    QRcode_free(qr);
 }
 
 static void print_invitation(struct invite *v)
@@ -288,47 +265,11 @@ static clan_status make_link(struct invite *v)
     return CLAN_OK;
 }
 
-static clan_status take_service_name(void *arg, const clan_api_Answer *a)
-{
-    struct invite *v = arg;
-    if (a->which_m == clan_api_Answer_service_tag &&
-        strcmp(a->m.service.name, v->body.for_name) == 0)
-        v->names_service = true;
-    return CLAN_OK;
-}
-
-/* A name that two claim is neither's: the one who has it would lose it when the guest comes. */
-static clan_status name_is_free(struct invite *v)
-{
-    struct clan_error *e = &v->c->e;
-    const char *name = v->body.for_name;
-    struct session_machines m = {0};
-    bool taken = false;
-    if (!name[0])
-        return CLAN_OK;
-    clan_status st = session_machines(v->c, v->api, &m);
-    for (size_t i = 0; st == CLAN_OK && i < m.count && !taken; i++)
-        taken = strcmp(m.rows[i].name, name) == 0 && strcmp(m.rows[i].standing, "removed") != 0;
-    free(m.rows);
-    if (st == CLAN_OK)
-        st = session_ask(v->c, v->api, clan_api_Request_services_tag, take_service_name, v);
-    if (st != CLAN_OK || (!taken && !v->names_service))
-        return st;
-    err_set(
-        e, CLAN_E_EXIST, "the clan has a %s named %s already", taken ? "machine" : "service", name);
-    err_why(e, "a name that two claim would be neither's; nothing was signed");
-    if (taken)
-        err_remedy(e,
-            "give another name: clan invite --for %.27s-2; if the new machine replaces that one, "
-            "first: clan remove %s",
-            name, name);
-    else
-        err_remedy(e, "give another name; `clan services` shows those that are taken");
-    return e->status;
-}
-
 clan_status cmd_invite(struct cli *c)
 {
+    clan_status kind = phone_options(c);
+    if (kind != CLAN_OK || cli_opt(c, "phone"))
+        return kind == CLAN_OK ? phone_invite(c) : kind;
     struct invite *v = calloc(1, sizeof *v);
     clan_assert(v);
     v->c = c;
@@ -336,7 +277,7 @@ clan_status cmd_invite(struct cli *c)
     if (st == CLAN_OK)
         st = open_invite(v);
     if (st == CLAN_OK)
-        st = name_is_free(v);
+        st = names_free(c, v->api, v->body.for_name);
     if (st == CLAN_OK)
         st = adminring_open(c, &v->x, admins_needed(v), &v->ring);
     if (st == CLAN_OK)
@@ -366,9 +307,12 @@ static json_t *invitation_json(const clan_api_Invitation *i)
     json_t *guests = json_array();
     for (unsigned g = 0; g < i->guests_count; g++)
         json_array_append_new(guests, json_string(i->guests[g]));
-    return json_pack("{s:o, s:s, s:s, s:I, s:I, s:o, s:s, s:o}", "id", json_b32(i->id, 16), "state",
-        i->state, "for", i->for_name, "uses", (json_int_t)i->uses, "used", (json_int_t)i->used,
-        "expires", json_time(i->expires), "by", i->by, "guests", guests);
+    json_t *o = json_pack("{s:o, s:s, s:s, s:I, s:I, s:o, s:s, s:o}", "id", json_b32(i->id, 16),
+        "state", i->state, "for", i->for_name, "uses", (json_int_t)i->uses, "used",
+        (json_int_t)i->used, "expires", json_time(i->expires), "by", i->by, "guests", guests);
+    if (i->gateway[0])
+        json_object_set_new(o, "phone_behind", json_string(i->gateway));
+    return o;
 }
 
 static clan_status take_invitation(void *arg, const clan_api_Answer *a)
@@ -389,7 +333,10 @@ static clan_status take_invitation(void *arg, const clan_api_Answer *a)
     snprintf(used, sizeof used, "%u of %u used", i->used, i->uses);
     snprintf(until, sizeof until, "until %s", out_time(i->expires, time));
     size_t len = 0;
-    if (i->for_name[0])
+    if (i->gateway[0])
+        len = (size_t)snprintf(who, sizeof who, "a phone behind %s%s%s", i->gateway,
+            i->for_name[0] ? ", " : "", i->for_name);
+    else if (i->for_name[0])
         len = (size_t)snprintf(who, sizeof who, "for %s", i->for_name);
     for (unsigned g = 0; g < i->guests_count && len < sizeof who; g++)
         len += (size_t)snprintf(who + len, sizeof who - len, "%s%s",

@@ -2,6 +2,7 @@
 #include "cli/names.h"
 
 #include "base/error.h"
+#include "cli/session.h"
 
 #include <ctype.h>
 #include <pwd.h>
@@ -40,6 +41,49 @@ void names_of_user(char ret_name[33])
     const char *sudo = geteuid() == 0 ? getenv("SUDO_USER") : NULL;
     const struct passwd *pw = sudo && sudo[0] ? NULL : getpwuid(geteuid());
     names_clean(sudo && sudo[0] ? sudo : pw ? pw->pw_name : "", "admin", ret_name);
+}
+
+struct wanted {
+    const char *name;
+    bool service;
+};
+
+static clan_status take_service(void *arg, const clan_api_Answer *a)
+{
+    struct wanted *w = arg;
+    if (a->which_m == clan_api_Answer_service_tag && strcmp(a->m.service.name, w->name) == 0)
+        w->service = true;
+    return CLAN_OK;
+}
+
+/* A name that two claim is neither's: the one who has it would lose it when the guest comes. */
+clan_status names_free(struct cli *c, struct api_client *api, const char *name)
+{
+    struct clan_error *e = &c->e;
+    struct session_machines m = {0};
+    struct wanted w = {name, false};
+    bool taken = false;
+    if (!name[0])
+        return CLAN_OK;
+    clan_status st = session_machines(c, api, &m);
+    for (size_t i = 0; st == CLAN_OK && i < m.count && !taken; i++)
+        taken = strcmp(m.rows[i].name, name) == 0 && strcmp(m.rows[i].standing, "removed") != 0;
+    free(m.rows);
+    if (st == CLAN_OK)
+        st = session_ask(c, api, clan_api_Request_services_tag, take_service, &w);
+    if (st != CLAN_OK || (!taken && !w.service))
+        return st;
+    err_set(
+        e, CLAN_E_EXIST, "the clan has a %s named %s already", taken ? "machine" : "service", name);
+    err_why(e, "a name that two claim would be neither's; nothing was signed");
+    if (taken)
+        err_remedy(e,
+            "give another name: clan invite --for %.27s-2; if the new machine replaces that one, "
+            "first: clan remove %s",
+            name, name);
+    else
+        err_remedy(e, "give another name; `clan services` shows those that are taken");
+    return e->status;
 }
 
 clan_status names_refuse(struct cli *c, const char *what, const char *name)

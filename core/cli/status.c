@@ -56,6 +56,8 @@ static json_t *machine_json(const clan_api_Machine *m)
     json_object_set_new(o, "acked_version", json_integer((json_int_t)m->acked_version));
     json_object_set_new(o, "record_seq", json_integer((json_int_t)m->record_seq));
     json_object_set_new(o, "clock_offset_s", json_integer((json_int_t)m->clock_offset));
+    if (m->gateway[0])
+        json_object_set_new(o, "phone_behind", json_string(m->gateway));
     if (m->invite_id.size)
         json_object_set_new(o, "invitation", json_b32(m->invite_id.bytes, m->invite_id.size));
     return o;
@@ -67,6 +69,7 @@ static void machine_row(struct cli *c, struct out_table *t, const clan_api_Machi
     const char *word = m->self                              ? "this machine"
                        : strcmp(m->standing, "member") != 0 ? m->standing
                        : m->connected                       ? "connected"
+                       : m->gateway[0] && !m->last_seen     ? "phone"
                                                             : "not connected";
     enum out_colour colour;
     const char *shape = out_shape(c, word, &colour);
@@ -86,6 +89,9 @@ static void machine_row(struct cli *c, struct out_table *t, const clan_api_Machi
     }
     size_t len = (size_t)snprintf(extra, sizeof extra, "%s%s", m->keeper ? "keeper" : "",
         m->admin ? (m->keeper ? ", admin" : "admin") : "");
+    if (m->gateway[0] && len < sizeof extra)
+        len += (size_t)snprintf(
+            extra + len, sizeof extra - len, "%sphone behind %s", len ? ", " : "", m->gateway);
     for (unsigned i = 0; i < m->tags_count && len < sizeof extra; i++)
         len +=
             (size_t)snprintf(extra + len, sizeof extra - len, "%s%s", len ? ", " : "", m->tags[i]);
