@@ -218,7 +218,8 @@ clan_status config_edit_revoke(const char *text, size_t size, const char *plugin
     bool stops_listening = !word_count;
     for (unsigned i = 0; st == CLAN_OK && i < word_count; i++) {
         const struct cfg_node *n = listed(allow, words[i]);
-        stops_listening |= strcmp(words[i], "net.listen") == 0 || strcmp(words[i], "net.device") == 0;
+        stops_listening |=
+            strcmp(words[i], "net.listen") == 0 || strcmp(words[i], "net.device") == 0;
         if (n)
             cfg_splice_out(&e.splices, n);
         else

@@ -312,7 +312,8 @@ static const struct cfg_row machine_rows[] = {
         .type = CFG_T_DICT,
         .max = GRANTS_PLUGINS_MAX,
         .fallback = "{}",
-        .doc = "Addresses where plugins with net.listen accept connections, or receive (UDP) with net.device.",
+        .doc = "Addresses where plugins with net.listen accept connections, or receive (UDP) with "
+               "net.device.",
         .since = "0.1",
         .example = " {tcp-noise: [\"[::]:7117\", \"0.0.0.0:7117\"]}"},
     {.path = "listen.*",

@@ -16,7 +16,7 @@
 #define BACKOFF_MAX_MS   10000
 #define LIFE_GOOD_MS     60000
 #define LOADED_MS        30000 /* for its libraries: on a busy computer they come late */
-#define TURNS_MAX        1000 /* readings of a log and answers to calls, each TURNS_MS */
+#define TURNS_MAX        1000  /* readings of a log and answers to calls, each TURNS_MS */
 #define TURNS_MS         1000
 
 unsigned proc_backoff(unsigned last_ms, uint64_t life_ms, unsigned *ret_next)

@@ -87,7 +87,7 @@ enum ward_request {
         29, /* to a peer's control port through the device only; answer carries the socket */
     WARD_REQ_DEVICE_SOCKET =
         30, /* UDP, for the plugin of a device; answer carries it, made by the owner's grant */
-    WARD_REQ_DEVICE_DOWN = 31, /* the interface and its routes go */
+    WARD_REQ_DEVICE_DOWN = 31,   /* the interface and its routes go */
     WARD_REQ_DEVICE_PHONES = 32, /* those behind this machine; again after DEVICE_UP */
     WARD_REQ_COUNT
 };
@@ -256,7 +256,7 @@ struct ward_device_route {
     uint32_t zero;
 };
 
-#define WARD_PHONES_MAX 16 /* behind one machine */
+#define WARD_PHONES_MAX 16  /* behind one machine */
 struct ward_device_phones { /* all of them: forwarded between the device and the clan's /48 */
     struct ward_head head;
     uint32_t count, zero;
