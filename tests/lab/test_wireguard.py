@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -93,6 +94,15 @@ def test_over_ipv6_and_roaming(two):
     x.peer(y)
     assert wgnet.pings(a, "fd00::2") == 3
     L.wait_for(lambda: y.states[x.public]["endpoint"] == f"{a.address}:7120", limit=5, what="IPv4 is told")
+    # a peer that falls silent is told of at once
+    L.wait_for(lambda: wgnet.pings(a, "fd00::2", count=1) and y.public in x.states, limit=5, what="the peer is told of")
+    b.unplug()
+    before = x.states[y.public]
+    begin = time.monotonic()
+    assert not answers(a, "fd00::2")
+    L.wait_for(lambda: x.states[y.public] is not before, limit=2, what="the silence is told")
+    told = x.states[y.public]
+    assert told["tx"] > before["tx"] and told["at"] - begin < 0.9, (before, told, begin)
 
 
 def test_with_wireguard_go(two):

@@ -66,10 +66,16 @@ struct wg_peer { /* guarded memory */
     bool in_news;                /* [news_lock] */
     struct wg_peer *next_news;   /* [news_lock] */
     uint64_t rx_bytes, tx_bytes; /* of inner packets; owner's; [lock] */
+    uint64_t heard;              /* authentic messages */
     struct {
         struct wg_endpoint endpoint;
         uint64_t at_ms, handshake_ms, rx_bytes, tx_bytes;
-    } told;               /* for who reports: what was said last */
+    } told; /* for who reports: what was said last */
+    struct {
+        uint64_t heard, tx_bytes; /* at the last look */
+        uint64_t unanswered_ms;   /* since when something sent has no answer; 0: it has one */
+        bool told;
+    } silence;            /* likewise */
     struct wg_peer *next; /* in the device's list or its free list */
 };
 

@@ -9,7 +9,7 @@ struct owner {
     struct wg_run *run;
     struct wg_coalesce to_tun;
     struct wg_arrival arrivals[WG_BATCH];
-    uint64_t now_ms, report_ms; /* report_ms: when to look for news next; 0: nothing happened */
+    uint64_t now_ms, look_ms; /* look_ms: when to look at the peers next; 0: nothing happened */
 };
 
 static void write_tun(void *user, const struct iovec *iov, int count)
@@ -62,9 +62,27 @@ static void answer_call(struct owner *o)
 
 /* ---- reports ---- */
 
-static bool is_news(const struct wg_peer *p, uint64_t now_ms)
+/* Sent, and for a while nothing came: true, once until something comes. */
+static bool fell_silent(struct wg_peer *p, uint64_t now_ms)
 {
-    if (p->handshake_ms != p->told.handshake_ms ||
+    if (p->heard != p->silence.heard) {
+        p->silence.unanswered_ms = 0;
+        p->silence.told = false;
+    }
+    if (p->tx_bytes != p->silence.tx_bytes && !p->silence.unanswered_ms)
+        p->silence.unanswered_ms = now_ms;
+    p->silence.heard = p->heard;
+    p->silence.tx_bytes = p->tx_bytes;
+    if (!p->silence.unanswered_ms || p->silence.told ||
+        now_ms - p->silence.unanswered_ms < WG_SILENCE_MS)
+        return false;
+    p->silence.told = true;
+    return true;
+}
+
+static bool is_news(struct wg_peer *p, uint64_t now_ms)
+{
+    if (fell_silent(p, now_ms) || p->handshake_ms != p->told.handshake_ms ||
         memcmp(&p->endpoint, &p->told.endpoint, sizeof p->endpoint) != 0)
         return true;
     return (p->rx_bytes != p->told.rx_bytes || p->tx_bytes != p->told.tx_bytes) &&
@@ -85,33 +103,43 @@ static bool add_report(struct wg_run *r, struct wg_peer *p, uint64_t now_ms)
     return true;
 }
 
-/* Once a second while something happens; what finds no room is news the next time. */
-static void report(struct owner *o)
+static void look_again(struct owner *o, uint64_t in_ms)
+{
+    if (!o->look_ms || o->look_ms > o->now_ms + in_ms)
+        o->look_ms = o->now_ms + in_ms;
+}
+
+/* Often while something happens; what finds no room is news the next time. */
+static void look(struct owner *o)
 {
     struct wg_run *r = o->run;
-    o->report_ms = 0;
+    o->look_ms = 0;
     wg_lock(r->device); /* tx_bytes */
     pthread_mutex_lock(&r->reports_lock);
     for (struct wg_peer *p = r->device->peers; p; p = p->next) {
-        bool silent = p->rx_bytes == p->told.rx_bytes && p->tx_bytes == p->told.tx_bytes;
-        if (is_news(p, o->now_ms) ? !add_report(r, p, o->now_ms) : !silent)
-            o->report_ms = o->now_ms + WG_REPORT_MS;
+        bool moved = p->heard != p->silence.heard || p->tx_bytes != p->silence.tx_bytes;
+        if (is_news(p, o->now_ms) && !add_report(r, p, o->now_ms))
+            look_again(o, WG_SILENCE_MS);
+        if (moved || (p->silence.unanswered_ms && !p->silence.told))
+            look_again(o, WG_LOOK_MS);
+        if (p->rx_bytes != p->told.rx_bytes || p->tx_bytes != p->told.tx_bytes)
+            look_again(o, WG_TRAFFIC_MS);
     }
     bool any = r->report_count > 0;
-    if (any) /* the loop may not take them: it is told again */
-        o->report_ms = o->now_ms + WG_REPORT_MS;
     pthread_mutex_unlock(&r->reports_lock);
     wg_unlock(r->device);
-    if (any)
+    if (any) {
+        look_again(o, WG_SILENCE_MS); /* the loop may not take them: it is told again */
         r->reported(r->user);
+    }
 }
 
 /* ---- turns ---- */
 
 static int wait_ms(const struct owner *o, uint64_t next_ms)
 {
-    if (o->report_ms && o->report_ms < next_ms)
-        next_ms = o->report_ms;
+    if (o->look_ms && o->look_ms < next_ms)
+        next_ms = o->look_ms;
     if (next_ms == WG_NEVER)
         return -1;
     uint64_t ms = next_ms > o->now_ms ? next_ms - o->now_ms : 0;
@@ -133,11 +161,11 @@ static unsigned sleep_until(struct owner *o, uint64_t next_ms)
     unsigned ready = 0;
     struct pollfd p[3] = {
         {r->udp.fd[0], POLLIN, 0}, {r->udp.fd[1], POLLIN, 0}, {r->wake, POLLIN, 0}};
-    atomic_store(&r->resting, !o->report_ms);
+    bool resting = !o->look_ms || o->look_ms > o->now_ms + WG_LOOK_MS;
+    atomic_store(&r->resting, resting);
     atomic_store(&r->asleep, true);
     /* what came before would wake nobody any more */
-    bool news =
-        atomic_load(&r->device->has_want) || (!o->report_ms && atomic_load(&r->device->has_news));
+    bool news = atomic_load(&r->device->has_want) || (resting && atomic_load(&r->device->has_news));
     poll(p, 3, news ? 0 : wait_ms(o, next_ms));
     atomic_store(&r->asleep, false);
     atomic_store(&r->resting, false);
@@ -162,10 +190,10 @@ static void turns(struct owner *o)
         bool news = ready || atomic_load(&o->run->device->has_news);
         ready = receive(o, ready);
         uint64_t next_ms = wg_device_tick(o->run->device, o->now_ms);
-        if (news && !o->report_ms)
-            o->report_ms = o->now_ms + WG_REPORT_MS;
-        if (o->report_ms && o->now_ms >= o->report_ms)
-            report(o);
+        if (news)
+            look_again(o, WG_LOOK_MS);
+        if (o->look_ms && o->now_ms >= o->look_ms)
+            look(o);
         if (!ready)
             ready = sleep_until(o, next_ms);
     }

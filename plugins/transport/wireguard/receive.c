@@ -117,6 +117,7 @@ static void initiation(
     if (fresh) {
         memcpy(p->greatest_tai64n, tai64n, WG_TAI64N);
         p->answered_ms = now_ms ? now_ms : 1;
+        p->heard++;
         answer(d, p, &hs, from, now_ms);
     } else if (good) {
         d->counts.replayed++;
@@ -140,6 +141,7 @@ static void response(
     if (!wg_session_begin(p, true, now_ms))
         return;
     p->handshake_ms = now_ms;
+    p->heard++;
     roam(p, from);
     wg_peer_event(p, WG_EV_RECEIVED | WG_EV_COMPLETE, now_ms);
     wg_peer_keepalive(p, now_ms); /* what waits, or an empty packet: it proves the session */
@@ -235,6 +237,7 @@ static bool data(struct wg_device *d, uint8_t *message, size_t size, const struc
         d->counts.replayed++;
         return false;
     }
+    p->heard++;
     roam(p, from);
     if (k == p->upcoming)
         wg_session_confirm(p, now_ms);

@@ -18,7 +18,8 @@
 #include <semaphore.h>
 
 #define WG_REPORTS_MAX 64u
-#define WG_REPORT_MS   1000u
+#define WG_LOOK_MS     50u    /* between looks at the peers while there is traffic */
+#define WG_SILENCE_MS  250u   /* something was sent and nothing came: the core is to know soon */
 #define WG_TRAFFIC_MS  10000u /* a peer with traffic is told of this often */
 #define WG_DIR_MAX     240u
 
