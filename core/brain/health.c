@@ -142,7 +142,13 @@ static void failed_transports(struct brain *b, struct lines *l)
     for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
         const struct host *h = &b->hosts[i];
         char what[400];
-        if (!h->used || h->service || !h->wanted || h->state != HOST_FAILED)
+        if (!h->used || h->service || !h->wanted)
+            continue;
+        if (h->state == HOST_STARTED && !h->healthy && h->why[0]) { /* it says so, and why */
+            snprintf(what, sizeof what, "%s does not work now: %.300s", h->plugin, h->why);
+            add(l, 1, "transport", what, h->remedy);
+        }
+        if (h->state != HOST_FAILED)
             continue;
         snprintf(what, sizeof what, "the transport %s does not run: %.300s", h->plugin, h->why);
         add(l, 1, "transport", what, h->remedy);

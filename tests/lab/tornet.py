@@ -76,6 +76,7 @@ class TorNet:
             script = f"ip link set eth0 up; ip addr add {GATE}/24 dev eth0;"
             script += "".join(f"ip addr add {ip}/32 dev lo;" for ip in self.nodes.values())
             self.run("sh", "-ec", script)
+            self.confined(self.run)
             self._keys()
             self._start()
         except BaseException:
@@ -85,8 +86,8 @@ class TorNet:
     def argv(self, args):
         return ["nsenter", "-t", str(self.holder.pid), "-m", "-n", "-p", "--", *args]
 
-    def run(self, *args, **kw):
-        return subprocess.run(self.argv(args), check=True, capture_output=True, text=True, timeout=60, **kw)
+    def run(self, *args, check=True, **kw):
+        return subprocess.run(self.argv(args), check=check, capture_output=True, text=True, timeout=60, **kw)
 
     def _keys(self):
         jobs = []
@@ -110,6 +111,7 @@ tor --quiet --list-fingerprint --defaults-torrc {self.dir}/empty -f {self.dir}/e
             v3 = next(l.split()[1] for l in cert.splitlines() if l.startswith("fingerprint "))
             lines.append(f"DirAuthority a{i} orport=9001 no-v2 v3ident={v3} {self.nodes[f'a{i}']}:9030 {fp}\n")
         self.common = COMMON + "".join(lines)
+        assert self.common.count("\nDirAuthority ") == AUTHORITIES  # with one of these tor knows no other
 
     def _node(self, name, kind=None):
         d, ip = f"{self.dir}/{name}", self.nodes.get(name)
@@ -170,10 +172,18 @@ print(s.recv(2, socket.MSG_WAITALL)[1])"""
 
     def join(self, machine):
         """The machine's owner says which Tor network it is: a file of root's, which no clan can write."""
+        self.confined(machine.run)
         machine.sh(f"ip route add {NET}.0/24 via {GATE}")
         os.makedirs(f"{machine.dir}/etc/tor")
         with open(f"{machine.dir}/etc/tor/torrc", "w") as f:
             f.write(self.common)
+
+    @staticmethod
+    def confined(run):
+        """No relay of the public network may ever be asked: neither the torrc nor a route leads there."""
+        for public in ("192.0.2.1", "2001:db8::1"):
+            got = run("ip", "route", "get", public, check=False)
+            assert got.returncode and "unreachable" in got.stderr, f"a tor would reach the internet here: {got.stdout}"
 
     def close(self):
         self.holder.close()

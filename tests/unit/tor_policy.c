@@ -72,9 +72,41 @@ static void attempts(void **state)
     assert_int_equal(policy_attempt(100001, 100000), 0);
 }
 
+/* Once is chance; then it is published anew, and that ever less often. */
+static void own(void **state)
+{
+    (void)state;
+    struct policy_own o = {0};
+    bool publish;
+    assert_int_equal(policy_own(&o, true, &publish), POLICY_OWN_MS);
+    assert_false(publish);
+    assert_int_equal(policy_own(&o, false, &publish), POLICY_OWN_AGAIN_MS);
+    assert_false(publish);
+    assert_int_equal(policy_own(&o, false, &publish), 2 * POLICY_OWN_AGAIN_MS);
+    assert_true(publish);
+    for (int i = 0; i < 40; i++)
+        assert_in_range(policy_own(&o, false, &publish), 2 * POLICY_OWN_AGAIN_MS, POLICY_OWN_MS);
+    assert_true(publish);
+    assert_int_equal(policy_own(&o, true, &publish), POLICY_OWN_MS);
+    assert_false(publish);
+    assert_int_equal(policy_own(&o, false, &publish), POLICY_OWN_AGAIN_MS);
+}
+
+static void stuck(void **state)
+{
+    (void)state;
+    assert_false(policy_stuck(0, POLICY_NO_RELAY_MS - 1));
+    assert_true(policy_stuck(0, POLICY_NO_RELAY_MS));
+    assert_true(policy_stuck(14, POLICY_NO_RELAY_MS));
+    assert_false(policy_stuck(15, POLICY_STUCK_MS - 1)); /* slow is not stuck */
+    assert_true(policy_stuck(99, POLICY_STUCK_MS));
+    assert_false(policy_stuck(100, UINT64_MAX));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(restart), cmocka_unit_test(peers),
-        cmocka_unit_test(many), cmocka_unit_test(attempts)};
+        cmocka_unit_test(many), cmocka_unit_test(attempts), cmocka_unit_test(own),
+        cmocka_unit_test(stuck)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,9 +91,53 @@ static void limits(void **state)
     assert_non_null(torrc_bridge_add(&t, line));
 }
 
+static unsigned lines_of(const char *text)
+{
+    unsigned n = 0;
+    for (; *text; text++)
+        n += *text == '\n';
+    return n;
+}
+
+/* Any byte at any place of a setting: it is refused, or it is in the one line that it belongs to. */
+static void no_other_line(void **state)
+{
+    (void)state;
+    static const char good[] = "obfs4 192.0.2.3:443 " FP " cert=AbC+/x iat-mode=0";
+    static const char proxy[] = "192.168.1.5:9999";
+    char line[sizeof good], where[sizeof proxy], text[TORRC_MAX], expected[300];
+    struct torrc plainly = {.dir = "/volume"};
+    assert_null(torrc_proxy_add(&plainly, "obfs4", proxy));
+    torrc_write(&plainly, text);
+    unsigned lines = lines_of(text), taken = 0;
+    for (size_t at = 0; at + 1 < sizeof good; at++)
+        for (unsigned byte = 1; byte < 256; byte++) {
+            struct torrc t = plainly;
+            memcpy(line, good, sizeof good);
+            line[at] = (char)byte;
+            if (torrc_bridge_add(&t, line))
+                continue;
+            taken++;
+            assert_true(byte >= ' ' && byte < 127 && byte != '#' && byte != '"' && byte != '\\');
+            assert_true(torrc_write(&t, text) > 0);
+            assert_int_equal(lines_of(text), lines + 2);
+            snprintf(expected, sizeof expected, "\nUseBridges 1\nBridge %s\n", line);
+            assert_string_equal(strstr(text, "\nUseBridges"), expected);
+        }
+    assert_true(taken > 1000);
+    for (size_t at = 0; at + 1 < sizeof proxy; at++)
+        for (unsigned byte = 1; byte < 256; byte++) {
+            struct torrc t = {.dir = "/volume"};
+            memcpy(where, proxy, sizeof proxy);
+            where[at] = (char)byte;
+            if (!torrc_proxy_add(&t, "obfs4", where))
+                assert_non_null(strchr("0123456789.:", (char)byte));
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(plain), cmocka_unit_test(bridges),
-        cmocka_unit_test(transports), cmocka_unit_test(limits)};
+        cmocka_unit_test(transports), cmocka_unit_test(limits), cmocka_unit_test(no_other_line)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,6 +74,16 @@ void child_restart(struct tor *t, const char *why)
         t->programs->end(t->host->host_data, run);
 }
 
+void child_now(struct tor *t)
+{
+    t->restart.failures = 0;
+    if (!t->again_timer)
+        child_restart(t, "it begins anew in another network");
+    clan_timer_stop(t->host, t->again_timer);
+    if (t->again_timer)
+        on_again(t);
+}
+
 static void on_started(void *user, uint32_t run, const struct clan_error *error)
 {
     struct tor *t = user;

@@ -71,6 +71,7 @@ void command_close(struct tor *t)
     }
     t->ctl = -1;
     t->ready = false;
+    watch_end(t);
     t->asked_count = 0;
     t->control = (struct control){0};
 }
@@ -96,32 +97,22 @@ bool command_send(
 
 /* ---- what it says ---- */
 
-static void on_phase(struct tor *t, const char *text)
+/* "HS_DESC UPLOADED ADDRESS ..." */
+static void on_uploaded(struct tor *t, const char *text)
 {
-    struct control_bootstrap b;
-    if (!control_bootstrap(text, &b))
-        return;
-    if (b.warns)
-        tor_log(t, CLAN_LOG_WARN, "tor is at %u %% and does not get on: %s", b.progress, b.why);
-    if (b.progress == 100)
-        tor_tell(t, true, "%s", "");
-    else
-        tor_tell(t, false, "Tor is connecting, %u %%%s%s", b.progress,
-            b.why[0] || b.summary[0] ? ": " : "", b.why[0] ? b.why : b.summary);
+    char address[ONION_ADDRESS + 1];
+    snprintf(address, sizeof address, "%.*s", (int)strcspn(text, " "), text);
+    own_uploaded(t, address);
 }
 
 static void on_event(struct tor *t, const char *text)
 {
-    char skew[16];
-    if (strncmp(text, "STATUS_CLIENT ", 14) == 0)
-        on_phase(t, text);
-    else if (strcmp(text, "NETWORK_LIVENESS UP") == 0)
+    if (strncmp(text, "HS_DESC UPLOADED ", 17) == 0)
+        on_uploaded(t, text + 17);
+    else if (health_event(&t->health, text))
+        tor_tell_health(t);
+    if (strcmp(text, "NETWORK_LIVENESS UP") == 0)
         policy_peers_forget(&t->off);
-    else if (strncmp(text, "STATUS_GENERAL ", 15) == 0 && strstr(text, " CLOCK_SKEW ") &&
-             control_value(text, "SKEW", skew, sizeof skew))
-        tor_log(t, CLAN_LOG_WARN, "the clock of this computer is wrong by %s s, Tor says", skew);
-    else if (strncmp(text, "HS_DESC UPLOADED ", 17) == 0)
-        tor_log(t, CLAN_LOG_DEBUG, "%.17s...", text);
 }
 
 static void on_login(struct tor *t, bool good)
@@ -131,6 +122,8 @@ static void on_login(struct tor *t, bool good)
         return;
     }
     t->ready = true;
+    t->health = (struct health){0};
+    watch_begin(t);
     /* from here on it ends with this connection.  Its owner's number means nothing to it: it is the first
      * process of a PID namespace; until now the warden ends it with us */
     if (command_send(t, TOR_OWN, NULL, 0, "TAKEOWNERSHIP\r\n") &&
@@ -153,7 +146,7 @@ static void on_reply(struct tor *t, const struct control_line *l)
     unsigned at = t->asked_first;
     bool good = l->code >= 250 && l->code < 260;
     if (t->asked[at].what == TOR_PHASE && good)
-        on_phase(t, l->text);
+        on_event(t, l->text);
     if (t->asked[at].what == TOR_ADD && control_value(l->text, "ServiceID", said, sizeof said))
         memcpy(t->asked[at].said, said, sizeof said);
     if (!l->last)

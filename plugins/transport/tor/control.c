@@ -109,8 +109,9 @@ bool control_bootstrap(const char *text, struct control_bootstrap *ret)
     const char *word = at - text >= 5 ? at - 5 : text;
     snprintf(level, sizeof level, "%.5s", word);
     ret->warns = strncmp(level, "WARN ", 5) == 0;
-    if (ret->warns && !control_value(at, "WARNING", ret->why, sizeof ret->why) &&
-        !control_value(at, "REASON", ret->why, sizeof ret->why))
-        ret->why[0] = 0;
+    if (!ret->warns || !control_value(at, "REASON", ret->reason, sizeof ret->reason))
+        ret->reason[0] = 0;
+    if (ret->warns && !control_value(at, "WARNING", ret->why, sizeof ret->why))
+        snprintf(ret->why, sizeof ret->why, "%s", ret->reason);
     return true;
 }

@@ -37,7 +37,8 @@ struct control_bootstrap {
     unsigned progress; /* 0 .. 100 */
     bool warns;
     char summary[128]; /* what it does */
-    char why[160];     /* warns: what goes wrong */
+    char why[160];     /* warns: what goes wrong, */
+    char reason[24];   /* and its name in control-spec.txt; "": none */
 };
 bool control_bootstrap(const char *text, struct control_bootstrap *ret);
 

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define OWN_PORT 1
+
 static void begin_attempt(struct tor_dial *d);
 
 static void end_attempt(struct tor_dial *d)
@@ -33,6 +35,11 @@ static void failed(struct tor_dial *d, clan_status status, const char *why, cons
     char what[128];
     struct tor *t = d->t;
     uint32_t request = d->request;
+    if (d->own) {
+        drop(d);
+        own_result(t, false, why);
+        return;
+    }
     snprintf(what, sizeof what, "no connection to %.16s...onion", d->to.address);
     tor_fail(&e, status, remedy, what, "%s", why);
     drop(d);
@@ -73,6 +80,12 @@ static bool looks_again(struct tor_dial *d)
 static void refused(struct tor_dial *d)
 {
     uint8_t reply = d->socks.reply;
+    if (d->own && reply == SOCKS_CLOSED) { /* by us: we heard the question */
+        struct tor *t = d->t;
+        drop(d);
+        own_result(t, true, "");
+        return;
+    }
     if (reply >= SOCKS_NOT_FOUND && looks_again(d))
         return;
     if (reply == SOCKS_NOT_FOUND)
@@ -194,7 +207,7 @@ void dial_key_told(struct tor *t, uint32_t serial)
 static struct tor_dial *find(struct tor *t, uint32_t request)
 {
     for (unsigned i = 0; i < TOR_DIALS_MAX; i++)
-        if (t->dials[i].request == request)
+        if (t->dials[i].request == request && !(request && t->dials[i].own))
             return &t->dials[i];
     return NULL;
 }
@@ -226,6 +239,29 @@ clan_status dial_begin(struct tor *t, uint32_t request, const char *endpoint, ui
     return CLAN_OK;
 }
 
+/* A port that nothing is behind: what answers is our tor, and no stream has to be taken and dropped. */
+bool dial_own(struct tor *t)
+{
+    struct tor_dial *d = find(t, 0);
+    if (!d || !t->known)
+        return false;
+    *d = (struct tor_dial){.t = t, .request = 1, .own = true, .fd = -1};
+    d->deadline_ms = tor_now_ms() + 2 * POLICY_ATTEMPT_MS;
+    d->to.port = OWN_PORT;
+    memcpy(d->to.address, t->members.address, sizeof d->to.address);
+    if (t->members.client_count)
+        memcpy(d->to.client, t->client, sizeof d->to.client);
+    begin_attempt(d);
+    return true;
+}
+
+void dial_own_end(struct tor *t)
+{
+    for (unsigned i = 0; i < TOR_DIALS_MAX; i++)
+        if (t->dials[i].request && t->dials[i].own)
+            drop(&t->dials[i]);
+}
+
 void dial_cancel(struct tor *t, uint32_t request)
 {
     struct tor_dial *d = request ? find(t, request) : NULL;
@@ -233,11 +269,12 @@ void dial_cancel(struct tor *t, uint32_t request)
         drop(d);
 }
 
+/* It starts again in a moment, and what has time left goes on then. */
 void dial_lost(struct tor *t)
 {
     for (unsigned i = 0; i < TOR_DIALS_MAX; i++)
         if (t->dials[i].request)
-            failed(&t->dials[i], CLAN_E_NOTRUNNING, "tor ended", "it is dialled again by itself");
+            on_slow(&t->dials[i]);
 }
 
 void dial_forget(struct tor *t)

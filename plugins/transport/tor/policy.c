@@ -64,6 +64,26 @@ void policy_peers_forget(struct policy_peers *p)
     *p = (struct policy_peers){0};
 }
 
+#define RELAY_ANSWERED 15 /* "handshake_done" */
+
+bool policy_stuck(unsigned progress, uint64_t since_ms)
+{
+    return progress < 100 &&
+           since_ms >= (progress < RELAY_ANSWERED ? POLICY_NO_RELAY_MS : POLICY_STUCK_MS);
+}
+
+uint64_t policy_own(struct policy_own *o, bool answered, bool *ret_publish)
+{
+    *ret_publish = false;
+    if (answered) {
+        o->failures = 0;
+        return POLICY_OWN_MS;
+    }
+    o->failures++;
+    *ret_publish = o->failures >= POLICY_OWN_FAILURES;
+    return doubled(POLICY_OWN_AGAIN_MS, POLICY_OWN_MS, o->failures - 1);
+}
+
 uint64_t policy_attempt(uint64_t now_ms, uint64_t deadline_ms)
 {
     uint64_t left = deadline_ms > now_ms ? deadline_ms - now_ms : 0;

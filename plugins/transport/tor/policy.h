@@ -32,6 +32,24 @@ void policy_peer_off(struct policy_peers *p, const char *address, uint64_t now_m
 void policy_peer_on(struct policy_peers *p, const char *address);
 void policy_peers_forget(struct policy_peers *p);
 
+/* A start that does not get on: told after a while, and begun anew; sooner while no relay has answered at all. */
+#define POLICY_STALLED_MS  6000
+#define POLICY_NO_RELAY_MS 20000
+#define POLICY_STUCK_MS    90000
+bool policy_stuck(unsigned progress, uint64_t since_ms);
+
+/* Looks at our own place: soon after it was published, then from time to time.  What failed once is looked at
+ * again before anything is done; then it is published anew, and that again ever less often. */
+#define POLICY_OWN_FIRST_MS 3000
+#define POLICY_OWN_AGAIN_MS 60000
+#define POLICY_OWN_MS       600000
+#define POLICY_OWN_FAILURES 2
+struct policy_own {
+    unsigned failures;
+};
+/* After a look: the wait until the next one; *ret_publish: it is to be published anew now. */
+uint64_t policy_own(struct policy_own *o, bool answered, bool *ret_publish);
+
 /* How long this attempt may take of a dial that ends at deadline_ms; 0: no attempt is worth it. */
 uint64_t policy_attempt(uint64_t now_ms, uint64_t deadline_ms);
 

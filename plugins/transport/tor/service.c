@@ -173,6 +173,8 @@ void service_publish(struct tor *t, struct tor_onion *o)
 {
     if (!t->ready || !t->known)
         return;
+    if (o == &t->members)
+        own_forget(t);
     unpublish(t, o);
     if (t->ready && o->wanted)
         send_add(t, o);
@@ -198,6 +200,8 @@ void service_added(struct tor *t, struct tor_onion *o, const char *address)
 
 void service_lost(struct tor *t)
 {
+    own_forget(t);
+    t->own_seen = false;
     t->members.there = t->door.there = false;
 }
 
@@ -249,6 +253,8 @@ void service_members(struct tor *t, const char *const *endpoints, uint32_t count
         if (e.client[0] && n <= TOR_CLIENTS_MAX)
             memcpy(keys[n++], e.client, sizeof keys[0]);
     }
+    if (n && n <= TOR_CLIENTS_MAX && t->known) /* we look at it ourselves */
+        memcpy(keys[n++], t->client, sizeof keys[0]);
     if (n > TOR_CLIENTS_MAX && !all) {
         tor_log(t, CLAN_LOG_WARN,
             "more than %d members have Tor: whoever knows the onion address finds it in the "

@@ -29,6 +29,7 @@ void socks_begin(struct socks *s);
 unsigned socks_want(const struct socks *s);
 enum socks_state socks_feed(struct socks *s, const uint8_t *bytes, unsigned size);
 
+#define SOCKS_CLOSED    0x05 /* the service is there, and nothing listens at that port */
 #define SOCKS_NOT_FOUND 0xf0 /* the peer's service is not published: its machine is off */
 /* What a refusal means, in words. */
 const char *socks_text(uint8_t reply);

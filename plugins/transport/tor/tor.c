@@ -59,6 +59,15 @@ void tor_tell(struct tor *t, bool works, const char *format, ...)
         t->clan->tell(t->host->host_data, works, text);
 }
 
+void tor_tell_health(struct tor *t)
+{
+    char text[HEALTH_TEXT];
+    if (!t->ready)
+        return; /* child.c tells */
+    bool works = health_text(&t->health, text);
+    tor_tell(t, works, "%s", text);
+}
+
 int tor_connect(const char *dir, const char *name)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -114,10 +123,10 @@ static void on_cancel(void *instance, uint32_t request)
 static void on_endpoints(void *instance, const uint8_t *local_addresses, uint32_t addr_count,
     void (*add)(void *user, const char *endpoint), void *user)
 {
-    const struct tor *t = instance;
+    struct tor *t = instance;
     struct onion_endpoint e = {.port = ONION_PORT};
     char text[ONION_ENDPOINT_MAX + 1];
-    (void)local_addresses, (void)addr_count;
+    watch_addresses(t, local_addresses, addr_count);
     if (!t->known)
         return;
     memcpy(e.address, t->members.address, sizeof e.address);

@@ -3,6 +3,7 @@
 #define TOR_TOR_H
 
 #include "control.h"
+#include "health.h"
 #include "onion.h"
 #include "policy.h"
 #include "socks.h"
@@ -12,12 +13,13 @@
 #include <clan/secret.h>
 #include <clan/service.h>
 
-#define TOR_DIALS_MAX   16
-#define TOR_CLIENTS_MAX 250 /* tor's descriptor has room for a few more */
-#define TOR_DOORS_MAX   16
-#define TOR_INVITED_MAX 8
-#define TOR_ASKED_MAX   64 /* commands that are not answered yet */
-#define TOR_DIR_MAX     64
+#define TOR_DIALS_MAX     16
+#define TOR_CLIENTS_MAX   251 /* with our own; tor's descriptor has room for a few more */
+#define TOR_DOORS_MAX     16
+#define TOR_INVITED_MAX   8
+#define TOR_ASKED_MAX     64 /* commands that are not answered yet */
+#define TOR_DIR_MAX       64
+#define TOR_ADDRESSES_MAX 32
 
 struct tor;
 
@@ -37,6 +39,7 @@ struct tor_onion {
 struct tor_dial {
     struct tor *t;
     uint32_t request; /* 0: free */
+    bool own;         /* to our own place: nobody but own.c waits for it */
     bool waits;       /* until tor takes commands */
     uint32_t serial;  /* of the attempt whose key tor was told */
     struct onion_endpoint to;
@@ -93,8 +96,20 @@ struct tor {
     } invited[TOR_INVITED_MAX];
     unsigned invited_next;
 
+    /* own.c */
+    struct policy_own own;
+    uint64_t own_timer;
+    bool own_looks, own_seen; /* since it was published; it answered */
+
+    /* watch.c */
+    uint64_t watch_timer, watch_since_ms;
+    unsigned watch_progress;
+    uint8_t addresses[16 * TOR_ADDRESSES_MAX];
+    size_t addresses_size;
+
+    struct health health;
     bool told_works;
-    char told[200];
+    char told[HEALTH_TEXT];
 };
 
 uint64_t tor_now_ms(void);
@@ -105,6 +120,7 @@ void tor_log(const struct tor *t, uint32_t level, const char *format, ...)
 /* For `clan status`, when it is another one than the last. */
 void tor_tell(struct tor *t, bool works, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+void tor_tell_health(struct tor *t);
 /* A descriptor connected, or connecting, to a socket in that directory; -1. */
 int tor_connect(const char *dir, const char *name);
 
@@ -112,6 +128,7 @@ int tor_connect(const char *dir, const char *name);
 clan_status child_start(struct tor *t, struct clan_error *reterr);
 void child_stop(struct tor *t);
 void child_restart(struct tor *t, const char *why); /* it does not do as it should */
+void child_now(struct tor *t);                      /* anew, at once */
 
 /* command.c */
 void command_open(struct tor *t); /* tries until tor is there */
@@ -135,8 +152,20 @@ clan_status dial_begin(struct tor *t, uint32_t request, const char *endpoint, ui
 void dial_cancel(struct tor *t, uint32_t request);
 void dial_key_told(struct tor *t, uint32_t serial); /* tor has the key that its peer asks for */
 void dial_ready(struct tor *t);                     /* tor takes commands */
-void dial_lost(struct tor *t);                      /* tor is gone */
+void dial_lost(struct tor *t);                      /* tor is gone; they wait for the next one */
 void dial_forget(struct tor *t);
+bool dial_own(struct tor *t); /* own_result() follows; false: not now */
+void dial_own_end(struct tor *t);
 void dial_invited(struct tor *t, const char *endpoint, const uint8_t secret[32]);
+
+/* watch.c */
+void watch_begin(struct tor *t); /* tor takes commands */
+void watch_end(struct tor *t);
+void watch_addresses(struct tor *t, const uint8_t *addresses, uint32_t count);
+
+/* own.c */
+void own_uploaded(struct tor *t, const char *address); /* tor says that a directory has it */
+void own_result(struct tor *t, bool answered, const char *why);
+void own_forget(struct tor *t); /* it is published no more, or anew */
 
 #endif
