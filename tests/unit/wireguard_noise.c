@@ -71,19 +71,20 @@ static void packets_by_either_library(void **state)
     (void)state;
     size_t size = sizeof vector_packet_7 - WG_DATA_HEAD;
     uint8_t data[sizeof vector_packet_7];
-    struct wg_bulk *b = wg_bulk_new(vector_key_to_responder);
+    struct wg_bulk b, s;
+    assert_true(wg_bulk_begin(&b, vector_key_to_responder));
     memcpy(data, vector_packet_7 + WG_DATA_HEAD, size);
-    assert_true(wg_bulk_open(b, 7, data, size));
+    assert_true(wg_bulk_open(&b, 7, data, size));
     assert_int_equal(data[1279], 255);
     memcpy(data, vector_packet_7 + WG_DATA_HEAD, size);
     assert_true(wg_open(data, vector_key_to_responder, 7, data, size, NULL, 0));
-    struct wg_bulk *s = wg_bulk_new(vector_key_to_responder);
-    assert_true(wg_bulk_seal(s, 7, data, size - WG_TAG));
+    assert_true(wg_bulk_begin(&s, vector_key_to_responder));
+    assert_true(wg_bulk_seal(&s, 7, data, size - WG_TAG));
     assert_memory_equal(data, vector_packet_7 + WG_DATA_HEAD, size);
     data[0] ^= 1;
-    assert_false(wg_bulk_open(b, 7, data, size));
-    wg_bulk_free(b);
-    wg_bulk_free(s);
+    assert_false(wg_bulk_open(&b, 7, data, size));
+    wg_bulk_end(&b);
+    wg_bulk_end(&s);
 }
 
 /* Each size, also those that end inside of a block: libcrypto's parts against libsodium's whole. */
@@ -96,19 +97,20 @@ static void both_ciphers_of_all_sizes(void **state)
     randombytes_buf(plain, sizeof plain);
     for (int libcrypto = 0; libcrypto < 2; libcrypto++) {
         assert_true(wg_bulk_choose(libcrypto));
-        struct wg_bulk *x = wg_bulk_new(key);
+        struct wg_bulk x;
+        assert_true(wg_bulk_begin(&x, key));
         for (size_t size = 0; size <= MAX; size++) {
             uint64_t counter = size * 0x123456789abcdull;
             memcpy(a, plain, size);
-            assert_true(wg_bulk_seal(x, counter, a, size));
+            assert_true(wg_bulk_seal(&x, counter, a, size));
             wg_seal(b, key, counter, plain, size, NULL, 0);
             assert_memory_equal(a, b, size + WG_TAG);
             a[size * 7 % (size + WG_TAG)] ^= 1;
-            assert_false(wg_bulk_open(x, counter, a, size + WG_TAG));
-            assert_true(wg_bulk_open(x, counter, b, size + WG_TAG));
+            assert_false(wg_bulk_open(&x, counter, a, size + WG_TAG));
+            assert_true(wg_bulk_open(&x, counter, b, size + WG_TAG));
             assert_memory_equal(b, plain, size);
         }
-        wg_bulk_free(x);
+        wg_bulk_end(&x);
     }
 }
 

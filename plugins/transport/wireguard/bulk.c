@@ -17,12 +17,6 @@
 #define PIECE_MAX 9216u /* a jumbo frame; what is longer is rare */
 #define TRIES     64
 
-struct wg_bulk { /* guarded memory */
-    uint8_t key[WG_KEY];
-    EVP_CIPHER_CTX *stream;
-    EVP_MAC_CTX *mac;
-};
-
 static EVP_CIPHER *cipher;
 static EVP_MAC *poly1305;
 static bool measured, preferred;
@@ -56,11 +50,13 @@ static void measure(void)
     cipher = EVP_CIPHER_fetch(NULL, "ChaCha20", NULL);
     poly1305 = EVP_MAC_fetch(NULL, "POLY1305", NULL);
     preferred = cipher && poly1305;
-    struct wg_bulk *b = preferred ? wg_bulk_new(key) : NULL;
-    uint64_t crypto = b ? cost(b, data) : UINT64_MAX;
+    struct wg_bulk b;
+    bool have = preferred && wg_bulk_begin(&b, key);
+    uint64_t crypto = have ? cost(&b, data) : UINT64_MAX;
     preferred = false;
-    preferred = b && crypto < cost(b, data);
-    wg_bulk_free(b);
+    preferred = have && crypto < cost(&b, data);
+    if (have)
+        wg_bulk_end(&b);
 }
 
 const char *wg_bulk_name(void)
@@ -77,30 +73,26 @@ bool wg_bulk_choose(bool libcrypto)
     return preferred == libcrypto;
 }
 
-struct wg_bulk *wg_bulk_new(const uint8_t key[WG_KEY])
+bool wg_bulk_begin(struct wg_bulk *ret_bulk, const uint8_t key[WG_KEY])
 {
-    struct wg_bulk *b = sodium_malloc(sizeof *b);
-    if (!b)
-        return NULL;
-    memset(b, 0, sizeof *b);
-    memcpy(b->key, key, WG_KEY);
+    memset(ret_bulk, 0, sizeof *ret_bulk);
+    memcpy(ret_bulk->key, key, WG_KEY);
     if (!preferred)
-        return b;
-    b->stream = EVP_CIPHER_CTX_new();
-    b->mac = EVP_MAC_CTX_new(poly1305);
-    if (b->stream && b->mac && EVP_EncryptInit_ex2(b->stream, cipher, key, NULL, NULL))
-        return b;
-    wg_bulk_free(b);
-    return NULL;
+        return true;
+    ret_bulk->stream = EVP_CIPHER_CTX_new();
+    ret_bulk->mac = EVP_MAC_CTX_new(poly1305);
+    if (ret_bulk->stream && ret_bulk->mac &&
+        EVP_EncryptInit_ex2(ret_bulk->stream, cipher, key, NULL, NULL))
+        return true;
+    wg_bulk_end(ret_bulk);
+    return false;
 }
 
-void wg_bulk_free(struct wg_bulk *b)
+void wg_bulk_end(struct wg_bulk *b)
 {
-    if (!b)
-        return;
     EVP_CIPHER_CTX_free(b->stream); /* both cleanse their keys */
     EVP_MAC_CTX_free(b->mac);
-    sodium_free(b);
+    sodium_memzero(b, sizeof *b);
 }
 
 /* Block 0, of which 2.6 makes the key of the tag, and the data behind it, as one piece: vector units

@@ -31,9 +31,13 @@ bool wg_open(uint8_t *ret_data, const uint8_t key[WG_KEY], uint64_t counter, con
 
 /* The cipher of one direction's packets, in place and without more data.  libcrypto's for long ones
  * where it is the faster (measured at start), else libsodium's; the same bytes.  One thread each. */
-struct wg_bulk;
-struct wg_bulk *wg_bulk_new(const uint8_t key[WG_KEY]); /* NULL: out of memory */
-void wg_bulk_free(struct wg_bulk *b);                   /* wipes; takes NULL */
+struct wg_bulk { /* in guarded memory */
+    uint8_t key[WG_KEY];
+    struct evp_cipher_ctx_st *stream;
+    struct evp_mac_ctx_st *mac;
+};
+bool wg_bulk_begin(struct wg_bulk *ret_bulk, const uint8_t key[WG_KEY]); /* false: out of memory */
+void wg_bulk_end(struct wg_bulk *b);                                     /* wipes */
 bool wg_bulk_seal(struct wg_bulk *b, uint64_t counter, uint8_t *data, size_t size);
 bool wg_bulk_open(struct wg_bulk *b, uint64_t counter, uint8_t *data, size_t size); /* with tag */
 const char *wg_bulk_name(void);                                                     /* for people */

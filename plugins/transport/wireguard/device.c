@@ -73,6 +73,8 @@ void wg_device_free(struct wg_device *d)
     }
     for (unsigned i = 0; i < d->chunk_count; i++)
         sodium_free(d->chunks[i]);
+    for (unsigned i = 0; i < d->key_chunk_count; i++)
+        sodium_free(d->key_chunks[i]);
     wg_map_free(&d->by_key);
     wg_map_free(&d->by_index);
     wg_map_free(&d->by_address);

@@ -20,6 +20,7 @@
 
 #define WG_PEERS_MAX     1000u
 #define WG_CHUNK         64u           /* peers that share a piece of guarded memory */
+#define WG_KEY_CHUNK     16u           /* and pairs of keys, of which a peer has three at most */
 #define WG_ADDRESSES_MAX 64u           /* of a peer: its own, its services', its phones' */
 #define WG_STAGED_MAX    128u          /* packets of a peer that wait for a session */
 #define WG_STAGED_BYTES  (4u << 20)    /* of all peers */
@@ -28,9 +29,10 @@
 
 struct wg_device;
 
-struct wg_keypair { /* guarded memory; gone with its keys */
-    struct wg_bulk *send, *receive;
-    uint64_t counter; /* [lock] */
+struct wg_keypair { /* guarded memory */
+    struct wg_bulk send, receive;
+    struct wg_keypair *next; /* in the device's free list */
+    uint64_t counter;        /* [lock] */
     struct wg_replay replay;
     uint64_t created_ms;
     uint32_t local_index, remote_index;
@@ -110,6 +112,9 @@ struct wg_device {
     struct wg_peer *peers, *spare;
     struct wg_peer *chunks[WG_PEERS_MAX / WG_CHUNK + 1]; /* guarded memory of peers */
     unsigned chunk_count;
+    struct wg_keypair *spare_keys; /* a page's guards take longer than a handshake */
+    struct wg_keypair *key_chunks[3 * WG_PEERS_MAX / WG_KEY_CHUNK + 1];
+    unsigned key_chunk_count;
     unsigned peer_count;
     size_t staged_bytes; /* [lock] */
     uint64_t next_ms;    /* no timer is due before */

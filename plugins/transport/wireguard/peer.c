@@ -38,29 +38,51 @@ void wg_keypair_drop(struct wg_device *d, struct wg_keypair **k)
     if (!*k)
         return;
     wg_index_drop(d, (*k)->local_index);
-    wg_bulk_free((*k)->send);
-    wg_bulk_free((*k)->receive);
-    sodium_free(*k);
+    wg_bulk_end(&(*k)->send);
+    wg_bulk_end(&(*k)->receive);
+    sodium_memzero(*k, sizeof **k);
+    (*k)->next = d->spare_keys;
+    d->spare_keys = *k;
     *k = NULL;
+}
+
+static struct wg_keypair *keypair_take(struct wg_device *d)
+{
+    if (!d->spare_keys && d->key_chunk_count < sizeof d->key_chunks / sizeof *d->key_chunks) {
+        struct wg_keypair *chunk = sodium_malloc(WG_KEY_CHUNK * sizeof *chunk);
+        if (!chunk)
+            return NULL;
+        memset(chunk, 0, WG_KEY_CHUNK * sizeof *chunk);
+        d->key_chunks[d->key_chunk_count++] = chunk;
+        for (unsigned i = 0; i < WG_KEY_CHUNK; i++) {
+            chunk[i].next = d->spare_keys;
+            d->spare_keys = &chunk[i];
+        }
+    }
+    struct wg_keypair *k = d->spare_keys;
+    if (k)
+        d->spare_keys = k->next;
+    return k;
 }
 
 static struct wg_keypair *keypair_new(struct wg_peer *p, bool initiator, uint64_t now_ms)
 {
-    struct wg_keypair *k = sodium_malloc(sizeof *k);
+    struct wg_keypair *k = keypair_take(p->device);
     uint8_t send[WG_KEY], receive[WG_KEY];
-    if (!k)
+    if (!k) {
+        wg_index_drop(p->device, p->handshake.local_index);
         return NULL;
-    memset(k, 0, sizeof *k);
+    }
     k->local_index = p->handshake.local_index;
     k->remote_index = p->handshake.remote_index;
     k->initiator = initiator;
     k->created_ms = now_ms;
     wg_handshake_keys(&p->handshake, initiator, send, receive);
-    k->send = wg_bulk_new(send);
-    k->receive = wg_bulk_new(receive);
+    bool ok = wg_bulk_begin(&k->send, send);
+    ok = wg_bulk_begin(&k->receive, receive) && ok;
     sodium_memzero(send, sizeof send);
     sodium_memzero(receive, sizeof receive);
-    if (!k->send || !k->receive)
+    if (!ok)
         wg_keypair_drop(p->device, &k); /* the index, too */
     return k;
 }
@@ -194,7 +216,7 @@ size_t wg_message_seal(struct wg_peer *p, struct wg_keypair *k, uint8_t *message
     wg_put_le32(message, WG_TYPE_DATA);
     wg_put_le32(message + 4, k->remote_index);
     wg_put_le64(message + 8, k->counter);
-    if (!wg_bulk_seal(k->send, k->counter++, message + WG_DATA_HEAD, whole))
+    if (!wg_bulk_seal(&k->send, k->counter++, message + WG_DATA_HEAD, whole))
         return 0;
     p->tx_bytes += size;
     wg_peer_sent(p, size ? WG_EV_SENT | WG_EV_DATA_SENT : WG_EV_SENT);

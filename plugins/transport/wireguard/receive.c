@@ -229,7 +229,7 @@ static bool data(struct wg_device *d, uint8_t *message, size_t size, const struc
         d->counts.unknown++;
         return false;
     }
-    if (!wg_bulk_open(k->receive, counter, message + WG_DATA_HEAD, size - WG_DATA_HEAD)) {
+    if (!wg_bulk_open(&k->receive, counter, message + WG_DATA_HEAD, size - WG_DATA_HEAD)) {
         d->counts.bad++;
         return false;
     }
