@@ -39,6 +39,7 @@ static int tear_down(void **state)
     close(client_end);
     for (int i = 0; i < 10; i++)
         uv_run(&b->loop, UV_RUN_NOWAIT);
+    assert_int_equal(uv_loop_close(&b->loop), 0); /* both channels went with their other ends */
     return brain_teardown(state);
 }
 

@@ -267,6 +267,8 @@ static void one_that_was_left_is_replaced(void **state)
     up(1300);
     assert_int_not_equal(device.ifindex, left.ifindex);
     close(left.tun);
+    free(left.routes.rows);
+    free(left.peers.rows);
     move(peer, true, CLAN_OK);
     send_datagram();
     assert_true(comes(device.tun, device.flags, IPPROTO_UDP));
