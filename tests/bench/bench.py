@@ -27,8 +27,8 @@ class Report:
         self.args = parser.parse_args()
         self.bench, self.rows, self.bad = bench, [], []
 
-    def add(self, metric, unit, values, peer="clan", ratio=None, must=None):
-        """must: the most that the median may be; a quick run is not judged by it."""
+    def add(self, metric, unit, values, peer="clan", ratio=None, must=None, least=None, least_ratio=None):
+        """must: the most that the median may be, least: the least; a quick run is not judged by them."""
         if not values or not all(v is not None for v in values):
             self.bad.append(f"{metric} of {peer} was not measured")
             return
@@ -43,12 +43,18 @@ class Report:
             row["must"] = must
             if row["p50"] > must and not self.args.quick:
                 self.bad.append(f"{metric} of {peer} is {row['p50']} {unit} and must be at most {must}")
+        for key, value, limit in (("least", row["p50"], least), ("least_ratio", row["ratio"] or 0, least_ratio)):
+            if limit is not None:
+                row[key] = limit
+                if value < limit and not self.args.quick:
+                    self.bad.append(f"{metric} of {peer}: {value} is below {limit} ({key})")
         self.rows.append(row)
         if self.args.json:
             print(json.dumps(row), flush=True)
         else:
             print(f"{metric:<28} {peer:<14} p50 {row['p50']:>10} p99 {row['p99']:>10} {unit:<8} n {row['n']:<5}"
-                  + (f" ratio {row['ratio']}" if ratio is not None else "") + (f" must {must}" if must is not None else ""), flush=True)
+                  + (f" ratio {row['ratio']}" if ratio is not None else "") + (f" must {must}" if must is not None else "")
+                  + "".join(f" {k} {row[k]}" for k in ("least", "least_ratio") if k in row), flush=True)
 
     def note(self, text):
         print(text, file=sys.stderr, flush=True)

@@ -1,5 +1,10 @@
-"""The overlay against packaged user-space VPNs, on the same two machines, in interleaved rounds."""
+"""The overlay against packaged user-space VPNs, on the same two machines, in interleaved rounds.
 
+User-space WireGuard is measured as the plugin under the SDK's host, without Clan around it: what a path by it can be
+at most.
+"""
+
+import contextlib
 import json
 import os
 import re
@@ -9,7 +14,9 @@ import time
 import bench
 import lab as L
 import peers
+import wgnet
 
+ALONE = "plugin alone"
 ROUNDS, SECONDS = 5, 2
 
 
@@ -90,6 +97,42 @@ def measure(report, a, b, paths):
         report.add(f"overlay/{kind}", kind.rsplit("_", 1)[-1] if not kind.endswith("per_gb") else "s/GB", values, peer, ratio)
 
 
+def measure_wireguard(report, a, b, ours, paths):
+    """ours: what is compared with the best of `paths`, by its name."""
+    rounds, seconds = (1, 2) if report.args.quick else (ROUNDS, SECONDS)
+    got = {p: [] for p in [*ours, *paths]}
+    for _ in range(rounds):
+        for peer, address in {**ours, **paths}.items():
+            got[peer].append(iperf(a, b, address, seconds)[0])
+    best = max((bench.percentile(got[p], 0.5) for p in paths if None not in got[p]), default=None)
+    for peer, values in got.items():
+        ratio = bench.percentile(values, 0.5) / best if peer in ours and best and None not in values else None
+        report.add("overlay/wg_tcp1_gbps", "gbps", values, peer, ratio, least_ratio=2 if peer in ours else None)
+
+
+def handshakes(report):
+    """On one core, without sockets: answers to good ones, all with cookies, and to bad ones a cookie reply each."""
+    out = subprocess.run([f"{wgnet.BUILD}/bench/wg_rate", "2" if report.args.quick else "10"], check=True, capture_output=True, text=True)
+    rates = [json.loads(line) for line in out.stdout.splitlines()]
+    report.add("overlay/wg_handshakes_per_s", "/s", [r["good_per_s"] for r in rates], ALONE, least=3500)
+    report.add("overlay/wg_bad_handshakes_per_s", "/s", [r["bad_per_s"] for r in rates], ALONE)
+
+
+@contextlib.contextmanager
+def wireguard(a, b):
+    sides = []
+    try:
+        for m, address in ((a, "fd00::1"), (b, "fd00::2")):
+            sides.append(wgnet.Ours(m, address, dev="wgalone", port=7121))
+        sides[0].peer(sides[1])
+        sides[1].peer(sides[0], "")
+        wgnet.pings(a, sides[1].address)
+        yield sides[1].address
+    finally:
+        for s in sides:
+            s.close()
+
+
 def slow_line(report, lab, a, b, address):
     """A 1 Mbit/s line with a full upload: what the control stream still takes."""
     for m in (a, b):
@@ -117,15 +160,21 @@ def slow_line(report, lab, a, b, address):
 
 def main():
     report = bench.Report("overlay")
+    only = report.args.only
     with L.Lab() as lab:
-        a, b = lab.machine("nas"), lab.machine("laptop")
-        paths = {"clan": clan_path(lab, a, b)}
+        daemons = only != "wg"
+        a, b = lab.machine("nas", start=daemons), lab.machine("laptop", start=daemons)
+        paths = {"clan": clan_path(lab, a, b)} if daemons else {}
         with peers.Peers(lab, a, b) as others:
             for name in peers.NAMES:
                 paths[name] = others.start(name)
-            if report.args.only in (None, "fast"):
+            if only in (None, "fast"):
                 measure(report, a, b, paths)
-        if report.args.only in (None, "slow"):
+            if only in (None, "wg"):
+                with wireguard(a, b) as alone:
+                    measure_wireguard(report, a, b, {ALONE: alone}, {p: paths[p] for p in peers.NAMES})
+                handshakes(report)
+        if only in (None, "slow"):
             slow_line(report, lab, a, b, paths["clan"])
     report.end()
 
