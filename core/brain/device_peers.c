@@ -11,7 +11,7 @@
 
 #define FRESH_MS    150000 /* a handshake this young: where the peer was heard is where it is */
 #define ASK_ALL_MS  10000
-#define ASK_BUSY_MS 1000
+#define ASK_BUSY_MS 500
 
 struct peer_device *device_peer(const struct peer *p)
 {
@@ -365,7 +365,7 @@ static void doubt(struct brain *b, const struct peer *p)
 }
 
 void device_peers_state(struct brain *b, const uint8_t key[32], const char *endpoint,
-    uint64_t handshake_ms, uint64_t rx_bytes, uint64_t tx_bytes)
+    uint64_t handshake_ms, uint64_t rx_bytes, uint64_t tx_bytes, bool silent)
 {
     struct peer *p = peer_by_key(b, key);
     struct peer_device *pd = device_peer(p);
@@ -377,7 +377,6 @@ void device_peers_state(struct brain *b, const uint8_t key[32], const char *endp
     link_address(endpoint, address);
     if (!sodium_is_zero(address, sizeof address))
         snprintf(pd->heard, sizeof pd->heard, "%s", endpoint);
-    bool silent = tx_bytes > pd->tx_bytes && rx_bytes == pd->rx_bytes;
     pd->handshake_ms = handshake_ms;
     pd->rx_bytes = rx_bytes;
     pd->tx_bytes = tx_bytes;
@@ -385,7 +384,7 @@ void device_peers_state(struct brain *b, const uint8_t key[32], const char *endp
         doubt(b, p);
 }
 
-/* Of those that carry often, of all others now and then. */
+/* Of those that carry each time that the core looks, of all others now and then. */
 void device_peers_ask(struct brain *b, struct device *d)
 {
     struct ward_device_ask r = {0};
@@ -423,7 +422,10 @@ void device_peers_states(struct brain *b, const struct ward_device_states *s)
         if (st->port)
             device_address_text(st->endpoint, st->port, text);
         bool known = st->handshake_s && age_s >= 0 && (uint64_t)age_s * 1000 < now;
-        device_peers_state(
-            b, st->key, text, known ? now - (uint64_t)age_s * 1000 : 0, st->rx_bytes, st->tx_bytes);
+        const struct peer_device *pd = device_peer(peer_by_key(b, st->key));
+        /* half a second in which packets went and none came */
+        bool silent = pd && st->tx_bytes > pd->tx_bytes && st->rx_bytes == pd->rx_bytes;
+        device_peers_state(b, st->key, text, known ? now - (uint64_t)age_s * 1000 : 0, st->rx_bytes,
+            st->tx_bytes, silent);
     }
 }

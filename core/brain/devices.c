@@ -334,7 +334,7 @@ void devices_told(struct host *h, pb_size_t which, const clan_host_FromHost *m)
     if (d && d->host == h)
         device_peers_state(h->b, s->key, s->endpoint,
             s->handshake_age_s == UINT32_MAX || age_ms >= now ? 0 : now - age_ms, s->rx_bytes,
-            s->tx_bytes);
+            s->tx_bytes, s->silent_ms != 0);
 }
 
 /* ---- as time goes ---- */

@@ -80,7 +80,7 @@ bool device_peers_use(const struct brain *b, const uint8_t key[32]);
 void device_peers_forget(struct brain *b); /* the device is gone, and what it knew */
 void device_peers_carry(struct brain *b, struct peer *p, bool on);
 void device_peers_state(struct brain *b, const uint8_t key[32], const char *endpoint,
-    uint64_t handshake_ms, uint64_t rx_bytes, uint64_t tx_bytes);
+    uint64_t handshake_ms, uint64_t rx_bytes, uint64_t tx_bytes, bool silent);
 void device_peers_ask(struct brain *b, struct device *d); /* the kernel's */
 void device_peers_states(struct brain *b, const struct ward_device_states *s);
 

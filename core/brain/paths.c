@@ -264,8 +264,8 @@ static bool reached_by(const struct member_machine *m, const char *transport)
     return false;
 }
 
-static void show_path(struct client *c, const struct peer *p, const struct path_order *order,
-    unsigned i, bool possible)
+static void show_path(const struct brain *b, struct client *c, const struct peer *p,
+    const struct path_order *order, unsigned i, bool possible)
 {
     static const struct path_candidate none;
     const struct path_candidate *q = p->paths ? path_choice_find(p->paths, order->names[i]) : NULL;
@@ -277,7 +277,8 @@ static void show_path(struct client *c, const struct peer *p, const struct path_
     q = q ? q : &none;
     m->connected = q->session != 0;
     m->in_use = m->connected && q->session == p->paths->carries;
-    snprintf(m->via, sizeof m->via, "%s", q->via);
+    snprintf(m->via, sizeof m->via, "%s%s", q->via,
+        q->via[0] && devices_is(b, order->names[i]) ? devices_mode(b) : "");
     m->rtt_us = m->in_use && p->rtt_us ? p->rtt_us : q->rtt_us;
     uint64_t since = m->connected ? q->up_ms : q->missing_ms;
     m->since_s = since ? (uint32_t)((brain_now() - since) / 1000) : 0;
@@ -316,7 +317,7 @@ void paths_show(struct brain *b, struct client *c, const char *machine)
     transports_configured(b, &order);
     transports_order(b, &running);
     for (unsigned i = 0; i < order.count; i++)
-        show_path(c, p, &order, i,
+        show_path(b, c, p, &order, i,
             path_order_rank(&running, order.names[i]) < running.count &&
                 reached_by(m, order.names[i]));
     unsigned count = p->paths ? p->paths->event_count : 0;

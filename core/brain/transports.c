@@ -97,7 +97,7 @@ static const struct host *endpoints_of(struct brain *b, const char *transport)
 static void endpoint_text(
     const struct brain *b, const struct host *h, unsigned i, char ret[STMT_ENDPOINT_MAX + 1])
 {
-    if (h->device)
+    if (devices_is(b, h->plugin)) /* also while its process is started anew */
         devices_endpoint(b, h->endpoints[i], ret);
     else
         memcpy(ret, h->endpoints[i], STMT_ENDPOINT_MAX + 1);

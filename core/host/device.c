@@ -177,6 +177,7 @@ static void peer_state(void *host_data, const struct clan_device_state *state)
     m->handshake_age_s = state->handshake_age_s;
     m->rx_bytes = state->rx_bytes;
     m->tx_bytes = state->tx_bytes;
+    m->silent_ms = state->silent_ms;
     host_send(h, -1);
 }
 

@@ -80,7 +80,9 @@ FIELD(clan_device_state, public_key, 8, a_key);
 FIELD(clan_device_state, endpoint, 40, const char *);
 FIELD(clan_device_state, rx_bytes, 48, uint64_t);
 FIELD(clan_device_state, tx_bytes, 56, uint64_t);
-AT_LEAST(clan_device_state, 64);
+FIELD(clan_device_state, silent_ms, 64, uint32_t);
+FIELD(clan_device_state, zero, 68, uint32_t);
+AT_LEAST(clan_device_state, 72);
 
 FIELD(clan_transport_device_host, struct_size, 0, uint32_t);
 FIELD(clan_transport_device_host, zero, 4, uint32_t);

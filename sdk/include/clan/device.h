@@ -85,6 +85,9 @@ struct clan_device_state {
     uint8_t public_key[32];
     const char *endpoint;        /* where it was heard last, "" when it was not */
     uint64_t rx_bytes, tx_bytes; /* inner packets, since the peer is known */
+    uint32_t
+        silent_ms; /* so long ago something was sent and nothing came since; 0: it did.  since 0.4 */
+    uint32_t zero;
 };
 
 /* What the host offers to a device transport.  since 0.3 */
@@ -92,7 +95,7 @@ struct clan_transport_device_host {
     uint32_t struct_size; /* of the host's table */
     uint32_t zero;
     /* A peer's handshake succeeded, or its endpoint moved, or 10 s of traffic passed, or something was sent to
-     * it and for 250 ms nothing came from it: that one once until something comes.  At most four times a
+     * it and for 100 ms nothing came from it: that one once until something comes.  At most four times a
      * second and peer, else dropped.  [loop, started]  since 0.3 */
     void (*peer_state)(void *host_data, const struct clan_device_state *state);
     /* The texts of endpoints() may have changed.  [loop, started]  since 0.3 */

@@ -1,0 +1,165 @@
+"""A transport that carries packets itself: its interface carries them while it lives, and no connection notices when not."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+import lab as L
+from test_examples import TCP, order, plugin_dir
+from test_paths import Stream, both_use, in_use, paths
+
+DEVICE = "cleardev: {allow: [net.device]}"
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory):
+    """The plugin directory with a signed stranger in it, and the signer's key."""
+    if os.geteuid() != 0:
+        pytest.skip("lab machines need root")
+    if not os.environ.get("CLAN_CLEARDEV"):
+        pytest.skip("CLAN_CLEARDEV and CLAN_LAB_SIGN name what the tests' build made")
+    work = tmp_path_factory.mktemp("device")
+    work.chmod(0o755)
+    shutil.copytree(plugin_dir(), work / "plugins")
+    shutil.copy(os.environ["CLAN_CLEARDEV"], work / "plugins/cleardev.so")
+    key = subprocess.run([os.environ["CLAN_LAB_SIGN"], work / "plugins/cleardev.so"], check=True, capture_output=True, text=True)
+    return str(work / "plugins"), key.stdout.strip()
+
+
+def machine(lab, name, plugins, signed=True, start=True):
+    m = lab.machine(name, start=False)
+    m.sh(f"mount --bind {plugins[0]} {plugin_dir()}")
+    with open(f"{m.dir}/etc/machine.yaml", "w") as f:
+        f.write(f"version: 1\nplugins:\n  {DEVICE}\n  {TCP}\nlisten: {{tcp-noise: [\"0.0.0.0:7117\"]}}\n")
+        if signed:
+            f.write(f'signatures: {{keys: {{tester: "{plugins[1]}"}}}}\n')
+    if start:
+        m.start()
+    return m
+
+
+@pytest.fixture(scope="module")
+def pair(plugins):
+    with L.Lab() as lab:
+        nas, laptop = (machine(lab, name, plugins) for name in ("nas", "laptop"))
+        L.up(nas)
+        order(nas, "cleardev, tcp-noise")
+        L.wait_for(lambda: "reachable at 2 addresses" in nas.log(), what="an endpoint of each transport")
+        L.admit(nas, laptop)
+        both_use(nas, laptop, "cleardev")
+        yield nas, laptop
+
+
+@pytest.fixture(scope="module")
+def one_stream(pair):
+    s = Stream(*pair)
+    yield s
+    s.close()
+
+
+@pytest.fixture
+def stream(one_stream):
+    """One connection lives through all of it."""
+    one_stream.gap_ms()
+    return one_stream
+
+
+def gap(stream):
+    """How long no echo came, when they come again."""
+    worst = 0
+
+    def again():
+        nonlocal worst
+        now = stream.gap_ms()
+        worst = max(worst, now)
+        return now < 300
+
+    L.wait_for(again, what="echoes again")
+    return worst
+
+
+def address(m, of):
+    return next(r["address"] for o in m.json("machines") for r in o["machines"] if r["name"] == of)
+
+
+def device_of(m, of):
+    return m.sh(f"ip -6 route get {address(m, of)}").stdout.split(" dev ")[1].split()[0]
+
+
+def passed(m):
+    return next(i["stats64"]["rx"]["bytes"] for i in json.loads(m.sh("ip -j -s link").stdout) if re.match("clan.*w$", i["ifname"]))
+
+
+def mute(m):
+    m.sh("nft add table inet mute; nft add chain inet mute in '{type filter hook input priority -5;}';"
+         "nft add rule inet mute in udp dport 7120 drop")
+
+
+def unmute(m):
+    m.sh("nft delete table inet mute")
+
+
+def kill(m, pattern):
+    for pid in m.pids(pattern):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_stranger_carries_no_packets(lab, plugins):
+    m = machine(lab, "poor", plugins, signed=False, start=False)
+    done = m.clan("machine", "apply", "--yes", check=False)
+    assert done.returncode and "could read and forge everything you send" in done.stdout + done.stderr
+
+
+def test_packets_take_it(pair, stream):
+    nas, laptop = pair
+    for m, other in ((nas, "laptop"), (laptop, "nas")):
+        assert device_of(m, other).endswith("w")
+    before = passed(nas)
+    L.wait_for(lambda: passed(nas) > before + 20000, what="packets through the device")
+    assert "carries packets in user space, UDP port 7120" in nas.log()
+    assert any("in user space" in p["via"] for p in paths(nas, "laptop")[0].values()), paths(nas, "laptop")
+    link = laptop.clan("invite", "--yes", check=False).stdout  # nobody joins by it
+    assert "cleardev" not in link
+
+
+def test_udp_is_dropped(pair, stream):
+    nas, laptop = pair
+    mute(nas)
+    both_use(nas, laptop, "tcp-noise")
+    assert not device_of(nas, "laptop").endswith("w") and not device_of(laptop, "nas").endswith("w")
+    ms = gap(stream)
+    print(f"\nUDP dropped: {ms} ms without an echo")
+    assert ms < 4000  # the figure is a bench's; keep-alives alone would take 15 s
+    unmute(nas)
+    both_use(nas, laptop, "cleardev", limit=60)
+    print(f"and back: {gap(stream)} ms")
+
+
+def test_its_plugin_is_killed(pair, stream):
+    nas, laptop = pair
+    kill(laptop, "clan-host cleardev")
+    L.wait_for(lambda: laptop.log().count("cleardev is up") == 2, what="its next process")
+    ms = gap(stream)
+    print(f"\nplugin killed: {ms} ms")
+    assert ms < 5000
+    both_use(nas, laptop, "cleardev", limit=60)
+    assert device_of(laptop, "nas").endswith("w")
+    stream.gap_ms()
+
+
+@pytest.mark.parametrize("what", ["clan-core home", "clan-link home"])
+def test_the_daemon_is_killed(pair, stream, what):
+    nas, laptop = pair
+    kill(laptop, what)
+    L.wait_for(lambda: laptop.ping("nas", check=False).returncode == 0, what="the daemon is back")
+    both_use(nas, laptop, "cleardev", limit=60)
+    L.wait_for(lambda: device_of(laptop, "nas").endswith("w"), what="its routes are back")
+    ms = gap(stream)
+    print(f"\n{what} killed: {ms} ms")
+    assert ms < 8000
+    assert laptop.clan("status").returncode == 0 and in_use(laptop, "nas") == "cleardev"
