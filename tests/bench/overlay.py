@@ -14,7 +14,11 @@ import time
 import bench
 import lab as L
 import peers
+<<<<<<< Updated upstream
 import wgnet
+=======
+import tor
+>>>>>>> Stashed changes
 
 ALONE = "plugin alone"
 ROUNDS, SECONDS = 5, 2
@@ -55,13 +59,18 @@ def cpu_seconds(*machines):
     return total
 
 
+def opened(m):
+    """The firewall is closed by default, and iperf3 is no service of the clan."""
+    table = re.search(r"table inet (clan_[0-9a-f]{10})", m.sh("nft list tables").stdout).group(1)
+    m.sh(f"nft insert rule inet {table} input iifname clan0 accept")
+
+
 def clan_path(lab, a, b):
     L.up(a)
     L.admit(a, b)
     a.ping(b.name)
-    for m in (a, b):  # the firewall is closed by default; iperf3 is no service of the clan
-        table = re.search(r"table inet (clan_[0-9a-f]{10})", m.sh("nft list tables").stdout).group(1)
-        m.sh(f"nft insert rule inet {table} input iifname clan0 accept")
+    for m in (a, b):
+        opened(m)
     return b.json("status")[-1]["address"]
 
 
@@ -160,7 +169,13 @@ def slow_line(report, lab, a, b, address):
 
 def main():
     report = bench.Report("overlay")
+<<<<<<< Updated upstream
     only = report.args.only
+=======
+    tor.measure(report, iperf, ping_ms, opened)
+    if report.args.only == "tor":
+        report.end()
+>>>>>>> Stashed changes
     with L.Lab() as lab:
         daemons = only != "wg"
         a, b = lab.machine("nas", start=daemons), lab.machine("laptop", start=daemons)
