@@ -14,11 +14,8 @@ import time
 import bench
 import lab as L
 import peers
-<<<<<<< Updated upstream
-import wgnet
-=======
 import tor
->>>>>>> Stashed changes
+import wgnet
 
 ALONE = "plugin alone"
 ROUNDS, SECONDS = 5, 2
@@ -169,13 +166,10 @@ def slow_line(report, lab, a, b, address):
 
 def main():
     report = bench.Report("overlay")
-<<<<<<< Updated upstream
     only = report.args.only
-=======
     tor.measure(report, iperf, ping_ms, opened)
-    if report.args.only == "tor":
+    if only == "tor":
         report.end()
->>>>>>> Stashed changes
     with L.Lab() as lab:
         daemons = only != "wg"
         a, b = lab.machine("nas", start=daemons), lab.machine("laptop", start=daemons)
