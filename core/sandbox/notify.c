@@ -41,7 +41,8 @@ static bool own_path(const char *path, bool at, uint64_t dir)
         return false;
     if (path[0] != '/')
         return at && ((int)dir == 6 || (int)dir == 7);
-    return strncmp(path, "/state/", 7) == 0 || strncmp(path, "/volume/", 8) == 0;
+    return strncmp(path, "/state/", 7) == 0 || strncmp(path, "/volume/", 8) == 0 ||
+           strcmp(path, "/state") == 0 || strcmp(path, "/volume") == 0; /* for fsync() of it */
 }
 
 static int judge_open(

@@ -1,4 +1,4 @@
-"""A transport that carries packets itself: its interface carries them while it lives, and no connection notices when not."""
+"""Transports that carry packets themselves, a plain one and WireGuard: no connection notices when one comes and goes."""
 
 import json
 import os
@@ -13,7 +13,10 @@ import lab as L
 from test_examples import TCP, order, plugin_dir
 from test_paths import Stream, both_use, in_use, paths
 
-DEVICE = "cleardev: {allow: [net.device]}"
+DEVICES = {"cleardev": "cleardev: {allow: [net.device]}", "wireguard": "wireguard: {allow: [net.device, fs.state], settings: {mode: user}}"}
+
+
+RELEASE = pytest.mark.parametrize("device", ["wireguard"], indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +34,11 @@ def plugins(tmp_path_factory):
     return str(work / "plugins"), key.stdout.strip()
 
 
-def machine(lab, name, plugins, signed=True, start=True):
+def machine(lab, name, plugins, device, signed=True, start=True):
     m = lab.machine(name, start=False)
     m.sh(f"mount --bind {plugins[0]} {plugin_dir()}")
     with open(f"{m.dir}/etc/machine.yaml", "w") as f:
-        f.write(f"version: 1\nplugins:\n  {DEVICE}\n  {TCP}\nlisten: {{tcp-noise: [\"0.0.0.0:7117\"]}}\n")
+        f.write(f"version: 1\nplugins:\n  {DEVICES[device]}\n  {TCP}\nlisten: {{tcp-noise: [\"0.0.0.0:7117\"]}}\n")
         if signed:
             f.write(f'signatures: {{keys: {{tester: "{plugins[1]}"}}}}\n')
     if start:
@@ -43,15 +46,20 @@ def machine(lab, name, plugins, signed=True, start=True):
     return m
 
 
+@pytest.fixture(scope="module", params=list(DEVICES))
+def device(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def pair(plugins):
+def pair(plugins, device):
     with L.Lab() as lab:
-        nas, laptop = (machine(lab, name, plugins) for name in ("nas", "laptop"))
+        nas, laptop = (machine(lab, name, plugins, device) for name in ("nas", "laptop"))
         L.up(nas)
-        order(nas, "cleardev, tcp-noise")
+        order(nas, f"{device}, tcp-noise")
         L.wait_for(lambda: "reachable at 2 addresses" in nas.log(), what="an endpoint of each transport")
         L.admit(nas, laptop)
-        both_use(nas, laptop, "cleardev")
+        both_use(nas, laptop, device)
         yield nas, laptop
 
 
@@ -110,12 +118,12 @@ def kill(m, pattern):
 
 
 def test_a_stranger_carries_no_packets(lab, plugins):
-    m = machine(lab, "poor", plugins, signed=False, start=False)
+    m = machine(lab, "poor", plugins, "cleardev", signed=False, start=False)
     done = m.clan("machine", "apply", "--yes", check=False)
     assert done.returncode and "could read and forge everything you send" in done.stdout + done.stderr
 
 
-def test_packets_take_it(pair, stream):
+def test_packets_take_it(pair, device, stream):
     nas, laptop = pair
     for m, other in ((nas, "laptop"), (laptop, "nas")):
         assert device_of(m, other).endswith("w")
@@ -124,10 +132,10 @@ def test_packets_take_it(pair, stream):
     assert "carries packets in user space, UDP port 7120" in nas.log()
     assert any("in user space" in p["via"] for p in paths(nas, "laptop")[0].values()), paths(nas, "laptop")
     link = laptop.clan("invite", "--yes", check=False).stdout  # nobody joins by it
-    assert "cleardev" not in link
+    assert device not in link
 
 
-def test_udp_is_dropped(pair, stream):
+def test_udp_is_dropped(pair, device, stream):
     nas, laptop = pair
     mute(nas)
     both_use(nas, laptop, "tcp-noise")
@@ -136,30 +144,32 @@ def test_udp_is_dropped(pair, stream):
     print(f"\nUDP dropped: {ms} ms without an echo")
     assert ms < 4000  # the figure is a bench's; keep-alives alone would take 15 s
     unmute(nas)
-    both_use(nas, laptop, "cleardev", limit=60)
+    both_use(nas, laptop, device, limit=60)
     print(f"and back: {gap(stream)} ms")
 
 
-def test_its_plugin_is_killed(pair, stream):
+@RELEASE
+def test_its_plugin_is_killed(pair, device, stream):
     nas, laptop = pair
-    kill(laptop, "clan-host cleardev")
-    L.wait_for(lambda: laptop.log().count("cleardev is up") == 2, what="its next process")
+    kill(laptop, f"clan-host {device}")
+    L.wait_for(lambda: laptop.log().count(f"{device} is up") == 2, what="its next process")
     ms = gap(stream)
     print(f"\nplugin killed: {ms} ms")
     assert ms < 5000
-    both_use(nas, laptop, "cleardev", limit=60)
+    both_use(nas, laptop, device, limit=60)
     assert device_of(laptop, "nas").endswith("w")
     stream.gap_ms()
 
 
+@RELEASE
 @pytest.mark.parametrize("what", ["clan-core home", "clan-link home"])
-def test_the_daemon_is_killed(pair, stream, what):
+def test_the_daemon_is_killed(pair, device, stream, what):
     nas, laptop = pair
     kill(laptop, what)
     L.wait_for(lambda: laptop.ping("nas", check=False).returncode == 0, what="the daemon is back")
-    both_use(nas, laptop, "cleardev", limit=60)
+    both_use(nas, laptop, device, limit=60)
     L.wait_for(lambda: device_of(laptop, "nas").endswith("w"), what="its routes are back")
     ms = gap(stream)
     print(f"\n{what} killed: {ms} ms")
     assert ms < 8000
-    assert laptop.clan("status").returncode == 0 and in_use(laptop, "nas") == "cleardev"
+    assert laptop.clan("status").returncode == 0 and in_use(laptop, "nas") == device
