@@ -99,6 +99,7 @@ static bool add_report(struct wg_run *r, struct wg_peer *p, uint64_t now_ms)
     p->told.handshake_ms = x->handshake_ms = p->handshake_ms;
     p->told.rx_bytes = x->rx_bytes = p->rx_bytes;
     p->told.tx_bytes = x->tx_bytes = p->tx_bytes;
+    x->silent_since_ms = p->silence.told ? p->silence.unanswered_ms : 0;
     memcpy(x->public_key, p->remote.public_key, WG_KEY);
     return true;
 }

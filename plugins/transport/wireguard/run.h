@@ -19,7 +19,7 @@
 
 #define WG_REPORTS_MAX 64u
 #define WG_LOOK_MS     50u    /* between looks at the peers while there is traffic */
-#define WG_SILENCE_MS  250u   /* something was sent and nothing came: the core is to know soon */
+#define WG_SILENCE_MS  100u   /* something was sent and nothing came: the core is to know soon */
 #define WG_TRAFFIC_MS  10000u /* a peer with traffic is told of this often */
 #define WG_DIR_MAX     240u
 
@@ -27,6 +27,7 @@ struct wg_report {
     uint8_t public_key[WG_KEY];
     struct wg_endpoint endpoint;
     uint64_t handshake_ms, rx_bytes, tx_bytes;
+    uint64_t silent_since_ms; /* something was sent then, and nothing came since; 0: it did */
 };
 
 typedef void wg_call_fn(struct wg_device *d, uint64_t now_ms, void *arg);

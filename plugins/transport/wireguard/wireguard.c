@@ -48,7 +48,8 @@ static void tell(const struct wireguard *w, const struct wg_report *r)
         .handshake_age_s = UINT32_MAX,
         .endpoint = text,
         .rx_bytes = r->rx_bytes,
-        .tx_bytes = r->tx_bytes};
+        .tx_bytes = r->tx_bytes,
+        .silent_ms = r->silent_since_ms ? (uint32_t)(wg_now_ms() - r->silent_since_ms) : 0};
     memcpy(s.public_key, r->public_key, WG_KEY);
     text[0] = 0;
     if (r->handshake_ms) { /* before, the endpoint is only what was said of it */
