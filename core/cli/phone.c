@@ -260,13 +260,23 @@ static clan_status write_file(struct phone *p)
     return CLAN_E_IO;
 }
 
+struct listed {
+    struct cli *c;
+    bool any;
+};
+
 static clan_status take_service(void *arg, const clan_api_Answer *a)
 {
-    struct cli *c = arg;
+    struct listed *l = arg;
+    struct cli *c = l->c;
     const clan_api_Service *s = &a->m.service;
     char address[64];
     if (a->which_m != clan_api_Answer_service_tag)
         return CLAN_OK;
+    if (!l->any)
+        out_note(
+            c, "It does not know the clan's names; services by address, as `allow` opens them:");
+    l->any = true;
     out_address(s->address, address);
     if (s->port == 80)
         out_note(c, "  %s: http://[%s]/", s->name, address);
@@ -295,10 +305,9 @@ static void print_text(struct phone *p)
         out_note(c, "This machine does not carry its packets yet; see `clan status`.");
     out_note(c, "It reaches the clan through %s at %s, while %s is on, and nothing but the clan.",
         p->x.machine, p->endpoint, p->x.machine);
-    out_note(c, "`allow` says what is open to it. It does not know the clan's names; services by "
-                "address:");
+    struct listed l = {c, false};
     struct clan_error keep = c->e;
-    (void)session_ask(c, p->api, clan_api_Request_services_tag, take_service, c);
+    (void)session_ask(c, p->api, clan_api_Request_services_tag, take_service, &l);
     c->e = keep; /* the list is an extra */
     out_note(c, "Taking it back: `clan remove %s`", p->name);
 }
