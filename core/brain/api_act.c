@@ -209,6 +209,12 @@ void api_ping(struct brain *b, struct client *c, const char *machine)
         api_error(c, &e);
         return;
     }
+    if (m->phone) {
+        err_set(&e, CLAN_E_INVAL, "%.60s is a phone and has no Clan to answer", machine);
+        err_remedy(&e, "ping its address, which is in: clan machines --json");
+        api_error(c, &e);
+        return;
+    }
     struct peer *p = peer_find(b, m->id);
     struct session *s = p ? session_find(b, p->control) : NULL;
     if (!s) {

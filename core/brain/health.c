@@ -1,5 +1,5 @@
 /* What is not as it should be, in plain words, worst first. */
-#include "brain/brain.h"
+#include "brain/phones.h"
 #include "wire/counters.h"
 
 #include <stdio.h>
@@ -178,6 +178,7 @@ static void surroundings(struct brain *b, struct lines *l)
         add(l, 1, "network", "the network of the clan is being built", "");
     add_error(l, 2, "network", &b->bind_trouble);
     add_error(l, 2, "disk", &b->disk_trouble);
+    add_error(l, 1, "phones", phones_trouble());
     add_error(l, 2, "keeper", &b->keeper_trouble);
     if (b->catching_up)
         add(l, 1, "catching-up",

@@ -305,11 +305,14 @@ void paths_show(struct brain *b, struct client *c, const char *machine)
 {
     struct clan_error e = CLAN_ERROR_INIT;
     const struct member_machine *m = member_by_name(b->set, b->cfg, machine);
-    const struct peer *p = m ? peer_get(b, m->id) : NULL;
+    const struct peer *p = m && !m->phone ? peer_get(b, m->id) : NULL;
     struct path_order order, running;
     if (!p || m == brain_self(b)) {
         err_set(&e, CLAN_E_NOENT,
-            m ? "%.60s is this machine" : "no machine here is called \"%.60s\"", machine);
+            !m         ? "no machine here is called \"%.60s\""
+            : m->phone ? "%.60s is a phone: it comes by its gateway, by WireGuard"
+                       : "%.60s is this machine",
+            machine);
         err_remedy(&e, "see: clan machines");
         api_error(c, &e);
         return;

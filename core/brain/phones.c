@@ -147,6 +147,11 @@ bool phones_settled(const struct brain *b)
     return !devices_of(b) || !phones.ever || (phones.told && phones.pending == 0);
 }
 
+const struct clan_error *phones_trouble(void)
+{
+    return &phones.trouble;
+}
+
 /* ---- how they do ---- */
 
 bool phones_state(const struct brain *b, const uint8_t key[32], uint64_t handshake_ms,

@@ -8,8 +8,9 @@
 void phones_add(struct brain *b, struct client *c, const clan_api_PhoneAdd *m);
 /* Peers of the device, routes and firewall as the statements say; d is new when it has none of them yet. */
 void phones_reconcile(struct brain *b, struct device *d);
-void phones_forget(struct brain *b);        /* the device is gone */
-bool phones_settled(const struct brain *b); /* what was removed is out of device and firewall */
+void phones_forget(struct brain *b);           /* the device is gone */
+bool phones_settled(const struct brain *b);    /* what was removed is out of device and firewall */
+const struct clan_error *phones_trouble(void); /* status OK: none */
 /* How the device says that one does; false: it is no phone of ours. */
 bool phones_state(const struct brain *b, const uint8_t key[32], uint64_t handshake_ms,
     uint64_t rx_bytes, uint64_t tx_bytes);
