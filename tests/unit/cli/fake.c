@@ -191,6 +191,14 @@ static void handle(struct fake *f, int fd, const clan_api_Request *r, clan_api_A
         a->m.joined = f->joined;
         answer(fd, a, clan_api_Answer_joined_tag, true);
         return;
+    case clan_api_Request_phone_add_tag:
+        if (r->m.phone_add.seed.size) {
+            f->phone_add = r->m.phone_add;
+            f->phone.carried++;
+        }
+        a->m.phone = f->phone;
+        answer(fd, a, clan_api_Answer_phone_tag, true);
+        return;
     case clan_api_Request_start_tag:
         strcpy(f->started, r->m.start.petname);
         a->m.error.status = CLAN_E_NOENT;

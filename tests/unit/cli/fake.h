@@ -30,6 +30,7 @@ struct fake {
     clan_api_JoinFacts facts;
     clan_api_Joined joined;
     clan_api_Service service;
+    clan_api_Phone phone; /* carried is counted up by each one added */
     clan_api_Invitation invitations[2];
     unsigned invitation_count;
     struct clan_error refuse; /* status set: refuses the request `refuse_tag` */
@@ -46,6 +47,7 @@ struct fake {
     size_t blob_size;
     clan_api_JoinYes yes;
     clan_api_CreateCommit commit;
+    clan_api_PhoneAdd phone_add; /* the last one with a seed */
     char link[320], started[33];
 };
 
