@@ -275,6 +275,74 @@ static void one_that_was_left_is_replaced(void **state)
     assert_true(comes(device.tun, device.flags, IPPROTO_UDP));
 }
 
+/* ---- the kernel's WireGuard: in the guest of wireguard_guest.py, where the kernel has it ---- */
+
+static void kernel_peer(uint8_t key, uint8_t address, uint8_t remove)
+{
+    struct ward_device_peer r = {.head = {WARD_REQ_DEVICE_PEER, 1},
+        .key = {key},
+        .endpoint = {[10] = 0xff, [11] = 0xff, [12] = 192, [14] = 2, [15] = address},
+        .port = 7120,
+        .remove = remove,
+        .count = remove ? 0 : 1};
+    memcpy(r.addresses[0], peer, 16);
+    r.addresses[0][15] = address;
+    ask(&r, CLAN_OK);
+}
+
+/* What the kernel says of the peers with the keys 5, 6 and 7. */
+static struct ward_device_states kernel_states(void)
+{
+    struct clan_error e = CLAN_ERROR_INIT;
+    struct ward_device_ask r = {
+        .head = {WARD_REQ_DEVICE_STATES, 1}, .count = 3, .keys = {{5}, {6}, {7}}};
+    struct ward_device_states s = {0};
+    int fd = -1;
+    assert_int_equal(netconf_device(&net, &device, &grants, &r, &s, &fd, &e), CLAN_OK);
+    return s;
+}
+
+static void the_kernel_carries(void **state)
+{
+    struct ward_device_up r = {
+        .head = {WARD_REQ_DEVICE_UP, 1}, .secret = {1, [31] = 0x40}, .mtu = 1420, .port = 7119};
+    const struct ward_simple down = {{WARD_REQ_DEVICE_DOWN, 1}};
+    const struct ward_device_up again = r;
+    (void)state;
+    if (net.tun < 0)
+        skip();
+    ask(&down, CLAN_OK);
+    ask(&r, CLAN_OK);
+    if (!(device.flags & WARD_TUN_NONE)) {
+        assert_null(getenv("CLAN_KERNEL_WIREGUARD"));
+        skip();
+    }
+    assert_int_equal(WARD_TUN_PORT(device.flags), 7119);
+    assert_int_equal(device.tun, -1);
+    kernel_peer(5, 5, 0);
+    kernel_peer(6, 6, 0);
+    struct ward_device_states s = kernel_states();
+    assert_int_equal(s.count, 2);
+    assert_int_equal(s.states[0].port, 7120);
+    assert_int_equal(s.states[0].endpoint[15], s.states[0].key[0]);
+    assert_int_equal(s.states[0].handshake_s, 0);
+    move(peer, true, CLAN_OK);
+    r = again; /* a new core, which knows of one of the two */
+    ask(&r, CLAN_OK);
+    kernel_peer(6, 6, 0);
+    kernel_peer(7, 7, 0);
+    kernel_peer(0, 0, 1); /* who was not named */
+    s = kernel_states();
+    assert_int_equal(s.count, 2);
+    assert_true(s.states[0].key[0] != 5 && s.states[1].key[0] != 5);
+    kernel_peer(7, 7, 1);
+    assert_int_equal(kernel_states().count, 1);
+    int fd = stream(peer, CLAN_OK);
+    close(fd);
+    ask(&down, CLAN_OK);
+    assert_int_equal(device.ifindex, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +354,7 @@ int main(void)
         cmocka_unit_test(tcp_in_the_tunnel_is_cubic),
         cmocka_unit_test(its_streams_take_no_other_way),
         cmocka_unit_test(one_that_was_left_is_replaced),
+        cmocka_unit_test(the_kernel_carries),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
