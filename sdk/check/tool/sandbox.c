@@ -6,6 +6,7 @@
 #include "sandbox/sandbox.h"
 #include "wire/channel.h"
 #include "wire/host.pb.h"
+#include "wire/warden_requests.h"
 
 #include <arpa/inet.h>
 #include <clan/plugin.h>
@@ -35,7 +36,7 @@ struct box {
     bool has_program;
     uint32_t without; /* SANDBOX_WITHOUT_ bits */
     uid_t host_uid, program_uid;
-    int channel, log, listener, state, volume, null;
+    int channel, log, listener, state, volume, null, tun;
     uint16_t port;
     clan_host_State at;
     bool answered; /* dial or health */
@@ -48,6 +49,31 @@ static void tell(struct box *b, clan_host_ToHost *m, pb_size_t which)
 {
     m->which_m = which;
     channel_send(b->channel, clan_host_ToHost_fields, m, NULL, 0);
+}
+
+/* As core before Start: a pair of sockets for the TUN, UDP of loopback, a key. */
+static bool tell_device(struct box *b)
+{
+    clan_host_ToHost m = clan_host_ToHost_init_zero;
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    int pair[2], udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (udp < 0 || bind(udp, (struct sockaddr *)&a, len) != 0 ||
+        getsockname(udp, (struct sockaddr *)&a, &len) != 0 ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
+        return false;
+    m.m.device.tun = m.m.device.udp4 = true;
+    m.m.device.tun_flags = WARD_TUN_VNET;
+    m.m.device.mtu = 1420;
+    m.m.device.port = ntohs(a.sin_port);
+    memset(m.m.device.secret, 7, sizeof m.m.device.secret);
+    m.which_m = clan_host_ToHost_device_tag;
+    const int fds[] = {pair[0], udp};
+    channel_send(b->channel, clan_host_ToHost_fields, &m, fds, 2);
+    close(pair[0]);
+    close(udp);
+    b->tun = pair[1]; /* its other end, which would look like an interface that is gone */
+    return true;
 }
 
 static bool lo_up(void)
@@ -133,7 +159,9 @@ static bool spawn_host(struct box *b)
 {
     char id[32], count[4];
     int channel[2], log[2];
-    const char *profile = note_asks(&b->s->note, "net.connect") ? "host-net" : "host";
+    const char *profile = note_asks(&b->s->note, "net.device")    ? "host-device"
+                          : note_asks(&b->s->note, "net.connect") ? "host-net"
+                                                                  : "host";
     snprintf(id, sizeof id, "%s", b->s->note.id);
     snprintf(count, sizeof count, "%d", b->listener >= 0);
     char name[] = "clan-host", *argv[] = {name, id, id, count, NULL}, *envp[] = {NULL};
@@ -228,34 +256,38 @@ static void note_refusal(struct box *b, const char *text)
         snprintf(b->refused + n, sizeof b->refused - n, "%s%s", n ? "; " : "", text);
 }
 
-/* The warden's and core's part; until the state is reached or *flag is set. */
+/* The warden's and core's part, once; false: the host is gone. */
+static bool turn(struct box *b)
+{
+    struct pollfd p[] = {
+        {b->channel, POLLIN, 0}, {b->host.notify_fd, POLLIN, 0}, {b->log, POLLIN, 0}};
+    clan_host_FromHost m = clan_host_FromHost_init_zero;
+    char text[1100];
+    int fds[CHANNEL_FDS_MAX];
+    size_t n;
+    poll(p, 3, 50);
+    ssize_t len;
+    while ((len = recv(b->log, text, sizeof text - 1, MSG_DONTWAIT)) > 0)
+        b->host.loaded = b->host.loaded || (len == 7 && memcmp(text, "\001loaded", 7) == 0);
+    while (b->host.notify_fd >= 0 && sandbox_notification(&b->host, text, sizeof text) == CLAN_OK)
+        note_refusal(b, text);
+    clan_status st;
+    while ((st = channel_recv(
+                b->channel, clan_host_FromHost_fields, &m, fds, CHANNEL_FDS_MAX, &n)) == CLAN_OK) {
+        channel_close_fds(fds, n);
+        on_message(b, &m);
+    }
+    return st != CLAN_E_IO;
+}
+
+/* Until the state is reached or *flag is set. */
 static bool serve(struct box *b, clan_host_State until, const bool *flag)
 {
     uint64_t end = now_ms() + BOX_PHASE_MS;
-    while (now_ms() < end && (flag ? !*flag : b->at != until) &&
-           b->at != clan_host_State_STATE_FAILED) {
-        struct pollfd p[] = {
-            {b->channel, POLLIN, 0}, {b->host.notify_fd, POLLIN, 0}, {b->log, POLLIN, 0}};
-        clan_host_FromHost m = clan_host_FromHost_init_zero;
-        char text[1100];
-        int fds[CHANNEL_FDS_MAX];
-        size_t n;
-        poll(p, 3, 50);
-        ssize_t len;
-        while ((len = recv(b->log, text, sizeof text - 1, MSG_DONTWAIT)) > 0)
-            b->host.loaded = b->host.loaded || (len == 7 && memcmp(text, "\001loaded", 7) == 0);
-        while (
-            b->host.notify_fd >= 0 && sandbox_notification(&b->host, text, sizeof text) == CLAN_OK)
-            note_refusal(b, text);
-        clan_status st;
-        while ((st = channel_recv(b->channel, clan_host_FromHost_fields, &m, fds, CHANNEL_FDS_MAX,
-                    &n)) == CLAN_OK) {
-            channel_close_fds(fds, n);
-            on_message(b, &m);
-        }
-        if (st == CLAN_E_IO)
+    while (
+        now_ms() < end && (flag ? !*flag : b->at != until) && b->at != clan_host_State_STATE_FAILED)
+        if (!turn(b))
             break;
-    }
     return flag ? *flag : b->at == until;
 }
 
@@ -287,6 +319,28 @@ static void work(struct box *b)
         close(target);
 }
 
+/* A peer to reach and a packet for it: a handshake begins, which is kept and sent. */
+static void work_device(struct box *b)
+{
+    clan_host_ToHost t = clan_host_ToHost_init_zero;
+    const uint8_t address[16] = {0xfd, [15] = 2};
+    struct {
+        uint8_t head[10], packet[48];
+    } p = {.packet = {0x60, [5] = 8, [6] = 59, [7] = 64}};
+    clan_host_DevicePeer *m = &t.m.device_peer;
+    memset(m->key, 9, sizeof m->key);
+    snprintf(m->endpoint, sizeof m->endpoint, "127.0.0.1:9");
+    m->addresses_count = 1;
+    memcpy(m->addresses[0], address, sizeof address);
+    m->keepalive_s = 1;
+    tell(b, &t, clan_host_ToHost_device_peer_tag);
+    memcpy(p.packet + 24, address, sizeof address);
+    send(b->tun, &p, sizeof p, MSG_NOSIGNAL | MSG_DONTWAIT);
+    uint64_t end = now_ms() + 300; /* for its threads to do what a sandbox would refuse */
+    while (now_ms() < end && b->at != clan_host_State_STATE_FAILED && turn(b))
+        ;
+}
+
 static bool live(struct box *b)
 {
     clan_host_ToHost t = clan_host_ToHost_init_zero;
@@ -306,11 +360,17 @@ static bool live(struct box *b)
     tell(b, &t, clan_host_ToHost_create_tag);
     if (!serve(b, clan_host_State_STATE_CREATED, NULL))
         return false;
+    bool device = note_asks(&b->s->note, "net.device");
+    if (device && !tell_device(b))
+        return false;
     memset(&t, 0, sizeof t);
     tell(b, &t, clan_host_ToHost_start_tag);
     if (!serve(b, clan_host_State_STATE_STARTED, NULL))
         return false;
-    work(b);
+    if (!device)
+        work(b);
+    else
+        work_device(b);
     memset(&t, 0, sizeof t);
     tell(b, &t, clan_host_ToHost_stop_tag);
     return serve(b, clan_host_State_STATE_STOPPED, NULL);
