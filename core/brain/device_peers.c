@@ -20,6 +20,15 @@ struct peer_device *device_peer(const struct peer *p)
 
 /* ---- endpoints, with the key ---- */
 
+static bool port_ok(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    char *end;
+    unsigned long port =
+        colon && colon[1] >= '1' && colon[1] <= '9' ? strtoul(colon + 1, &end, 10) : 0;
+    return port > 0 && port <= 65535 && *end == 0;
+}
+
 bool device_endpoint(const char *text, char ret[DEVICE_ENDPOINT], uint8_t ret_key[32])
 {
     const char *slash = strchr(text, '/');
@@ -34,7 +43,7 @@ bool device_endpoint(const char *text, char ret[DEVICE_ENDPOINT], uint8_t ret_ke
     ret[len] = 0;
     memcpy(ret_key, key, sizeof key);
     link_address(ret, address);
-    return !sodium_is_zero(address, sizeof address);
+    return port_ok(ret) && !sodium_is_zero(address, sizeof address);
 }
 
 /* All endpoints of a record name one key, or it is not reached by the device. */
