@@ -39,6 +39,7 @@ class Transport:
 
 # Another transport is another line.  The first is in use, the second one waits; then the other way round.
 TRANSPORTS = (
+    Transport("wireguard", "net.device, fs.state", "0.0.0.0:7120", "udp {side}port 7120"),
     Transport("tcp-noise", f"net.listen, {NET}", "0.0.0.0:7117", "tcp {side}port 7117"),
     Transport("websocket", f"net.listen, {NET}", "0.0.0.0:7180", "tcp {side}port 7180", example=True),
     Transport("tor", 'fs.state, "net.connect:internet", "exec:tor"', None, f"ip {{side}}addr {tornet.NET}.0/24", must=40000),
