@@ -73,7 +73,7 @@ def clan():
         pytest.skip("lab machines need root")
     for program in ("wg", "wireguard-go"):
         if not shutil.which(program):
-            pytest.skip(f"{program} is not installed (scripts/setup bench)")
+            pytest.skip(f"{program} is not installed (scripts/setup test)")
     with L.Lab() as lab:
         nas, desk = member(lab, "nas", WIREGUARD), member(lab, "desk", FILES)
         pixel = lab.machine("pixel", start=False)

@@ -22,7 +22,7 @@ def two(request):
             pytest.skip(f"{path} was not built: CLAN_WG_HARNESS and CLAN_WG_PLUGIN, or CLAN_BUILD, say where")
     for program in ("wg", "wireguard-go"):
         if not shutil.which(program):
-            pytest.skip(f"{program} is not installed (scripts/setup bench)")
+            pytest.skip(f"{program} is not installed (scripts/setup test)")
     l = L.Lab()
     sides = []
     try:
