@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "brain/client.h"
+#include "brain/demand.h"
 #include "brain/devices.h"
 #include "brain/phones.h"
 
@@ -117,6 +118,7 @@ static void machine_row(struct brain *b, const struct member_machine *from, clan
     memcpy(m->invite_id.bytes, from->invite_id, 16);
     keys_words("machine", b->clan_id, from->record.identity, m->words);
     machine_tags(b, from->id, m);
+    demand_text(b, from->id, m->demand, sizeof m->demand);
     if (m->self) {
         m->connected = true;
         snprintf(m->path, sizeof m->path, "this machine");

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/title.h"
+#include "brain/demand.h"
 #include "brain/devices.h"
 #include "brain/reach.h"
 #include "wire/limits.h"
@@ -58,7 +59,9 @@ static void reconcile(uv_timer_t *t)
         return;
     }
     bodies_reconcile(b);
-    if (b->endpoint_count) /* those that came while this machine was not bound yet */
+    demand_reconcile(b); /* before anything runs or is dialled */
+    /* those that came while this machine was not bound yet */
+    if (b->endpoint_count || demand_betrayed(b))
         identity_publish_record(b);
     onedoor_reconcile(b);
     transports_reconcile(b);

@@ -368,7 +368,9 @@ bool rendezvous_hides(struct brain *b, const char *transport); /* its endpoints 
 void transports_reconcile(struct brain *b);
 /* As configured, the preferred one first; whether they run or not. */
 void transports_configured(const struct brain *b, struct path_order *ret);
-/* Those that run, the preferred one first. */
+/* Those of them that this machine may use by clan.yaml. */
+void transports_own(const struct brain *b, struct path_order *ret);
+/* Those of these that run, the preferred one first. */
 void transports_order(const struct brain *b, struct path_order *ret);
 /* Dials an endpoint; answers come as link_stream() or dial_failed().  false: it does not run. */
 bool transports_dial(struct brain *b, const struct dialing *what, const char *transport,

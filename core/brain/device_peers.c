@@ -1,6 +1,7 @@
 /* Who is set in the device, by which key and addresses, and whose packets go through it. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "brain/demand.h"
 #include "brain/devices.h"
 #include "brain/phones.h"
 
@@ -304,7 +305,8 @@ void device_peers_reconcile(struct brain *b, struct device *d)
         struct peer_device *pd = p->device;
         const struct member_machine *m = pd ? member_find(b->set, p->id) : NULL;
         bool was = pd && pd->set;
-        bool may = m && m->standing == MEMBER_CONFIRMED && pd->usable && !pd->twice && !p->closing;
+        bool may = m && m->standing == MEMBER_CONFIRMED && pd->usable && !pd->twice &&
+                   !p->closing && demand_allows(b, p->id, d->host->plugin);
         if (!may || !set(b, d, p, m, was ? "" : pd->first, false))
             unset(b, d, p);
         else

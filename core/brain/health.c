@@ -1,4 +1,5 @@
 /* What is not as it should be, in plain words, worst first. */
+#include "brain/demand.h"
 #include "brain/phones.h"
 #include "wire/counters.h"
 
@@ -165,14 +166,18 @@ static void surroundings(struct brain *b, struct lines *l)
             "the owner of this machine has granted nothing, so no transport and no service runs",
             "run as root: clan machine apply");
     else if (!transports_up(b)) {
-        char name[33], remedy[96];
+        char name[33], remedy[96], demand[DEMAND_TEXT] = "", what[DEMAND_TEXT + 120];
         transports_first(b, name);
+        if (b->bound)
+            demand_text(b, b->own_id, demand, sizeof demand);
         snprintf(remedy, sizeof remedy, "see: clan logs --process %s", name);
         if (!grants_find(&b->grants, name))
             snprintf(
                 remedy, sizeof remedy, "grant %s in machine.yaml, then: clan machine apply", name);
-        add(l, 2, "no-transport",
-            "no transport runs: this machine reaches nobody and nobody reaches it", remedy);
+        snprintf(what, sizeof what,
+            "no transport runs%s%s: this machine reaches nobody and nobody reaches it",
+            demand[0] ? "; it is to be reached " : "", demand);
+        add(l, 2, "no-transport", what, remedy);
     }
     if (!b->net_up && b->bind_trouble.status == CLAN_OK)
         add(l, 1, "network", "the network of the clan is being built", "");

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "brain/demand.h"
 #include "brain/devices.h"
 #include "wire/limits.h"
 
@@ -386,7 +387,9 @@ static void stream_lost(struct brain *b, const struct dialing *d)
 void link_stream(
     struct brain *b, int fd, const char *transport, const char *remote, const struct dialing *d)
 {
-    struct session *s = b->link ? session_new(b) : NULL;
+    /* who calls is not known yet, but this machine's own word is */
+    bool may = (d && d->joiner) || demand_own(b, transport);
+    struct session *s = b->link && may ? session_new(b) : NULL;
     if (!s) {
         close(fd);
         stream_lost(b, d);

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "brain/demand.h"
 #include "brain/devices.h"
 
 #include <stdlib.h>
@@ -221,8 +222,10 @@ void paths_reconcile(struct brain *b)
             p->record_seq = m->record_seq;
             path_choice_nudge(p->paths);
         }
-        reconcile(b, p, m, &running);
-        control_follows(b, p, m, &running);
+        struct path_order with = running;
+        demand_filter(b, p->id, &with);
+        reconcile(b, p, m, &with);
+        control_follows(b, p, m, &with);
     }
 }
 
@@ -235,16 +238,24 @@ void paths_nudge(struct brain *b)
 
 /* ---- in words ---- */
 
+/* Why the path in use is the one; what clan.yaml demands comes before any preference. */
+static void explain(const struct brain *b, const struct peer *p, char *ret_text, size_t cap)
+{
+    struct path_order order;
+    transports_configured(b, &order);
+    demand_text(b, p->id, ret_text, cap);
+    if (!ret_text[0])
+        path_choice_why(p->paths, &order, brain_now(), ret_text, cap);
+}
+
 void paths_text(const struct brain *b, const struct peer *p, char *ret_text, size_t cap)
 {
-    char why[120] = "";
-    struct path_order order;
+    char why[DEMAND_TEXT] = "";
     const struct path_candidate *now =
         p->paths ? path_choice_session(p->paths, p->paths->carries) : NULL;
     ret_text[0] = 0;
     if (now) {
-        transports_configured(b, &order);
-        path_choice_why(p->paths, &order, brain_now(), why, sizeof why);
+        explain(b, p, why, sizeof why);
         snprintf(ret_text, cap, "%s %s%s%s%s", now->transport, now->via, why[0] ? " (" : "", why,
             why[0] ? ")" : "");
         return;
@@ -285,7 +296,9 @@ static void show_path(const struct brain *b, struct client *c, const struct peer
     m->failures = q->strikes;
     m->watched_s = (uint32_t)(path_choice_patience_ms(q) / 1000);
     if (m->in_use)
-        path_choice_why(p->paths, order, brain_now(), m->why, sizeof m->why);
+        explain(b, p, m->why, sizeof m->why);
+    else if (!demand_allows(b, p->id, order->names[i]))
+        demand_text(b, p->id, m->barred, sizeof m->barred);
     api_answer(c, a, false);
 }
 

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "brain/demand.h"
 #include "brain/devices.h"
 #include "brain/phones.h"
 #include "brain/reach.h"
@@ -137,6 +138,7 @@ static bool describe_peer(struct brain *b, const struct member_machine *m, clan_
     memcpy(ret->link_key, link, 32);
     memcpy(ret->control_key, control, 32);
     held_services(b, m, ret);
+    demand_describe(b, m->id, ret);
     ret->restricted = m->standing != MEMBER_CONFIRMED;
     if (ret->restricted)
         reachable_services(b, m, ret);
@@ -328,6 +330,12 @@ bool peers_may_dial(struct brain *b, const struct member_machine *m, const char 
     return path_limit_take(&b->limit, PATH_LIMIT_NETWORK, net, m->id, brain_now());
 }
 
+static void order_with(const struct brain *b, const uint8_t id[32], struct path_order *ret)
+{
+    transports_order(b, ret);
+    demand_filter(b, id, ret);
+}
+
 /* Control goes where packets pass. */
 static void prefer_path_in_use(const struct peer *p, struct path_order *order)
 {
@@ -350,7 +358,7 @@ static void try_dial(
     const char *transport, *endpoint;
     struct path_order order;
     uint64_t at;
-    transports_order(b, &order);
+    order_with(b, m->id, &order);
     devices_last(b, &order);
     if (purpose == clan_link_Purpose_PURPOSE_CONTROL)
         prefer_path_in_use(p, &order);
@@ -367,7 +375,7 @@ static void try_dial(
 static void dial_failed(struct brain *b, struct path_dial *d, const struct member_machine *m)
 {
     struct path_order order;
-    transports_order(b, &order);
+    order_with(b, m->id, &order);
     path_failed(d, &m->record, &order, brain_random(NULL, 1000), brain_now());
 }
 
@@ -534,7 +542,7 @@ void peers_session_down(struct brain *b, struct session *s, clan_link_Reason rea
         return;
     bool lived = s->up && brain_now() - s->since_ms >= PEERS_SHORT_LIFE_MS;
     struct path_order order;
-    transports_order(b, &order);
+    order_with(b, p->id, &order);
     if (m && (lived || (s->dialed && !*current)))
         path_ended(d, lived, &m->record, &order, brain_random(NULL, 1000), brain_now());
     else

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "brain/client.h"
+#include "brain/demand.h"
 #include "wire/limits.h"
 
 #include <arpa/inet.h>
@@ -92,7 +93,7 @@ static unsigned wanted(struct brain *b, const struct device *d, struct phone *re
     unsigned n = 0, count = !self || b->catching_up ? 0 : member_phones(b->set, self, list);
     for (unsigned i = 0; i < count; i++) {
         const uint8_t *key = stmt_record_find(&list[i]->record, KEY_WIREGUARD);
-        if (!usable(b, d, list[i], key))
+        if (!usable(b, d, list[i], key) || !demand_allows(b, list[i]->id, d->host->plugin))
             continue;
         ret[n] = (struct phone){0};
         memcpy(ret[n].key, key, 32);

@@ -178,7 +178,7 @@ static void show_whole(struct brain *b, struct client *c)
 void reach_show(struct brain *b, struct client *c)
 {
     struct path_order order;
-    transports_configured(b, &order);
+    transports_own(b, &order);
     show_whole(b, c);
     for (unsigned i = 0; i < order.count; i++)
         show_transport(b, c, order.names[i]);

@@ -1,6 +1,7 @@
 /* Transport plugins: which run, dialling through them, the endpoints of this machine. */
 #include "base/error.h"
 #include "base/log.h"
+#include "brain/demand.h"
 #include "brain/devices.h"
 
 #include <string.h>
@@ -27,6 +28,13 @@ void transports_configured(const struct brain *b, struct path_order *ret)
     }
 }
 
+/* Without those that clan.yaml forbids this machine. */
+void transports_own(const struct brain *b, struct path_order *ret)
+{
+    transports_configured(b, ret);
+    demand_filter(b, NULL, ret);
+}
+
 static bool lists(const struct path_order *order, const char *name)
 {
     for (unsigned i = 0; i < order->count; i++)
@@ -45,7 +53,7 @@ bool transports_wanted(const struct brain *b, const char *name)
 void transports_first(const struct brain *b, char ret_name[33])
 {
     struct path_order order;
-    transports_configured(b, &order);
+    transports_own(b, &order);
     const char *name = order.names[0];
     for (unsigned i = order.count; b->grants_ok && i-- > 0;)
         if (grants_find(&b->grants, order.names[i]))
@@ -66,7 +74,7 @@ static struct host *running(struct brain *b, const char *transport)
 void transports_order(const struct brain *b, struct path_order *ret)
 {
     struct path_order all;
-    transports_configured(b, &all);
+    transports_own(b, &all);
     ret->count = 0;
     for (unsigned i = 0; i < all.count; i++)
         if (running((struct brain *)(uintptr_t)b, all.names[i]))
@@ -131,7 +139,7 @@ static void merge(struct brain *b, const struct path_order *order)
 void transports_reconcile(struct brain *b)
 {
     struct path_order order;
-    transports_configured(b, &order);
+    transports_own(b, &order);
     for (unsigned i = 0; i < order.count; i++)
         if (b->grants_ok && grants_find(&b->grants, order.names[i]) &&
             (b->net_up || !devices_is(b, order.names[i]))) /* it has its own interface */
@@ -166,6 +174,8 @@ bool transports_dial(struct brain *b, const struct dialing *what, const char *tr
     const char *endpoint, uint32_t timeout_ms)
 {
     struct host *h = running(b, transport);
+    if (!what->joiner && !demand_allows(b, what->machine, transport))
+        return false;
     for (unsigned i = 0; h && i < BRAIN_DIALS_MAX; i++) {
         struct dialing *d = &b->dials[i];
         if (d->request)
@@ -261,7 +271,7 @@ void transports_endpoints(struct brain *b, struct host *h, const clan_host_Endpo
         if (stmt_endpoint_ok(e->endpoint[i])) /* a plugin's words do not spoil the record */
             snprintf(
                 h->endpoints[h->endpoint_count++], sizeof h->endpoints[0], "%s", e->endpoint[i]);
-    transports_configured(b, &order);
+    transports_own(b, &order);
     merge(b, &order);
     joiner_tick(b);
     brain_soon(b);

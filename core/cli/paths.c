@@ -30,13 +30,14 @@ static const char *state_of(const clan_api_Path *p)
 {
     return p->in_use      ? "in use"
            : p->connected ? "spare"
+           : p->barred[0] ? "not allowed"
            : p->possible  ? "not connected"
                           : "not there";
 }
 
 static void put_row(struct cli *c, struct out_table *t, const clan_api_Path *p)
 {
-    char name[48], state[48], facts[120] = "", rtt[32], ago[48], via[sizeof p->via];
+    char name[48], state[48], facts[sizeof p->barred] = "", rtt[32], ago[48], via[sizeof p->via];
     enum out_colour colour;
     const char *shape = out_shape(c,
         p->in_use      ? "up"
@@ -48,6 +49,8 @@ static void put_row(struct cli *c, struct out_table *t, const clan_api_Path *p)
     if (p->connected)
         snprintf(facts, sizeof facts, "%s%sconnected %s", p->rtt_us ? out_rtt(p->rtt_us, rtt) : "",
             p->rtt_us ? ", " : "", out_ago(p->since_s, ago));
+    else if (p->barred[0])
+        snprintf(facts, sizeof facts, "%s", p->barred);
     else if (p->possible && p->failures)
         snprintf(facts, sizeof facts, "failed %u time%s lately, watched for %u s before it is used",
             p->failures, p->failures == 1 ? "" : "s", p->watched_s);
@@ -84,12 +87,14 @@ static void print_json(struct cli *c, const struct paths *x)
     json_t *rows = json_array(), *events = json_array();
     for (unsigned i = 0; i < x->count; i++) {
         const clan_api_Path *p = &x->rows[i];
-        json_array_append_new(
-            rows, json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:s}", "transport",
-                      p->transport, "state", state_of(p), "via", p->via, "in_use", p->in_use,
-                      "connected", p->connected, "rtt_us", (json_int_t)p->rtt_us, "since_s",
-                      (json_int_t)p->since_s, "failures", (json_int_t)p->failures, "watched_s",
-                      (json_int_t)p->watched_s, "why", p->why));
+        json_t *row = json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:s}", "transport",
+            p->transport, "state", state_of(p), "via", p->via, "in_use", p->in_use, "connected",
+            p->connected, "rtt_us", (json_int_t)p->rtt_us, "since_s", (json_int_t)p->since_s,
+            "failures", (json_int_t)p->failures, "watched_s", (json_int_t)p->watched_s, "why",
+            p->why);
+        if (p->barred[0])
+            json_object_set_new(row, "barred", json_string(p->barred));
+        json_array_append_new(rows, row);
     }
     for (unsigned i = 0; i < x->event_count; i++) {
         const clan_api_PathEvent *e = &x->events[i];

@@ -56,6 +56,8 @@ static json_t *machine_json(const clan_api_Machine *m)
     json_object_set_new(o, "acked_version", json_integer((json_int_t)m->acked_version));
     json_object_set_new(o, "record_seq", json_integer((json_int_t)m->record_seq));
     json_object_set_new(o, "clock_offset_s", json_integer((json_int_t)m->clock_offset));
+    if (m->demand[0])
+        json_object_set_new(o, "demand", json_string(m->demand));
     if (m->gateway[0])
         json_object_set_new(o, "phone_behind", json_string(m->gateway));
     if (m->invite_id.size)
@@ -65,7 +67,7 @@ static json_t *machine_json(const clan_api_Machine *m)
 
 static void machine_row(struct cli *c, struct out_table *t, const clan_api_Machine *m)
 {
-    char name[80], path[200], traffic[80], extra[200] = "", rtt[32], rx[32], tx[32], ago[48];
+    char name[80], path[300], traffic[80], extra[400] = "", rtt[32], rx[32], tx[32], ago[48];
     const char *word = m->self                              ? "this machine"
                        : strcmp(m->standing, "member") != 0 ? m->standing
                        : m->connected                       ? "connected"
@@ -92,6 +94,9 @@ static void machine_row(struct cli *c, struct out_table *t, const clan_api_Machi
     if (m->gateway[0] && len < sizeof extra)
         len += (size_t)snprintf(
             extra + len, sizeof extra - len, "%sphone behind %s", len ? ", " : "", m->gateway);
+    if (m->demand[0] && (m->self || !m->connected) && len < sizeof extra)
+        len +=
+            (size_t)snprintf(extra + len, sizeof extra - len, "%s%s", len ? ", " : "", m->demand);
     for (unsigned i = 0; i < m->tags_count && len < sizeof extra; i++)
         len +=
             (size_t)snprintf(extra + len, sizeof extra - len, "%s%s", len ? ", " : "", m->tags[i]);

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DEFAULT_TRANSPORT "tcp-noise"
+
 /* Every name that is taken, sorted; services and machines share one namespace. */
 struct taken {
     const char *name;
@@ -203,6 +205,27 @@ static void check_service(struct check *k, struct cfg_node *service)
     check_settings(k, service);
 }
 
+static const struct cfg_node *order_of(const struct cfg_node *root)
+{
+    return cfg_get(cfg_get(root, "transports"), "order");
+}
+
+/* What is nowhere in the order runs nowhere: the machine would be out of reach for ever. */
+static void check_via(struct check *k, const struct cfg_node *machine)
+{
+    const struct cfg_node *order = order_of(k->root);
+    struct cfg_node *via = cfg_get(machine, "via");
+    for (struct cfg_node *v = via ? via->first : NULL; v; v = v->next) {
+        bool found = !order && scalar(v) && strcmp(v->text, DEFAULT_TRANSPORT) == 0;
+        for (const struct cfg_node *t = first_of(order); t && scalar(v); t = t->next)
+            found = found || (scalar(t) && strcmp(t->text, v->text) == 0);
+        if (scalar(v) && !found)
+            cfg_problem(k->problems, v,
+                "%s is no transport of this clan: add it to \"order:\" of \"transports:\"",
+                v->text);
+    }
+}
+
 static bool check_all(struct config_problems *problems, struct cfg_node *root)
 {
     struct check k = {.problems = problems, .root = root};
@@ -213,6 +236,9 @@ static bool check_all(struct config_problems *problems, struct cfg_node *root)
     check_unique(&k);
     check_admins(&k);
     struct cfg_node *keeper = cfg_get(root, "keeper"), *services = cfg_get(root, "services");
+    for (const struct cfg_node *m = first_of(cfg_get(root, "machines")); m; m = m->next)
+        if (m->kind == CFG_MAP)
+            check_via(&k, m);
     for (struct cfg_node *n = keeper ? keeper->first : NULL; n; n = n->next)
         check_machine_named(&k, n);
     for (struct cfg_node *s = services ? services->first : NULL; s; s = s->next)
@@ -262,6 +288,17 @@ static void fill_service(struct clan_config_service *s, const struct cfg_node *n
     }
 }
 
+static uint8_t via_of(const struct clan_config *c, const struct cfg_node *list)
+{
+    uint8_t via = 0;
+    _Static_assert(CONFIG_TRANSPORTS_MAX <= 8, "a bit for each");
+    for (const struct cfg_node *n = first_of(list); n; n = n->next)
+        for (unsigned i = 0; i < c->transport_count; i++)
+            if (strcmp(c->transports[i], n->text) == 0)
+                via |= (uint8_t)(1u << i);
+    return via;
+}
+
 static void fill_machines(struct clan_config *c, const struct cfg_node *machines)
 {
     for (const struct cfg_node *n = first_of(machines); n; n = n->next) {
@@ -269,6 +306,7 @@ static void fill_machines(struct clan_config *c, const struct cfg_node *machines
         clan_assert(cfg_id(n->key->text, m->id));
         COPY(m->name, cfg_get(n, "name")->text);
         copy_list(cfg_get(n, "tags"), m->tags[0], sizeof m->tags[0], &m->tag_count);
+        m->via = via_of(c, cfg_get(n, "via"));
     }
 }
 
@@ -297,7 +335,7 @@ static struct clan_config *fill(const struct cfg_node *root)
     copy_list(cfg_get(cfg_get(root, "transports"), "order"), c->transports[0],
         sizeof c->transports[0], &c->transport_count);
     if (c->transport_count == 0) {
-        COPY(c->transports[0], "tcp-noise");
+        COPY(c->transports[0], DEFAULT_TRANSPORT);
         c->transport_count = 1;
     }
     fill_machines(c, machines);

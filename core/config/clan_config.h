@@ -22,6 +22,7 @@ struct clan_config_admin {
 struct clan_config_machine {
     uint8_t id[32];
     char name[33];
+    uint8_t via; /* bit i: transports[i] may be used; 0: all of them may */
     unsigned tag_count;
     char tags[CONFIG_TAGS_MAX][33];
 };

@@ -154,7 +154,7 @@ static bool dial_peer(struct link_session *s, const clan_link_Stream *m)
     s->peer = peers_find(l, m->peer_id);
     memcpy(s->peer_id, m->peer_id, 32);
     memcpy(s->peer_static, m->peer_static, 32);
-    if (!l->have_keys)
+    if (!l->have_keys || (s->peer && !peers_takes(s->peer, s->transport)))
         return false;
     if (s->purpose == clan_link_Purpose_PURPOSE_LINK &&
         (!s->peer || memcmp(s->peer->link_key, m->peer_static, 32) != 0))
@@ -265,7 +265,7 @@ static bool known_caller(struct link_session *s)
     memcpy(s->peer_static, noise_remote_static(s->hs), 32);
     s->peer = peers_by_key(s->link, s->purpose, s->peer_static);
     if (s->peer)
-        return true;
+        return peers_takes(s->peer, s->transport);
     if (s->purpose != clan_link_Purpose_PURPOSE_CONTROL)
         return false;
     if (crypto_scalarmult_base(own, s->link->keys->control) == 0 &&

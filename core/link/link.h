@@ -31,6 +31,7 @@
 
 #define LINK_SERVICES_MAX 32
 #define LINK_OWN_MAX      65
+#define LINK_VIA_MAX      8
 #define LINK_INVITES_MAX  256
 #define LINK_RECV_SIZE    (256u * 1024)
 #define LINK_ARRIVED_MAX  16
@@ -47,6 +48,9 @@ struct link_peer {
     uint8_t reachable[LINK_SERVICES_MAX][16];
     unsigned reachable_count;
     bool restricted, no_data;
+    bool only; /* sessions by other transports than these are refused */
+    unsigned via_count;
+    char via[LINK_VIA_MAX][33];
     bool named;                          /* since the core's last Hello */
     struct link_session *data, *control; /* the ones in use; [lock] for data */
     uint8_t last_id[LINK_RANKS + 1][8];  /* of the last session: data by rank, control */

@@ -89,6 +89,24 @@ struct link_peer *peers_by_key(struct link *l, clan_link_Purpose purpose, const 
     return NULL;
 }
 
+bool peers_takes(const struct link_peer *p, const char *transport)
+{
+    for (unsigned i = 0; p->only && i < p->via_count; i++)
+        if (strcmp(p->via[i], transport) == 0)
+            return true;
+    return !p->only;
+}
+
+/* Those by transports that are no more allowed; handshakes included. */
+static void close_barred(struct link *l, const struct link_peer *p)
+{
+    for (unsigned i = 0; p->only && i < LINK_SESSIONS_MAX && l->session_count; i++) {
+        struct link_session *s = l->slots[i];
+        if (s && s->peer == p && !peers_takes(p, s->transport))
+            link_session_close(s, clan_link_Reason_REASON_CORE);
+    }
+}
+
 /* Every session of p, or those of one purpose; handshakes included. */
 static void close_sessions(struct link *l, struct link_peer *p, clan_link_Purpose purpose)
 {
@@ -127,7 +145,12 @@ void peers_set(struct link *l, const clan_link_Peer *m)
         log_error("no room for another peer: %u is the limit", WIRE_PEERS_MAX);
         return;
     }
+    _Static_assert(sizeof m->via == sizeof p->via, "they fit");
     link_lock(l);
+    p->only = m->only; /* before anything is closed: what takes over is one of the allowed */
+    p->via_count = m->via_count;
+    memcpy(p->via, m->via, sizeof p->via);
+    close_barred(l, p);
     if (memcmp(p->link_key, m->link_key, 32) != 0)
         close_sessions(l, p, clan_link_Purpose_PURPOSE_LINK);
     if (memcmp(p->control_key, m->control_key, 32) != 0)

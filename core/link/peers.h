@@ -6,6 +6,8 @@
 
 struct link_peer *peers_find(struct link *l, const uint8_t machine_id[32]);
 struct link_peer *peers_by_key(struct link *l, clan_link_Purpose purpose, const uint8_t key[32]);
+/* Whether this peer's sessions may come by that transport (a machine's "via:" in clan.yaml). */
+bool peers_takes(const struct link_peer *p, const char *transport);
 void peers_set(struct link *l, const clan_link_Peer *m);
 /* Its sessions are closed, its keys wiped, the tables cleared when this returns. */
 void peers_remove(struct link *l, struct link_peer *p);

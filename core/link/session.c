@@ -226,7 +226,8 @@ static struct link_session *successor(const struct link_session *of)
     bool lives = false;
     for (unsigned i = 0; i < LINK_SESSIONS_MAX; i++) {
         struct link_session *s = of->link->slots[i];
-        if (!s || s == of || s->peer != of->peer || !link_session_spare(s) || s->tx.broken)
+        if (!s || s == of || s->peer != of->peer || !link_session_spare(s) || s->tx.broken ||
+            !peers_takes(s->peer, s->transport))
             continue;
         bool s_lives = s->rx.last_ms >= of->asked_ms && !s->missed;
         if (!best || (s_lives && !lives) || (s_lives == lives && s->rank < best->rank)) {
@@ -463,6 +464,10 @@ void link_session_admit(struct link_session *s, struct link_peer *p)
         return;
     if (memcmp(p->control_key, s->peer_static, 32) != 0) {
         log_error("core admitted session %u as a machine with another key", s->number);
+        link_session_close(s, clan_link_Reason_REASON_CORE);
+        return;
+    }
+    if (!peers_takes(p, s->transport)) {
         link_session_close(s, clan_link_Reason_REASON_CORE);
         return;
     }

@@ -1,6 +1,7 @@
 """Two transports between two machines: packets take the preferred one that answers, and no connection notices."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -248,3 +249,69 @@ def test_settings_reach_the_transport(pair):
     assert not [h for h in nas.health() if "websocket" in h["what"]]
     assert "/calls" in nas.json("invite")[-1]["endpoints"][0], nas.json("invite")
     assert nas.pids("^clan-host tcp-noise") == others and others, "only that plugin is touched"
+
+
+def demand(admin, m, via):
+    """An admin names a machine in clan.yaml, with "via:" or without."""
+    ident = m.json("status")[-1]["machine_id"]
+    path = f"{admin.dir}/home/clan.yaml"
+    text = "".join(line for line in admin.clan("config", "show").stdout.splitlines(True) if ident not in line)
+    row = f'  "{ident}": {{name: {m.name}{", via: [" + via + "]" if via else ""}}}\n'
+    with open(path, "w") as f:
+        f.write(text.replace("machines:\n", "machines:\n" + row, 1))
+    admin.clan("config", "apply", path, "--yes")
+
+
+def watch(m, port):
+    """Counts what leaves or comes by that port from now on."""
+    m.sh("nft add table inet watch; nft add counter inet watch seen;"
+         "nft add chain inet watch in '{type filter hook input priority -300;}';"
+         "nft add chain inet watch out '{type filter hook output priority -300;}'")
+    for chain in ("in", "out"):
+        for end in ("dport", "sport"):
+            m.sh(f"nft add rule inet watch {chain} tcp {end} {port} counter name seen")
+
+
+def seen(m):
+    return int(re.search(r"packets (\d+)", m.sh("nft list counter inet watch seen").stdout).group(1))
+
+
+def test_a_demanded_transport_or_none(pair, stream):
+    """Whom clan.yaml lets be reached by one transport only is reached by no other, also when that one is dead."""
+    nas, laptop = pair
+    settled(nas, laptop)
+    demand(nas, laptop, "tcp-noise")
+    both_use(nas, laptop, "tcp-noise")
+    L.wait_for(lambda: not laptop.pids("^clan-host websocket"), what="the end of the other transport on the laptop")
+    L.wait_for(lambda: connections(nas) == (0, 2) and connections(laptop) == (0, 2), what="packets and control by tcp-noise")
+    print(f"gap of the change: {stream.gap_ms()} ms")
+    assert "tcp-noise" in laptop.clan("machines").stdout
+    for a, b in ((nas, "laptop"), (laptop, "nas")):
+        row = paths(a, b)[0]["websocket"]
+        assert row["state"] == "not allowed" and row["barred"] == "only by tcp-noise, as clan.yaml says", row
+        assert "only by tcp-noise, as clan.yaml says" in a.clan("paths", b).stdout
+    assert "only by tcp-noise, as clan.yaml says" in nas.clan("status").stdout
+    assert ":7180" not in laptop.sh("ss -Hltn").stdout and ":7117" in laptop.sh("ss -Hltn").stdout
+    L.wait_for(lambda: re.findall(r"reachable at (\d+) addresses", laptop.log())[-1] == "1",
+               what="a record of the laptop without the other transport")
+    for m in pair:
+        watch(m, 7180)
+    # the demanded one passes nothing: packets wait, nothing goes by the other one, which works
+    for m in pair:
+        m.sh("nft add table inet mute; nft add chain inet mute in '{type filter hook input priority -5;}';"
+             "nft add rule inet mute in tcp dport 7117 drop; nft add rule inet mute in tcp sport 7117 drop")
+    L.wait_for(lambda: in_use(nas, "laptop") is None and in_use(laptop, "nas") is None, what="the end of the only path")
+    for a, b in ((nas, "laptop"), (laptop, "nas")):  # both are asked for it while none is there
+        a.ping(b, check=False)
+    row = next(r for o in nas.json("machines") for r in o["machines"] if r["name"] == "laptop")
+    assert row["demand"] == "only by tcp-noise, as clan.yaml says", row
+    for m in pair:
+        unmute(m)
+    both_use(nas, laptop, "tcp-noise", limit=30)
+    waited = stream.gap_ms()  # the same connection
+    print(f"waited {waited} ms for the only path")
+    assert [seen(m) for m in pair] == [0, 0], "by the other transport"
+    # without the word it is as before
+    demand(nas, laptop, None)
+    both_use(nas, laptop, "websocket", limit=30)
+    stream.gap_ms()

@@ -3,7 +3,7 @@ foreach(part brain_alarms brain_log)
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/${part}.c ${CMAKE_CURRENT_LIST_DIR}/member_fixture.c
     LIBS clan_brain)
 endforeach()
-foreach(part brain brain_bodies brain_hosts brain_ping)
+foreach(part brain brain_bodies brain_demand brain_hosts brain_ping)
   clan_unit_test(${part}
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/${part}.c ${CMAKE_CURRENT_LIST_DIR}/brain_fixture.c
       ${CMAKE_CURRENT_LIST_DIR}/member_fixture.c

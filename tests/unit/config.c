@@ -69,6 +69,15 @@ static const struct refusal refusals[] = {
     {"keeper unknown", HEAD MACHINES "keeper: [nass]\n", 7, 10,
         "no machine is called \"nass\" (did you mean \"nas\"?)"},
     {"keeper without machines", HEAD "keeper: [nas]\n", 4, 10, "no machine is called \"nas\""},
+    {"via of no transport of the clan", HEAD "machines: {" ID1 ": {name: nas, via: [tor]}}\n", 4,
+        84, "tor is no transport of this clan"},
+    {"via not in the order",
+        HEAD "transports: {order: [tor]}\nmachines: {" ID1
+             ": {name: nas, via: [tor, tcp-noise]}}\n",
+        5, 89, "tcp-noise is no transport of this clan"},
+    {"via of nothing", HEAD "machines: {" ID1 ": {name: nas, via: []}}\n", 4, 78, "at least 1"},
+    {"via one name", HEAD "machines: {" ID1 ": {name: nas, via: tcp-noise}}\n", 4, 83,
+        "expected a list"},
     {"ID short", HEAD "machines: {abc: {name: nas}}\n", 4, 12, "the ID of a machine"},
     {"ID capital",
         HEAD "machines: {A"
@@ -168,6 +177,7 @@ static const char *const accepted[] = {
     "{\"version\": 1, \"clan\": \"home\", \"admins\": {\"threshold\": 1, \"keys\": {\"anna\": "
     "\"" KEY1 "\"}}}",
     HEAD "machines: {" ID1 ": {name: m-aaaqeaye}}\n",
+    HEAD "machines: {" ID1 ": {name: nas, via: [tcp-noise]}}\n",
     "version: 1\r\nclan: home\r\nadmins: {threshold: 1, keys: {anna: \"" KEY1 "\"}}\r\n",
 };
 
@@ -203,6 +213,21 @@ static void test_model(void **state)
     assert_int_equal(c->services[0].port, 8080);
     assert_string_equal(c->services[0].allow[0], "all");
     assert_string_equal(c->services[0].settings[1].value, "7");
+    config_clan_free(c);
+    config_problems_free(p);
+}
+
+static void test_via(void **state)
+{
+    (void)state;
+    static const char text[] =
+        HEAD "transports: {order: [wireguard, tcp-noise, tor]}\n"
+             "machines: {" ID1 ": {name: nas, via: [tor, wireguard]}, " ID2 ": {name: laptop}}\n";
+    struct config_problems *p = config_problems_new("clan.yaml");
+    struct clan_config *c = NULL;
+    assert_int_equal(config_clan_parse(text, strlen(text), p, &c), CLAN_OK);
+    assert_int_equal(c->machines[0].via, 5);
+    assert_int_equal(c->machines[1].via, 0);
     config_clan_free(c);
     config_problems_free(p);
 }
@@ -262,6 +287,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_accepted),
         cmocka_unit_test(test_model),
+        cmocka_unit_test(test_via),
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_first),
     };

@@ -1,0 +1,168 @@
+/* "via:" of clan.yaml: the transports by which a machine reaches others and is reached, and no others. */
+#include "brain/demand.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define VERSIONS_LOOKED 100 /* so many are kept */
+
+/* The newest configuration that can be read here, while the one that the head names is missing: a
+ * restart at that moment must not forget whom nobody may see. */
+static struct clan_config *before;
+
+static const struct clan_config *config(const struct brain *b)
+{
+    return b->cfg ? b->cfg : before;
+}
+
+/* Most clans demand nothing, and this is asked for each peer all the time. */
+static bool any(const struct clan_config *cfg)
+{
+    static const struct clan_config *of;
+    static uint64_t version;
+    static bool found;
+    if (cfg == of && (!cfg || cfg->version == version))
+        return found;
+    of = cfg;
+    version = cfg ? cfg->version : 0;
+    found = false;
+    for (unsigned i = 0; cfg && i < cfg->machine_count; i++)
+        found = found || cfg->machines[i].via;
+    return found;
+}
+
+/* Bits of the order, 0: any. */
+static uint8_t via_of(const struct clan_config *cfg, const uint8_t id[32])
+{
+    for (unsigned i = 0; any(cfg) && i < cfg->machine_count; i++)
+        if (cfg->machines[i].via && memcmp(cfg->machines[i].id, id, 32) == 0)
+            return cfg->machines[i].via;
+    return 0;
+}
+
+static bool allowed(const struct clan_config *cfg, uint8_t via, const char *transport)
+{
+    for (unsigned i = 0; via && i < cfg->transport_count; i++)
+        if (via & 1u << i && strcmp(cfg->transports[i], transport) == 0)
+            return true;
+    return !via;
+}
+
+bool demand_own(const struct brain *b, const char *transport)
+{
+    return allowed(config(b), via_of(config(b), b->own_id), transport);
+}
+
+bool demand_allows(const struct brain *b, const uint8_t id[32], const char *transport)
+{
+    return demand_own(b, transport) && allowed(config(b), via_of(config(b), id), transport);
+}
+
+bool demand_is(const struct brain *b, const uint8_t id[32])
+{
+    return via_of(config(b), id) || via_of(config(b), b->own_id);
+}
+
+void demand_filter(const struct brain *b, const uint8_t id[32], struct path_order *order)
+{
+    unsigned n = 0;
+    uint8_t own = via_of(config(b), b->own_id), other = id ? via_of(config(b), id) : 0;
+    for (unsigned i = 0; i < order->count; i++)
+        if (allowed(config(b), own, order->names[i]) && allowed(config(b), other, order->names[i]))
+            memmove(order->names[n++], order->names[i], sizeof order->names[0]);
+    for (unsigned i = n; i < order->count; i++) /* orders are compared byte by byte */
+        memset(order->names[i], 0, sizeof order->names[i]);
+    order->count = n;
+}
+
+/* What both allow. */
+static void allowed_with(const struct brain *b, const uint8_t id[32], struct path_order *ret)
+{
+    const struct clan_config *cfg = config(b);
+    memset(ret, 0, sizeof *ret);
+    for (unsigned i = 0; cfg && i < cfg->transport_count; i++)
+        memcpy(ret->names[ret->count++], cfg->transports[i], sizeof ret->names[0]);
+    demand_filter(b, id, ret);
+}
+
+void demand_describe(const struct brain *b, const uint8_t id[32], clan_link_Peer *ret)
+{
+    struct path_order order;
+    if (!demand_is(b, id))
+        return;
+    allowed_with(b, id, &order);
+    ret->only = true;
+    _Static_assert(sizeof ret->via == sizeof order.names, "they fit");
+    memcpy(ret->via, order.names, sizeof ret->via);
+    ret->via_count = (pb_size_t)order.count;
+}
+
+void demand_text(const struct brain *b, const uint8_t id[32], char *ret_text, size_t cap)
+{
+    struct path_order order;
+    size_t len = 0;
+    ret_text[0] = 0;
+    if (!demand_is(b, id))
+        return;
+    allowed_with(b, id, &order);
+    if (order.count == 0) {
+        snprintf(ret_text, cap, "by no transport that clan.yaml lets both machines use");
+        return;
+    }
+    for (unsigned i = 0; i < order.count && len < cap; i++)
+        len += (size_t)snprintf(ret_text + len, cap - len, "%s%s",
+            i == 0                 ? "only by "
+            : i + 1 == order.count ? " or "
+                                   : ", ",
+            order.names[i]);
+    if (len < cap)
+        snprintf(ret_text + len, cap - len, ", as clan.yaml says");
+}
+
+bool demand_betrayed(const struct brain *b)
+{
+    const struct member_machine *self = brain_self(b);
+    for (unsigned i = 0; self && i < self->record.endpoint_count; i++)
+        if (!demand_own(b, self->record.endpoints[i].transport))
+            return true;
+    return false;
+}
+
+/* Versions are kept by the core that verified them; the newest below the head that can be read. */
+static void read_before(struct brain *b)
+{
+    const uint8_t *id;
+    const struct stmt_envelope *env;
+    static bool looked;
+    uint64_t head = member_head(b->set, &id, &env);
+    if (b->cfg || looked || !env)
+        return;
+    looked = true;
+    for (uint64_t v = head; v > 0 && head - v < VERSIONS_LOOKED && !before; v--) {
+        char *text;
+        size_t size;
+        if (bodies_version(b, v, &text, &size) != CLAN_OK)
+            continue;
+        struct config_problems *p = config_problems_new("clan.yaml");
+        if (p && config_clan_parse(text, size, p, &before) != CLAN_OK)
+            before = NULL;
+        config_problems_free(p);
+        free(text);
+    }
+}
+
+void demand_reconcile(struct brain *b)
+{
+    read_before(b);
+    if (b->cfg && before) {
+        config_clan_free(before);
+        before = NULL;
+    }
+    if (!via_of(config(b), b->own_id))
+        return;
+    for (unsigned i = 0; i < b->session_top; i++) {
+        struct session *s = &b->sessions[i];
+        if (s->id && s->transport[0] && !demand_own(b, s->transport))
+            session_close(b, s, false); /* its Down follows */
+    }
+}
