@@ -372,6 +372,8 @@ void transports_configured(const struct brain *b, struct path_order *ret);
 void transports_own(const struct brain *b, struct path_order *ret);
 /* Those of these that run, the preferred one first. */
 void transports_order(const struct brain *b, struct path_order *ret);
+/* One of a record of this machine that may still run here did not say its endpoints yet. */
+bool transports_awaited(struct brain *b, const struct stmt_record *known);
 /* Dials an endpoint; answers come as link_stream() or dial_failed().  false: it does not run. */
 bool transports_dial(struct brain *b, const struct dialing *what, const char *transport,
     const char *endpoint, uint32_t timeout_ms);

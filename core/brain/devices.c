@@ -325,6 +325,8 @@ void devices_gone(struct brain *b, const struct host *h)
 void devices_told(struct host *h, pb_size_t which, const clan_host_FromHost *m)
 {
     struct device *d = devices_of(h->b);
+    if (h->state == HOST_HELLO)
+        return; /* to the core before this one: it was still on its way */
     if (!h->device || which != clan_host_FromHost_device_state_tag) {
         host_offence(h, "speaks of peers and carries no packets");
         return;

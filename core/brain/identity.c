@@ -11,6 +11,7 @@
 #define PUBLISH_AGAIN_MS 60000 /* after a record that was not taken */
 #define PUBLISH_BURST    20    /* records at once ... */
 #define PUBLISH_EVERY_MS 60000 /* ... and then one each */
+#define PUBLISH_WAIT_MS  10000 /* after a start: transports that ran before say where they are */
 
 void identity_set(struct brain *b, const uint8_t root[32])
 {
@@ -95,6 +96,16 @@ static bool may_publish(struct brain *b)
     return false;
 }
 
+/* A core that starts anew hears from its transports one by one: a record without those that did not speak
+ * yet would take paths down on every other machine. */
+static bool too_early(struct brain *b, const struct stmt_record *known)
+{
+    static uint64_t began_ms;
+    if (!began_ms)
+        began_ms = brain_now();
+    return brain_now() - began_ms < PUBLISH_WAIT_MS && transports_awaited(b, known);
+}
+
 void identity_publish_record(struct brain *b)
 {
     const struct member_machine *self = brain_self(b);
@@ -105,7 +116,8 @@ void identity_publish_record(struct brain *b)
     if (!self)
         return;
     fill_endpoints(b, &body);
-    if (same_endpoints(&self->record, &body) || brain_now() < b->next_publish_ms || !may_publish(b))
+    if (same_endpoints(&self->record, &body) || too_early(b, &self->record) ||
+        brain_now() < b->next_publish_ms || !may_publish(b))
         return;
     if (join_make_record(b->root, b->clan_id, self->record_seq + 1, b->own_id, &body,
             clock_wall_s(), raw, &size, id) != CLAN_OK ||

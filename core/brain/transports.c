@@ -101,6 +101,20 @@ static const struct host *endpoints_of(struct brain *b, const char *transport)
     return h && !h->service && h->endpoint_count ? h : NULL;
 }
 
+bool transports_awaited(struct brain *b, const struct stmt_record *known)
+{
+    struct path_order own;
+    transports_own(b, &own);
+    for (unsigned i = 0; i < known->endpoint_count; i++) {
+        const char *name = known->endpoints[i].transport;
+        const struct host *h = host_find(b, name);
+        if (lists(&own, name) && b->grants_ok && grants_find(&b->grants, name) &&
+            !endpoints_of(b, name) && !(h && h->state == HOST_FAILED))
+            return true;
+    }
+    return false;
+}
+
 /* As the record has it: a device's with its key. */
 static void endpoint_text(
     const struct brain *b, const struct host *h, unsigned i, char ret[STMT_ENDPOINT_MAX + 1])

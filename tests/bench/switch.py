@@ -1,6 +1,7 @@
 """What two open connections notice when packets move to another transport: one died, one is preferred again.
 
---only takes dead, planned, or a transport's name: the pairs with it."""
+--only takes dead, planned, a transport's name (the pairs with it) or a pair, "wireguard>tcp-noise", also with
+":dead" or ":planned" behind it.  Each round is told as it ends: a run that is cut short has said what it measured."""
 
 import glob
 import os
@@ -8,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import bench
@@ -19,6 +21,7 @@ EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", 
 ROUNDS = 10
 WINDOW_S = 2.5  # a connection that is silent for all of it counts as that
 PLANNED_MUST_MS = 50
+PARTS = ("dead", "planned")
 NET = '"net.connect:lan", "net.connect:internet"'
 
 
@@ -146,7 +149,9 @@ class Measured:
         self.pair.streams.gaps()
 
     def end(self, what):
-        for name, (ms, error) in self.pair.streams.gaps().items():
+        gaps = self.pair.streams.gaps()
+        print(f"  {what}: " + ", ".join(f"{name} {ms:.0f} ms" for name, (ms, _) in gaps.items()), file=sys.stderr, flush=True)
+        for name, (ms, error) in gaps.items():
             self.values.setdefault((what, name), []).append(ms)
             if error:
                 self.lost.append(f"{what}: the {name}: {error}")
@@ -188,23 +193,37 @@ def planned(pair, measured, used, other, rounds):
     pair.order(used, other)
 
 
-def measure(report, first, second):
+def chosen(only, there):
+    """(pairs in both directions, parts) of --only."""
+    pairs = [p for a, b in zip(there, there[1:]) for p in ((a, b), (b, a))]
+    names, _, part = (only or "").partition(":")
+    if names in PARTS:
+        names, part = "", names
+    if names:
+        pairs = [p for p in pairs if names in (p[0].name, p[1].name, f"{p[0].name}>{p[1].name}")]
+    if not pairs or part not in ("", *PARTS):
+        sys.exit(f"--only {only} names nothing that is measured here: dead, planned, "
+                 + ", ".join(t.name for t in there) + ", or two neighbours of these as FIRST>SECOND")
+    return pairs, (part,) if part else PARTS
+
+
+def measure(report, first, second, parts):
     rounds = 2 if report.args.quick else ROUNDS
     name = f"{first.name}>{second.name}"
     with L.Lab() as lab:
         pair = Pair(lab, first, second)
         measured = Measured(pair)
         try:
-            if report.args.only != "planned":
+            if "dead" in parts:
                 dies(pair, measured, first, second, rounds)
-            if report.args.only != "dead":
+            if "planned" in parts:
                 planned(pair, measured, first, second, rounds)
         finally:
             pair.close()
     # to a path that is slower by itself, the difference of both round trips is part of the silence
     must = {"dead_path": first.must, "planned": PLANNED_MUST_MS if second.must == first.must else None}
     for (what, stream), values in measured.values.items():
-        report.add(f"switch/{what}_ms", "ms", values, f"{name} {stream}", must=must.get(what))
+        report.add(f"switch/{what}_ms", "ms", values, f"{name} {stream}", must=must.get(what), worst=what == "dead_path")
     report.note(f"{name}: {len(measured.lost)} connections lost")
     report.bad += measured.lost
 
@@ -218,12 +237,9 @@ def main():
             report.note(f"without {t.name}: {why}")
         else:
             there.append(t)
-    pairs = list(zip(there, there[1:]))
-    if report.args.only in [t.name for t in there]:
-        pairs = [p for p in pairs if report.args.only in (p[0].name, p[1].name)]
+    pairs, parts = chosen(report.args.only, there)
     for first, second in pairs:
-        measure(report, first, second)
-        measure(report, second, first)
+        measure(report, first, second, parts)
     report.end()
 
 
