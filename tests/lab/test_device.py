@@ -173,3 +173,25 @@ def test_the_daemon_is_killed(pair, device, stream, what):
     print(f"\n{what} killed: {ms} ms")
     assert ms < 8000
     assert laptop.clan("status").returncode == 0 and in_use(laptop, "nas") == device
+
+
+def record(of, on):
+    """The number of that machine's record, as known here."""
+    return next(r["record_seq"] for o in on.json("machines") for r in o["machines"] if r["name"] == of)
+
+
+@RELEASE
+def test_killed_cores_take_no_path_down(pair, stream):
+    """A core that starts anew says nothing of its addresses before all its transports spoke: no record, no path lost."""
+    nas, laptop = pair
+    both_use(nas, laptop, "wireguard")
+    before = record("nas", laptop), record("laptop", nas)
+    adopted = [m.log().count("wireguard goes on as before") for m in pair]
+    for m in pair:
+        kill(m, "clan-core home")
+    ready = {"wireguard": "in use", "tcp-noise": "spare"}
+    L.wait_for(lambda: all({t: p["state"] for t, p in paths(a, b)[0].items()} == ready for a, b in ((nas, "laptop"), (laptop, "nas"))),
+               limit=30, what="both paths again")
+    L.wait_for(lambda: all(m.log().count("wireguard goes on as before") > n for m, n in zip(pair, adopted)), what="adopted transports")
+    assert (record("nas", nas), record("laptop", laptop)) == before == (record("nas", laptop), record("laptop", nas))
+    assert "speaks of peers" not in nas.log() + laptop.log()
