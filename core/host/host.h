@@ -23,7 +23,7 @@
 #define HOST_RUNS_MAX    8
 #define HOST_HEALTH_MAX  8
 #define HOST_HEALTH_MS   5000
-#define HOST_LISTEN_MAX  16
+#define HOST_LISTEN_MAX  24
 #define HOST_MEMBERS_MAX 4096
 #define HOST_LOG_BURST   100
 #define HOST_LOG_PER_S   20

@@ -50,14 +50,20 @@ int netconf_socket(
     return -1;
 }
 
-unsigned netconf_listen(const struct grant_plugin *p, unsigned tries,
+unsigned netconf_listen(const struct netconf *n, const struct grant_plugin *p, unsigned tries,
     void (*failed)(void *arg, const struct clan_error *e), void *arg,
-    int ret_fds[GRANTS_LISTEN_MAX])
+    int ret_fds[NETCONF_LISTEN_MAX])
 {
-    unsigned count = 0;
-    for (unsigned i = 0; (p->permissions & GRANT_NET_LISTEN) && i < p->listen_count; i++) {
+    unsigned count = 0, own = p->permissions & GRANT_NET_LISTEN ? p->listen_count : 0;
+    unsigned people = p->permissions & GRANT_API_SESSION ? n->people_count : 0;
+    for (unsigned i = 0; i < own + people; i++) {
         struct clan_error e = CLAN_ERROR_INIT;
-        int fd = netconf_socket(SOCK_STREAM, p->listen[i].addr, p->listen[i].port, tries, &e);
+        uint8_t address[16];
+        bool theirs = i >= own;
+        if (theirs)
+            grants_address(n->slot, i - own, address);
+        int fd = netconf_socket(SOCK_STREAM, theirs ? address : p->listen[i].addr,
+            theirs ? GRANTS_PEOPLE_PORT : p->listen[i].port, theirs ? 1 : tries, &e);
         if (fd >= 0)
             ret_fds[count++] = fd;
         else

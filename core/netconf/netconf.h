@@ -9,6 +9,8 @@
 #include <clan/status.h>
 #include <sys/types.h>
 
+#define NETCONF_LISTEN_MAX (GRANTS_LISTEN_MAX + GRANTS_PEOPLE_MAX) /* sockets of a plugin */
+
 struct netconf {
     int tun; /* -1: none */
     char ifname[16];
@@ -16,6 +18,9 @@ struct netconf {
     uint32_t flags, mtu; /* WARD_TUN_ bits */
     uint8_t prefix[16];  /* a /48 */
     uint8_t address[16], resolver[16];
+    unsigned slot;                      /* of the clan on this machine: its addresses of loopback */
+    uint32_t people[GRANTS_PEOPLE_MAX]; /* for whom the firewall keeps one each */
+    unsigned people_count;
 };
 
 void netconf_identity(struct netconf *n, const uint8_t clan_id[32]);  /* its prefix, its resolver */
@@ -70,10 +75,12 @@ clan_status netconf_watch(struct netconf_watch *watch); /* lives as long as the 
  * listens, at the next free port of `tries`. */
 int netconf_socket(
     int type, const uint8_t address[16], uint16_t port, unsigned tries, struct clan_error *e);
-/* Those of a grant that can be had, TCP, at the next free port of `tries`; failed() hears of the others. */
-unsigned netconf_listen(const struct grant_plugin *p, unsigned tries,
+
+/* Those of a grant that can be had, TCP, at the next free port of `tries`, then with the sessions of people
+ * one on loopback for each of them; failed() hears of the others. */
+unsigned netconf_listen(const struct netconf *n, const struct grant_plugin *p, unsigned tries,
     void (*failed)(void *arg, const struct clan_error *e), void *arg,
-    int ret_fds[GRANTS_LISTEN_MAX]);
+    int ret_fds[NETCONF_LISTEN_MAX]);
 /* The same at directory/name.sock, and the end of it. */
 int netconf_unix_in(const char *directory, const char *name, uid_t uid, gid_t gid, mode_t mode,
     struct clan_error *e);

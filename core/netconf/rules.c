@@ -86,6 +86,17 @@ static const char phones_rules[] =
     " fwd to \"{d}\"\n"
     "}\n}\n";
 
+/* {n} table, {a} the addresses of loopback of a clan, {u} the user who answers there; a rule for each person
+ * follows.  No "established": a SYN can look like that, and every packet of a socket that lives has its user. */
+static const char people_rules[] =
+    "add table inet {n}\ndelete table inet {n}\ntable inet {n} {\n"
+    "chain input { type filter hook input priority filter; policy accept;\n"
+    " iifname != \"lo\" ip daddr {a} counter drop\n" /* where somebody set route_localnet */
+    "}\n"
+    "chain output { type filter hook output priority filter; policy accept;\n"
+    " oifname != \"lo\" accept\n"
+    " ip saddr {a} meta skuid != {u} counter drop\n"; /* nobody else listens there */
+
 #define LAN4 "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, 100.64.0.0/10, 224.0.0.0/4"
 #define LAN6 "fc00::/7, fe80::/10, ff00::/8"
 
@@ -129,7 +140,7 @@ static void speakers(struct text *t, const struct rules_table *f)
 
 struct rules_table rules_table_of(const struct netconf *n)
 {
-    struct rules_table f = {.speaker_count = 1}; /* root */
+    struct rules_table f = {.slot = n->slot, .speaker_count = 1}; /* root */
     const uint8_t *p = n->prefix;
     char prefix[INET6_ADDRSTRLEN];
     snprintf(f.name, sizeof f.name, "clan_%02x%02x%02x%02x%02x", p[1], p[2], p[3], p[4], p[5]);
@@ -185,6 +196,43 @@ void rules_phones_remove(struct text *t, const struct rules_table *f)
 void rules_remove(struct text *t, const struct rules_table *f)
 {
     text_add(t, "add table inet %s\ndelete table inet %s\n", f->name, f->name); /* or it fails */
+    text_add(
+        t, "add table inet clan_people_%u\ndelete table inet clan_people_%u\n", f->slot, f->slot);
+}
+
+void rules_people(
+    struct text *t, struct netconf *n, const struct grants *g, uid_t uid, uint32_t permissions)
+{
+    char table[24], addresses[INET_ADDRSTRLEN + 3], user[16], one[INET_ADDRSTRLEN];
+    const char *values['z' - 'a' + 1] = {addresses};
+    uint8_t at[16];
+    if (!(permissions & GRANT_API_SESSION))
+        return;
+    n->people_count = grants_people(g, n->people);
+    grants_address(n->slot, 0, at);
+    snprintf(table, sizeof table, "clan_people_%u", n->slot); /* a slot has its name later */
+    snprintf(addresses, sizeof addresses, "%u.%u.%u.0/24", at[12], at[13], at[14]);
+    snprintf(user, sizeof user, "%u", uid);
+    values['n' - 'a'] = table;
+    values['u' - 'a'] = user;
+    expand(t, people_rules, values);
+    for (unsigned i = 0; i < n->people_count; i++) {
+        grants_address(n->slot, i, at);
+        inet_ntop(AF_INET, at + 12, one, sizeof one);
+        text_add(t,
+            " ip daddr %s meta l4proto tcp meta skuid != %u counter reject with tcp reset\n", one,
+            n->people[i]);
+    }
+    text_add(t, "}\n}\n");
+}
+
+bool rules_people_told(
+    const struct netconf *n, const struct grants *g, const struct grant_plugin *p)
+{
+    uint32_t uids[GRANTS_PEOPLE_MAX];
+    unsigned count = grants_people(g, uids);
+    return !(p->permissions & GRANT_API_SESSION) ||
+           (count == n->people_count && memcmp(uids, n->people, count * sizeof *uids) == 0);
 }
 
 clan_status rules_phones(struct text *t, const struct netconf *n, const struct netconf_device *d,

@@ -15,7 +15,7 @@
 struct rules_table {
     char name[24], ifname[16], device[16], prefix[56], resolver[48];
     uid_t speakers[RULES_SPEAKERS_MAX];
-    unsigned speaker_count;
+    unsigned speaker_count, slot;
 };
 /* Name, interface and addresses of that network; root alone may speak. */
 struct rules_table rules_table_of(const struct netconf *n);
@@ -24,6 +24,13 @@ void rules_speaker(struct rules_table *f, uid_t uid); /* may use it too; each on
 rules_fn rules_table;                                 /* in place of the one that is there */
 rules_fn rules_speakers;                              /* of the one that is there */
 rules_fn rules_remove;
+/* For a plugin with that permission (else nothing): the addresses of loopback of this clan are its user's, and
+ * each is reached by one person only, noted in n.  A table of its own, in place of the one that is there. */
+void rules_people(
+    struct text *t, struct netconf *n, const struct grants *g, uid_t uid, uint32_t permissions);
+/* Are those the people that are granted now? */
+bool rules_people_told(
+    const struct netconf *n, const struct grants *g, const struct grant_plugin *p);
 
 /* What is forwarded for phones, in place of what was; none: nothing is. */
 rules_fn rules_phones_remove; /* a text of its own: an old kernel has no such tables */

@@ -16,6 +16,7 @@
 #define GRANT_NET_CONNECT_INTERNET (1u << 4)
 #define GRANT_NET_CONNECT_OVERLAY  (1u << 5)
 #define GRANT_NET_DEVICE           (1u << 6) /* carries packets itself; `listen:` is for UDP then */
+#define GRANT_API_SESSION          (1u << 7) /* asks the core with the sessions of people */
 
 enum perm_arg { PERM_NONE, PERM_PORT, PERM_PATH, PERM_FOLDER, PERM_NAME, PERM_VALUE };
 enum perm_by {

@@ -136,6 +136,7 @@ void children_announce(struct child *ch, bool adopted)
         .child = ch->proc.id,
         .kind = ch->kind,
         .adopted = adopted,
+        .slot = (uint8_t)ch->clan->slot,
         .host = ch->host};
     memcpy(event.name, ch->name, sizeof event.name);
     memcpy(event.plugin, ch->plugin, sizeof event.plugin);

@@ -31,6 +31,7 @@ static void slot_init(struct warden *w, struct clan *c)
         .warden = w, .used = true, .slot = (unsigned)(c - w->clans), .state = WARD_UNBOUND};
     snprintf(c->petname, sizeof c->petname, "new%u", c->slot);
     c->generation = ++w->next_generation;
+    c->net.slot = c->slot;
     c->disk.dir = c->core_fd = c->listener = c->connection = c->net.tun = c->device.tun = -1;
 }
 

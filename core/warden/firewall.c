@@ -10,9 +10,7 @@ static struct rules_table table_of(struct clan *c)
 {
     const struct grants *g = &c->warden->grants;
     struct rules_table f = rules_table_of(&c->net);
-    rules_speaker(&f, g->owner_uid);
-    for (unsigned i = 0; i < g->user_count; i++)
-        rules_speaker(&f, g->users[i]);
+    f.speaker_count = grants_people(g, f.speakers);
     for (struct child *ch = NULL; (ch = children_next(c, ch));) {
         const struct grant_plugin *p =
             ch->kind == WARD_KIND_HOST ? grants_find(g, ch->plugin) : NULL;
@@ -54,6 +52,7 @@ void firewall_host(
 {
     struct text t = {0};
     rules_host(&t, uid, permissions);
+    rules_people(&t, &c->net, &c->warden->grants, uid, permissions);
     nft_apply(&t, monitor_done, monitor_job(c, "firewall", then, request));
 }
 

@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HOST_NET        (GRANT_NET_CONNECT_LAN | GRANT_NET_CONNECT_INTERNET | GRANT_NET_CONNECT_OVERLAY)
 #define HOST_PORT_TRIES 17
 #define CALLER(p)       profile_caller((p)->exec, (p)->exec_count)
 
@@ -66,7 +65,8 @@ static void host_listen(struct child *ch, const struct grant_plugin *p, struct c
 {
     const struct ward_host_start *r = &ch->how;
     setfsuid(ch->uid); /* the firewall takes who makes a socket for whose it is */
-    ch->listen_count = netconf_listen(p, HOST_PORT_TRIES, listen_failed, ch, ch->listen);
+    ch->listen_count =
+        netconf_listen(&ch->clan->net, p, HOST_PORT_TRIES, listen_failed, ch, ch->listen);
     int fd =
         r->service ? netconf_socket(SOCK_STREAM, r->service_address, r->service_port, 1, e) : -1;
     setfsuid(0);
@@ -85,6 +85,8 @@ static void host_start(struct clan *c, const void *request, struct ward_reply *a
     struct child *ch = NULL;
     if (c->leaving || c->down)
         err_set(e, CLAN_E_STATE, "the clan is going down");
+    if (e->status == CLAN_OK && !rules_people_told(&c->net, &c->warden->grants, p))
+        err_set(e, CLAN_E_AGAIN, "who may use the clan changed meanwhile");
     if (e->status == CLAN_OK)
         ch = children_new(c, WARD_KIND_HOST, 0, r->instance, r->plugin, e);
     if (!ch)
@@ -115,7 +117,7 @@ void hosts_start(struct clan *c, const void *request, struct ward_reply *a)
              (!netconf_has(&c->net, r->service_address) || r->service_port == 0))
         err_set(e, CLAN_E_INVAL, "not an address and port of a service in this clan");
     const char *by = e->status == CLAN_OK ? CALLER(p) : NULL; /* who connects; NULL: the host */
-    bool out = e->status == CLAN_OK && (by || p->permissions & HOST_NET);
+    bool out = e->status == CLAN_OK && (by || grants_guarded(p));
     if (out && !c->warden->guard.stands) {
         err_set(e, CLAN_E_NOSYS,
             "the plugin %s needs the machine's network, which no firewall guards", p->id);

@@ -35,7 +35,7 @@ struct child {
     uint32_t kind, host;
     char name[33], plugin[32];
     uid_t uid;
-    int listen[GRANTS_LISTEN_MAX + 1]; /* host: kept over restarts; its service's is the last one */
+    int listen[NETCONF_LISTEN_MAX + 1]; /* host: kept over restarts; its service's is the last */
     unsigned listen_count;
     struct ward_host_start how;
     struct disk_user disk;

@@ -113,10 +113,37 @@ const struct grant_plugin *grants_find(const struct grants *g, const char *plugi
     return NULL;
 }
 
+void grants_address(unsigned slot, unsigned place, uint8_t ret[16])
+{
+    const uint8_t v4[] = {0xff, 0xff, 127, (uint8_t)(64 + slot), 117, (uint8_t)(1 + place)};
+    memset(ret, 0, 10);
+    memcpy(ret + 10, v4, sizeof v4);
+}
+
+unsigned grants_people(const struct grants *g, uint32_t ret_uids[GRANTS_PEOPLE_MAX])
+{
+    unsigned count = 0;
+    ret_uids[count++] = 0;
+    for (unsigned i = 0; i <= g->user_count && i <= GRANTS_USERS_MAX; i++) {
+        uint32_t uid = i == 0 ? g->owner_uid : g->users[i - 1];
+        bool there = false;
+        for (unsigned k = 0; k < count; k++)
+            there = there || ret_uids[k] == uid;
+        if (!there)
+            ret_uids[count++] = uid;
+    }
+    return count;
+}
+
 bool grants_same(const struct grants *g, const struct grants *other, const char *plugin_id)
 {
     const struct grant_plugin *a = grants_find(g, plugin_id), *b = grants_find(other, plugin_id);
-    return a && b && memcmp(a, b, sizeof *a) == 0;
+    uint32_t here[GRANTS_PEOPLE_MAX], there[GRANTS_PEOPLE_MAX];
+    if (!a || !b || memcmp(a, b, sizeof *a) != 0)
+        return false;
+    unsigned count = grants_people(g, here);
+    return !(a->permissions & GRANT_API_SESSION) ||
+           (count == grants_people(other, there) && memcmp(here, there, count * sizeof *here) == 0);
 }
 
 const struct grant_plugin *grants_need(
@@ -159,12 +186,17 @@ clan_status grants_run(const struct grant_plugin *p, const char *profile, struct
     return CLAN_E_GRANT;
 }
 
+#define CONNECTS (GRANT_NET_CONNECT_LAN | GRANT_NET_CONNECT_INTERNET | GRANT_NET_CONNECT_OVERLAY)
+
+bool grants_guarded(const struct grant_plugin *p)
+{
+    return (p->permissions & (CONNECTS | GRANT_API_SESSION)) != 0;
+}
+
 const char *grants_profile(const struct grant_plugin *p)
 {
-    const uint32_t net =
-        GRANT_NET_CONNECT_LAN | GRANT_NET_CONNECT_INTERNET | GRANT_NET_CONNECT_OVERLAY;
     return p->permissions & GRANT_NET_DEVICE ? "host-device"
-           : p->permissions & net            ? "host-net"
+           : p->permissions & CONNECTS       ? "host-net"
                                              : "host";
 }
 

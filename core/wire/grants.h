@@ -20,6 +20,7 @@
 #define GRANTS_LISTEN_MAX   8
 #define GRANTS_USERS_MAX    8
 #define GRANTS_SETTINGS_MAX 8
+#define GRANTS_PEOPLE_MAX   (GRANTS_USERS_MAX + 2) /* root, the owner, and who was named */
 #define GRANTS_DEVICE_PORTS 32u /* from each of its listen addresses on: clans on one machine */
 
 #define GRANT_KIND_TRANSPORT 1 /* CLAN_KIND_TRANSPORT */
@@ -80,7 +81,13 @@ clan_status grants_load(
 void grants_copy(struct grants *to, const struct grants *from);
 clan_status grants_store(const char *path, const struct grants *g, struct clan_error *reterr);
 const struct grant_plugin *grants_find(const struct grants *g, const char *plugin_id);
-/* Both have it, and it may do the same. */
+/* Where the person at that place of grants_people() finds what shows the clan of that slot: an address of loopback. */
+#define GRANTS_PEOPLE_PORT 7180
+void grants_address(
+    unsigned slot, unsigned place, uint8_t ret[16]); /* 127.(64+slot).117.(1+place) */
+/* Who may use the clan by this machine: root, the owner, those of local_users; each once. */
+unsigned grants_people(const struct grants *g, uint32_t ret_uids[GRANTS_PEOPLE_MAX]);
+/* Both have it, and it may do the same; one with the sessions of people: for the same ones. */
 bool grants_same(const struct grants *g, const struct grants *other, const char *plugin_id);
 /* As grants_find(), and what to tell who asked when there is none; path: of the file that does not name it. */
 const struct grant_plugin *grants_need(
@@ -90,6 +97,8 @@ bool grants_exec(const struct grant_plugin *p, const char *profile);
 clan_status grants_serve(const struct grant_plugin *p, struct clan_error *reterr);
 clan_status grants_run(
     const struct grant_plugin *p, const char *profile, struct clan_error *reterr);
+/* Does it run only where a firewall stands before it? */
+bool grants_guarded(const struct grant_plugin *p);
 /* The sandbox of its host, where no program takes its place. */
 const char *grants_profile(const struct grant_plugin *p);
 /* May a plugin that carries packets itself have this UDP port, or one of the `tries` after it?  The address

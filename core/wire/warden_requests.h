@@ -13,7 +13,8 @@
  *   6      core, keeper, host: own state directory;  resolver: TCP listener at prefix::53
  *   7      core: listening API socket of its clan, or (unbound) the connection it was started for
  *          host: volume directory of its service, or /dev/null
- *   8 ..   host: listening sockets, in the order of the grant; a service's own is the last
+ *   8 ..   host: listening sockets, in the order of the grant, then those for people (api.session);
+ *          a service's own is the last
  */
 #ifndef WIRE_WARDEN_REQUESTS_H
 #define WIRE_WARDEN_REQUESTS_H
@@ -297,7 +298,8 @@ struct ward_child {
     char name[33];  /* host: instance; program: profile */
     char plugin[32];
     uint8_t adopted; /* 1: it lived before this core; send Hello and ask for its state */
-    uint8_t zero[6];
+    uint8_t slot;    /* of this clan on this machine: see grants_address() */
+    uint8_t zero[5];
     uint32_t host; /* program: the host it belongs to */
 };
 

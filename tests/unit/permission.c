@@ -18,7 +18,7 @@ static const char *const vocabulary[] = {"fs.state", "net.service", "net.listen"
     "net.connect:overlay", "net.connect:lan:443", "net.connect:internet:443",
     "net.connect:overlay:443", "fs.read:/srv/music", "fs.share:/srv/music",
     "fs.share:/srv/music:rw", "exec:lighttpd", "api.read", "kvm", "jit", "memory", "cpu", "pids",
-    "disk", "net.device"};
+    "disk", "net.device", "api.session"};
 
 static void every_word_is_whole(void **state)
 {
@@ -43,7 +43,7 @@ static void every_word_is_whole(void **state)
     assert_int_equal(seen, perm_bits());
     assert_int_equal(seen, GRANT_FS_STATE | GRANT_NET_SERVICE | GRANT_NET_LISTEN |
                                GRANT_NET_CONNECT_LAN | GRANT_NET_CONNECT_INTERNET |
-                               GRANT_NET_CONNECT_OVERLAY | GRANT_NET_DEVICE);
+                               GRANT_NET_CONNECT_OVERLAY | GRANT_NET_DEVICE | GRANT_API_SESSION);
 }
 
 static void the_vocabulary_is_complete(void **state)

@@ -72,6 +72,42 @@ static void a_table_is_whole(void **state)
     free(text);
 }
 
+/* The whole text: each address is for one user, and nobody but the plugin's answers there. */
+static void people_have_an_address_each(void **state)
+{
+    (void)state;
+    struct netconf n = {.slot = 3};
+    struct grants g = {.owner_uid = 1000, .user_count = 2, .users = {1001, 1000}};
+    const struct grant_plugin shows = {.permissions = GRANT_API_SESSION}, other = {0};
+    struct text t = {0};
+    assert_true(rules_people_told(&n, &g, &other));
+    assert_false(rules_people_told(&n, &g, &shows));
+    rules_people(&t, &n, &g, 300042, GRANT_NET_LISTEN);
+    assert_null(t.data);
+    rules_people(&t, &n, &g, 300042, GRANT_API_SESSION);
+    assert_string_equal(t.data,
+        "add table inet clan_people_3\ndelete table inet clan_people_3\n"
+        "table inet clan_people_3 {\n"
+        "chain input { type filter hook input priority filter; policy accept;\n"
+        " iifname != \"lo\" ip daddr 127.67.117.0/24 counter drop\n"
+        "}\n"
+        "chain output { type filter hook output priority filter; policy accept;\n"
+        " oifname != \"lo\" accept\n"
+        " ip saddr 127.67.117.0/24 meta skuid != 300042 counter drop\n"
+        " ip daddr 127.67.117.1 meta l4proto tcp meta skuid != 0 counter reject with tcp reset\n"
+        " ip daddr 127.67.117.2 meta l4proto tcp meta skuid != 1000 counter reject with tcp reset\n"
+        " ip daddr 127.67.117.3 meta l4proto tcp meta skuid != 1001 counter reject with tcp reset\n"
+        "}\n}\n");
+    assert_true(rules_people_told(&n, &g, &shows));
+    g.users[0] = 1002; /* one goes, another one comes */
+    assert_false(rules_people_told(&n, &g, &shows));
+    free(t.data);
+    struct rules_table f = rules_table_of(&n);
+    char *text = said(rules_remove, &f);
+    assert_has(text, "delete table inet clan_people_3\n");
+    free(text);
+}
+
 static void want(struct rules_set *set, const uint8_t *peer, const uint8_t *dest, uint8_t protocol,
     uint16_t port, bool is)
 {
@@ -140,6 +176,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_table_is_whole),
+        cmocka_unit_test(people_have_an_address_each),
         cmocka_unit_test(only_what_differs),
         cmocka_unit_test(elements_are_bounded),
     };

@@ -145,7 +145,7 @@ static const char golden[] =
 static void test_firewall_text(void **state)
 {
     struct rules_table f = {"clan_1011121314", "clan0", "clan0w", "fd10:1112:1314::/48",
-        "fd10:1112:1314::53", {0, 1000}, 2};
+        "fd10:1112:1314::53", {0, 1000}, 2, 0};
     struct text t = {0};
     (void)state;
     rules_table(&t, &f);

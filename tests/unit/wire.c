@@ -487,6 +487,38 @@ static void grants_refuses_other_sizes_and_writers(void **state)
     assert_int_equal(grants_load(c->path, false, &got, &e), CLAN_E_IO);
 }
 
+/* Each once, and a plugin with their sessions is told when they are others. */
+static void grants_tell_people_apart(void **state)
+{
+    static struct grants a, b;
+    uint32_t uids[GRANTS_PEOPLE_MAX];
+    uint8_t at[16];
+    (void)state;
+    a.owner_uid = 1000;
+    a.user_count = 3;
+    memcpy(a.users, (const uint32_t[]){1001, 1000, 0}, 3 * sizeof *a.users);
+    assert_int_equal(grants_people(&a, uids), 3);
+    assert_memory_equal(uids, ((const uint32_t[]){0, 1000, 1001}), 3 * sizeof *uids);
+    a.user_count = GRANTS_USERS_MAX;
+    for (unsigned i = 0; i < GRANTS_USERS_MAX; i++)
+        a.users[i] = 2000 + i;
+    assert_int_equal(grants_people(&a, uids), GRANTS_PEOPLE_MAX);
+    assert_int_equal(uids[GRANTS_PEOPLE_MAX - 1], 2007);
+    a.plugin_count = 1;
+    strcpy(a.plugins[0].id, "shows");
+    b = a;
+    b.users[7] = 2008;
+    assert_true(grants_same(&a, &b, "shows"));
+    a.plugins[0].permissions = b.plugins[0].permissions = GRANT_API_SESSION;
+    assert_false(grants_same(&a, &b, "shows"));
+    b.users[7] = 2007;
+    assert_true(grants_same(&a, &b, "shows"));
+    b.owner_uid = 1001;
+    assert_false(grants_same(&a, &b, "shows"));
+    grants_address(15, 9, at);
+    assert_memory_equal(at, ((const uint8_t[]){[10] = 0xff, 0xff, 127, 79, 117, 10}), sizeof at);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -505,6 +537,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(grants_refuses_damage, consent_make, consent_remove),
         cmocka_unit_test_setup_teardown(
             grants_refuses_other_sizes_and_writers, consent_make, consent_remove),
+        cmocka_unit_test(grants_tell_people_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
