@@ -108,9 +108,19 @@ def pair(lab):
 
 
 def silences(both, what, measured, most):
-    for name, (ms, error) in both.gaps().items():
+    """The longest ones, until both connections pass something again: after a switch TCP still waits for its timer."""
+    worst = {}
+
+    def flows():
+        gaps = both.gaps()
+        for name, (ms, error) in gaps.items():
+            assert not error, f"{what}: the {name}: {error}"
+            worst[name] = max(ms, worst.get(name, 0))
+        return all(ms < 100 for ms, _ in gaps.values())
+
+    L.wait_for(flows, what="both connections")
+    for name, ms in worst.items():
         measured(f"{what}: silence of the {name}", ms / 1000)
-        assert not error, f"{what}: the {name}: {error}"
         assert ms < most, f"{what}: the {name} was silent for {ms:.0f} ms"
 
 
@@ -129,7 +139,7 @@ def test_wireguard_passes_nothing(pair, measured, what, rule):
     silences(both, what, measured, 1000)
     nas.sh("nft delete table inet mute")
     both_use(nas, laptop, "wireguard", limit=90)
-    silences(both, "back to wireguard", measured, 1000)
+    silences(both, "back to wireguard", measured, 300)
 
 
 def test_another_address_under_wireguard(pair, measured):
