@@ -205,6 +205,12 @@ static bool is_owner(const struct brain *b, uid_t uid)
 
 static clan_status permitted(struct client *c, pb_size_t tag, struct clan_error *e)
 {
+    if (c->plugin) {
+        err_set(e, CLAN_E_PERM, "nobody signed in on this connection");
+        err_why(e, "a plugin asks for a person, and for nobody else");
+        err_remedy(e, "sign in: clan ui");
+        return e->status;
+    }
     for (size_t i = 0; i < sizeof api_table / sizeof api_table[0]; i++) {
         if (api_table[i].tag != tag)
             continue;
@@ -364,7 +370,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
 }
 
-static void take(struct brain *b, int fd, bool first)
+static struct client *take(struct brain *b, int fd, bool first)
 {
     unsigned count = 0;
     for (struct client *c = b->clients; c; c = c->next)
@@ -375,7 +381,7 @@ static void take(struct brain *b, int fd, bool first)
     if (!c || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0) {
         free(c);
         close(fd);
-        return;
+        return NULL;
     }
     c->b = b;
     c->fd = fd;
@@ -387,6 +393,23 @@ static void take(struct brain *b, int fd, bool first)
     c->poll.data = c;
     uv_poll_init(&b->loop, &c->poll, fd);
     uv_poll_start(&c->poll, UV_READABLE, on_poll);
+    return c;
+}
+
+void api_plugin_connect(struct brain *b, int *ret_fd)
+{
+    int pair[2];
+    *ret_fd = -1;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+        return;
+    struct client *c = take(b, pair[0], false);
+    if (!c) {
+        close(pair[1]);
+        return;
+    }
+    c->plugin = true;
+    c->uid = (uid_t)-1; /* nobody yet: the one who made the pair is this core */
+    *ret_fd = pair[1];
 }
 
 void api_first(struct brain *b, int fd)

@@ -70,6 +70,7 @@ static void reconcile(uv_timer_t *t)
     doors_reconcile(b);
     alarms_reconcile(b);
     peers_reconcile(b);
+    ui_reconcile(b); /* before a service could have its name */
     services_reconcile(b);
     names_reconcile(b);
     keeper_reconcile(b);

@@ -110,6 +110,7 @@ struct rate { /* of one second */
 /* ---- plugin hosts ---- */
 struct host {
     bool used, wanted, service;
+    bool people; /* a service of this machine alone, for who uses it: ui.c */
     enum host_state state;
     char plugin[32], instance[33];
     uint32_t child;
@@ -221,6 +222,7 @@ struct brain {
     struct host hosts[BRAIN_HOSTS_MAX];
     struct rate runs, ends; /* of programs, asked of the warden */
     struct rate addresses;  /* asked for while this machine has none */
+    unsigned ui_slot;       /* of this clan on this machine: see grants_address() */
     struct dialing dials[BRAIN_DIALS_MAX];
     uint32_t next_request, next_session, next_serial;
     struct {
@@ -403,10 +405,25 @@ void host_fail(
 void hosts_tick(struct brain *b);
 void hosts_ask_endpoints(struct brain *b);
 void host_start(struct host *h); /* a device transport, when its device is there */
+/* One message to fill and send, valid until the next call. */
+clan_host_ToHost *host_blank(pb_size_t which);
+void host_tell(struct host *h, const clan_host_ToHost *m);
 void host_dial(
     struct brain *b, struct host *h, uint32_t request, const char *endpoint, uint32_t timeout_ms);
 
 /* offence.c */
+/* programs.c: what hosts run */
+void programs_run(struct host *h, const clan_host_Run *r);
+void programs_end(struct host *h, uint32_t run);
+void programs_adopted(struct brain *b, const struct ward_child *c);
+void programs_died(struct brain *b, const struct ward_child_died *d);
+
+/* ui.c: the plugin that shows the clan to the people of this machine */
+void ui_reconcile(struct brain *b);
+bool ui_is(const struct brain *b, const char *plugin); /* granted as one */
+void ui_create(struct host *h, clan_host_Create *c);   /* whose its listeners are */
+void ui_connect(struct host *h, uint32_t request);
+
 bool rate_within(struct rate *r, unsigned limit);
 void host_offence(
     struct host *h, const char *what); /* "it ..."; ends the host when there were too many */
@@ -519,6 +536,8 @@ void health_lines(struct brain *b, health_fn *emit, void *arg);
 void api_listen(struct brain *b, int fd);
 void api_first(struct brain *b, int fd); /* the connection an unbound core was started for */
 void api_answer(struct client *c, clan_api_Answer *a, bool last);
+/* A connection for a plugin, on which nothing may be asked before there is a session; -1: there is none. */
+void api_plugin_connect(struct brain *b, int *ret_fd);
 void api_error(struct client *c, const struct clan_error *e);
 void api_ok(struct client *c);
 void api_progress(struct client *c, const char *step, const char *fmt, ...)

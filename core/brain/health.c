@@ -143,6 +143,10 @@ static void failed_transports(struct brain *b, struct lines *l)
     for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
         const struct host *h = &b->hosts[i];
         char what[400];
+        if (h->used && h->people && h->wanted && (h->state == HOST_FAILED || h->disk_full)) {
+            snprintf(what, sizeof what, "%s does not run: %.300s", h->plugin, h->why);
+            add(l, 1, "plugin", what, h->remedy);
+        }
         if (!h->used || h->service || !h->wanted)
             continue;
         if (h->state == HOST_STARTED && !h->healthy && h->why[0]) { /* it says so, and why */

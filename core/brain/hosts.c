@@ -1,13 +1,11 @@
-/* Plugin hosts and the programs they run: one state machine each. */
+/* Plugin hosts: one state machine each. */
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "brain/devices.h"
 
 #include <pb_decode.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define HOSTS_HEALTH_MS      5000
@@ -19,14 +17,14 @@
 static clan_host_ToHost host_out;
 static clan_host_FromHost host_in;
 
-static clan_host_ToHost *blank(pb_size_t which)
+clan_host_ToHost *host_blank(pb_size_t which)
 {
     memset(&host_out, 0, sizeof host_out);
     host_out.which_m = which;
     return &host_out;
 }
 
-static void tell(struct host *h, const clan_host_ToHost *m)
+void host_tell(struct host *h, const clan_host_ToHost *m)
 {
     if (!chan_send(h->chan, clan_host_ToHost_fields, m, NULL, 0))
         log_warn("host %s does not take messages", h->instance);
@@ -34,7 +32,7 @@ static void tell(struct host *h, const clan_host_ToHost *m)
 
 void host_start(struct host *h)
 {
-    tell(h, blank(clan_host_ToHost_start_tag));
+    host_tell(h, host_blank(clan_host_ToHost_start_tag));
 }
 
 struct host *host_find(struct brain *b, const char *instance)
@@ -85,7 +83,7 @@ static void end_child(struct host *h)
         return;
     struct ward_child_end end = {.child = h->child, .grace_ms = 5000};
     if (h->chan)
-        tell(h, blank(clan_host_ToHost_stop_tag));
+        host_tell(h, host_blank(clan_host_ToHost_stop_tag));
     ward_ask(h->b, WARD_REQ_CHILD_END, &end, sizeof end, NULL, NULL);
 }
 
@@ -109,10 +107,10 @@ static void on_started_answer(struct brain *b, void *arg, const struct ward_answ
 
 static void ask_start(struct host *h)
 {
-    struct ward_host_start r = {.service = h->service};
+    struct ward_host_start r = {.service = h->service && !h->people};
     snprintf(r.plugin, sizeof r.plugin, "%s", h->plugin);
     snprintf(r.instance, sizeof r.instance, "%s", h->instance);
-    if (h->service) {
+    if (r.service) {
         memcpy(r.service_address, h->address, 16);
         r.service_port = place_port(&h->cfg);
     }
@@ -187,7 +185,7 @@ static void own_settings(struct host *h, clan_host_Create *c)
 
 static void send_create(struct host *h)
 {
-    clan_host_ToHost *m = blank(clan_host_ToHost_create_tag);
+    clan_host_ToHost *m = host_blank(clan_host_ToHost_create_tag);
     clan_host_Create *c = &m->m.create;
     snprintf(c->instance, sizeof c->instance, "%s", h->instance);
     for (unsigned i = 0; h->service && i < h->cfg.setting_count; i++) {
@@ -197,7 +195,9 @@ static void send_create(struct host *h)
     }
     if (!h->service)
         own_settings(h, c);
-    if (h->service) {
+    if (h->people)
+        ui_create(h, c);
+    else if (h->service) {
         c->service_address.size = 16;
         memcpy(c->service_address.bytes, h->address, 16);
         c->service_port = place_port(&h->cfg);
@@ -207,17 +207,17 @@ static void send_create(struct host *h)
     snprintf(c->clan, sizeof c->clan, "%s", h->b->petname);
     h->state = HOST_CREATING;
     rendezvous_secret(h);
-    tell(h, m);
+    host_tell(h, m);
 }
 
 static void ask_endpoints(struct host *h)
 {
     const struct brain *b = h->b;
-    clan_host_ToHost *m = blank(clan_host_ToHost_ask_endpoints_tag);
+    clan_host_ToHost *m = host_blank(clan_host_ToHost_ask_endpoints_tag);
     m->m.ask_endpoints.local_addresses_count = (pb_size_t)b->local.count;
     for (unsigned k = 0; k < b->local.count; k++)
         memcpy(m->m.ask_endpoints.local_addresses[k], b->local.addrs[k].address, 16);
-    tell(h, m);
+    host_tell(h, m);
 }
 
 static void created(struct host *h, const char (*interfaces)[64], size_t count)
@@ -300,70 +300,6 @@ static void on_state(struct host *h, const clan_host_StateIs *st)
     }
 }
 
-struct run_ask {
-    struct host *host;
-    uint32_t request, child_of;
-};
-
-static void on_run_answer(struct brain *b, void *arg, const struct ward_answer *a, int fd)
-{
-    (void)b;
-    struct run_ask ask = *(struct run_ask *)arg;
-    struct host *h = ask.host;
-    free(arg);
-    if (fd >= 0)
-        close(fd);
-    if (!h->used || h->child != ask.child_of)
-        return;
-    clan_host_ToHost *m = blank(clan_host_ToHost_run_result_tag);
-    m->m.run_result.request = ask.request;
-    for (unsigned i = 0; i < 8; i++) {
-        if (h->runs[i].request != ask.request)
-            continue;
-        h->runs[i].request = 0;
-        if (a->error.status == CLAN_OK) {
-            h->runs[i].run = a->child; /* the warden's number: a later core knows it too */
-            m->m.run_result.run = a->child;
-        }
-        break;
-    }
-    m->m.run_result.has_error = true;
-    wire_from_error(&m->m.run_result.error, &a->error);
-    tell(h, m);
-}
-
-static void on_run(struct host *h, const clan_host_Run *r)
-{
-    struct clan_error e = CLAN_ERROR_INIT;
-    unsigned slot = host_may_run(h, false) ? 0 : 8;
-    while (slot < 8 && (h->runs[slot].run || h->runs[slot].request))
-        slot++;
-    struct run_ask *ask = slot < 8 && r->request ? malloc(sizeof *ask) : NULL;
-    if (!ask) {
-        clan_host_ToHost *m = blank(clan_host_ToHost_run_result_tag);
-        m->m.run_result.request = r->request;
-        m->m.run_result.has_error = true;
-        err_set(&e, CLAN_E_LIMIT, "the plugin runs too many programs");
-        wire_from_error(&m->m.run_result.error, &e);
-        tell(h, m);
-        return;
-    }
-    *ask = (struct run_ask){.host = h, .request = r->request, .child_of = h->child};
-    h->runs[slot].request = r->request;
-    struct ward_run req = {.host = h->child};
-    snprintf(req.profile, sizeof req.profile, "%s", r->profile);
-    ward_ask(h->b, WARD_REQ_RUN, &req, sizeof req, on_run_answer, ask);
-}
-
-static void on_end_run(struct host *h, uint32_t run)
-{
-    for (unsigned i = 0; run && i < 8; i++)
-        if (h->runs[i].run == run && host_may_run(h, true)) {
-            struct ward_child_end end = {.child = run, .grace_ms = 5000};
-            ward_ask(h->b, WARD_REQ_CHILD_END, &end, sizeof end, NULL, NULL);
-        }
-}
-
 static void on_health(struct host *h, const clan_host_Health *m)
 {
     if (!m->request && !h->service && h->state == HOST_STARTED)
@@ -436,16 +372,19 @@ static void on_host(void *arg, const uint8_t *data, size_t size, int *fds, size_
             transports_endpoints(b, h, &m->m.endpoints);
         break;
     case clan_host_FromHost_run_tag:
-        on_run(h, &m->m.run);
+        programs_run(h, &m->m.run);
         break;
     case clan_host_FromHost_end_run_tag:
-        on_end_run(h, m->m.end_run.run);
+        programs_end(h, m->m.end_run.run);
         break;
     case clan_host_FromHost_health_tag:
         on_health(h, &m->m.health);
         break;
     case clan_host_FromHost_device_state_tag:
         devices_told(h, m->which_m, m);
+        break;
+    case clan_host_FromHost_api_open_tag:
+        ui_connect(h, m->m.api_open.request);
         break;
     default:
         break;
@@ -473,31 +412,22 @@ static void end_mute(struct host *h)
     host_fail(h, &e);
 }
 
-/* A program that a host ran under an earlier core. */
-static void program_adopted(struct brain *b, const struct ward_child *c)
-{
-    for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++)
-        for (unsigned k = 0; b->hosts[i].used && b->hosts[i].child == c->host && k < 8; k++)
-            if (!b->hosts[i].runs[k].run && !b->hosts[i].runs[k].request) {
-                b->hosts[i].runs[k].run = c->child;
-                return;
-            }
-}
-
 void hosts_child(struct brain *b, const struct ward_child *c, int fd)
 {
     if (c->kind == WARD_KIND_PROGRAM) {
         if (fd >= 0)
             close(fd);
         if (c->adopted)
-            program_adopted(b, c);
+            programs_adopted(b, c);
         return;
     }
     struct host *h = host_find(b, c->name);
     if (!h) { /* of an earlier core: adopted, or ended by the next reconcile */
         h = host_new(b, c->plugin, c->name);
-        if (h)
-            h->service = !transports_wanted(b, c->name);
+        if (h) {
+            h->people = ui_is(b, c->plugin);
+            h->service = h->people || !transports_wanted(b, c->name);
+        }
     }
     if (!h || fd < 0) {
         if (fd >= 0)
@@ -516,31 +446,16 @@ void hosts_child(struct brain *b, const struct ward_child *c, int fd)
     memset(h->members_hash, 0, sizeof h->members_hash);
     memset(h->invitations_hash, 0, sizeof h->invitations_hash);
     memset(h->runs, 0, sizeof h->runs);
-    clan_host_ToHost *m = blank(clan_host_ToHost_hello_tag);
+    clan_host_ToHost *m = host_blank(clan_host_ToHost_hello_tag);
     m->m.hello.incarnation = b->incarnation;
     snprintf(m->m.hello.build, sizeof m->m.hello.build, "%s", BRAIN_BUILD);
-    tell(h, m);
-}
-
-static void program_died(struct brain *b, const struct ward_child_died *d)
-{
-    for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++)
-        for (unsigned k = 0; b->hosts[i].used && k < 8; k++) {
-            if (b->hosts[i].runs[k].run != d->child)
-                continue;
-            clan_host_ToHost *m = blank(clan_host_ToHost_run_exited_tag);
-            m->m.run_exited.run = d->child;
-            m->m.run_exited.status = (uint32_t)d->wait_status;
-            snprintf(m->m.run_exited.text, sizeof m->m.run_exited.text, "%.199s", d->last_words);
-            b->hosts[i].runs[k].run = 0;
-            tell(&b->hosts[i], m);
-        }
+    host_tell(h, m);
 }
 
 void hosts_child_died(struct brain *b, const struct ward_child_died *d)
 {
     if (d->kind == WARD_KIND_PROGRAM) {
-        program_died(b, d);
+        programs_died(b, d);
         return;
     }
     struct host *h = host_find(b, d->name);
@@ -580,11 +495,11 @@ void host_dial(
     struct brain *b, struct host *h, uint32_t request, const char *endpoint, uint32_t timeout_ms)
 {
     (void)b;
-    clan_host_ToHost *m = blank(clan_host_ToHost_dial_tag);
+    clan_host_ToHost *m = host_blank(clan_host_ToHost_dial_tag);
     m->m.dial.request = request;
     m->m.dial.timeout_ms = timeout_ms;
     snprintf(m->m.dial.endpoint, sizeof m->m.dial.endpoint, "%s", endpoint);
-    tell(h, m);
+    host_tell(h, m);
 }
 
 void hosts_ask_endpoints(struct brain *b)
@@ -607,11 +522,11 @@ void hosts_tick(struct brain *b)
             on_health(h, &silent);
         }
         if (!h->health_request && now - h->health_asked_ms > HOSTS_HEALTH_MS) {
-            clan_host_ToHost *m = blank(clan_host_ToHost_ask_health_tag);
+            clan_host_ToHost *m = host_blank(clan_host_ToHost_ask_health_tag);
             h->health_request = ++b->next_request;
             h->health_asked_ms = now;
             m->m.ask_health.request = h->health_request;
-            tell(h, m);
+            host_tell(h, m);
         }
     }
 }

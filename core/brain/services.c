@@ -33,7 +33,7 @@ static void send_own(struct brain *b)
     clan_link_ToLink *m = link_blank(clan_link_ToLink_own_tag);
     clan_link_Own *own = &m->m.own;
     for (unsigned i = 0; i < BRAIN_HOSTS_MAX && own->service_addresses_count < 64; i++)
-        if (b->hosts[i].used && b->hosts[i].service && b->hosts[i].wanted)
+        if (b->hosts[i].used && b->hosts[i].service && !b->hosts[i].people && b->hosts[i].wanted)
             memcpy(own->service_addresses[own->service_addresses_count++], b->hosts[i].address, 16);
     for (unsigned i = 0; i < n && own->service_addresses_count < 64; i++) /* link hands theirs on */
         memcpy(own->service_addresses[own->service_addresses_count++], phones[i]->address, 16);
@@ -56,12 +56,14 @@ void services_reconcile(struct brain *b)
         if (!host_find(b, s->name) && b->catching_up)
             continue; /* nothing new before it is known what the others know */
         struct host *h = host_want(b, s->plugin, s->name, s);
+        if (host_find(b, s->name) && host_find(b, s->name)->people)
+            continue; /* see own_state() */
         if (h)
             add_address(b, h);
     }
     for (unsigned i = 0; i < BRAIN_HOSTS_MAX; i++) {
         struct host *h = &b->hosts[i];
-        if (h->used && h->service && b->cfg && (!may || !held(b, h->instance)))
+        if (h->used && h->service && !h->people && b->cfg && (!may || !held(b, h->instance)))
             host_unwant(b, h);
     }
     send_own(b);
@@ -131,7 +133,7 @@ static void describe(struct brain *b, const struct clan_config_service *s,
     keys_service_address(b->clan_id, s->name, ret->address);
     ret->port = place_port(s);
     ret->generation = 1;
-    ret->up = h && h->state == HOST_STARTED && h->healthy;
+    ret->up = h && !h->people && h->state == HOST_STARTED && h->healthy;
     ret->open_to_you = place_allows(b->set, b->cfg, s, to);
     ret->not_granted = !b->grants_ok || !grants_find(&b->grants, s->plugin);
     if (!ret->up)
@@ -198,6 +200,12 @@ static const char *own_state(
     if (!h)
         return "starting";
     snprintf(ret->why, sizeof ret->why, "%s", h->why);
+    if (h->people) {
+        snprintf(ret->why, sizeof ret->why, "%s is the name of a plugin that shows the clan here",
+            s->name);
+        snprintf(ret->remedy, sizeof ret->remedy, "give the service another name in clan.yaml");
+        return "down";
+    }
     snprintf(ret->remedy, sizeof ret->remedy, "%s", h->remedy);
     if (h->state == HOST_STARTED)
         return h->healthy ? "up" : "down";

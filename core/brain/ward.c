@@ -54,6 +54,7 @@ static void on_answer(struct brain *b, const struct ward_answer *a, int fd)
 
 static void on_child(struct brain *b, const struct ward_child *c, int fd)
 {
+    b->ui_slot = c->slot;
     switch (c->kind) {
     case WARD_KIND_LINK:
         b->fw_assume |= c->adopted && !b->fw;

@@ -241,6 +241,8 @@ static const void *api_get_interface(void *host_data, const char *id)
         return &host_program_table;
     if (strcmp(id, CLAN_SECRET_HOST) == 0)
         return &host_secret_table;
+    if (strcmp(id, CLAN_API_HOST) == 0 && host_asks(h, "api.session"))
+        return &host_people_table;
     return NULL;
 }
 

@@ -5,6 +5,7 @@
 #include "base/loop.h"
 #include "wire/host.pb.h"
 
+#include <clan/api.h>
 #include <clan/device.h>
 #include <clan/rendezvous.h>
 #include <clan/secret.h>
@@ -21,6 +22,7 @@
 #define HOST_STREAMS_MAX 64  /* connected streams that core has not taken yet */
 #define HOST_OUT_MAX     256 /* messages that core has not taken yet */
 #define HOST_RUNS_MAX    8
+#define HOST_APIS_MAX    64 /* connections to core that were asked for */
 #define HOST_HEALTH_MAX  8
 #define HOST_HEALTH_MS   5000
 #define HOST_LISTEN_MAX  24
@@ -62,6 +64,12 @@ struct host_health {
     struct host *h;
     uint32_t request; /* 0: free */
     uint64_t timer;
+};
+
+struct host_api {
+    uint32_t request; /* 0: free */
+    clan_api_opened_fn *opened;
+    void *user;
 };
 
 struct host_device; /* device.c */
@@ -117,6 +125,10 @@ struct host {
     char (*members)[CLAN_ENDPOINT_MAX + 1]; /* endpoints, while they come in pieces */
     uint32_t member_count;
 
+    struct host_api apis[HOST_APIS_MAX];
+    uint32_t next_api;
+    struct clan_api_listener people[CLAN_API_LISTENERS_MAX]; /* not in listen_fds */
+    uint32_t people_count;
     struct host_run runs[HOST_RUNS_MAX];
     uint32_t next_run;
     struct host_health health[HOST_HEALTH_MAX];
@@ -136,6 +148,13 @@ clan_status host_load(struct host *h, struct clan_error *reterr);
 /* words.c: between the two a crash, abort() or exit() of the plugin is told in the log */
 void host_words_begin(const struct host *h);
 void host_words_end(void);
+
+/* people.c: listeners of loopback, and connections to core */
+extern const struct clan_api_host host_people_table;
+bool host_asks(const struct host *h, const char *word);      /* does the plugin's note? */
+void host_people(struct host *h, const clan_host_Create *m); /* whose the listeners are */
+void host_api_opened(struct host *h, const clan_host_ApiOpened *m, int *fds, size_t *fd_count);
+void host_forget_apis(struct host *h);
 
 /* api.c: the table every plugin gets */
 clan_status host_api_open(struct host *h);

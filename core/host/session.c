@@ -27,7 +27,8 @@ static void refuse_state(struct host *h, const char *what)
 
 static void on_hello(struct host *h, const clan_host_ToHost *m)
 {
-    if (m->m.hello.incarnation != h->incarnation) {
+    bool another = m->m.hello.incarnation != h->incarnation;
+    if (another) {
         /* answers to a core that is gone mean nothing to this one */
         if (h->incarnation) {
             host_out_clear(h);
@@ -45,6 +46,8 @@ static void on_hello(struct host *h, const clan_host_ToHost *m)
     a->interfaces_count = host_interfaces(h, a->interfaces);
     a->device_port = host_device_port(h);
     host_send(h, -1);
+    if (another)
+        host_forget_apis(h); /* who asks again at once is heard by the new one */
     if (h->state == clan_host_State_STATE_FAILED) {
         struct clan_error why = h->error;
         host_state(h, h->state, &why);
@@ -57,19 +60,12 @@ static bool is_directory(int fd)
     return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static bool asks(const struct host *h, const char *word)
-{
-    for (unsigned i = 0; i < h->note.asks_count; i++)
-        if (strcmp(h->note.asks[i], word) == 0)
-            return true;
-    return false;
-}
-
 static void on_create(struct host *h, const clan_host_ToHost *msg)
 {
     const clan_host_Create *m = &msg->m.create;
     struct clan_setting settings[sizeof m->settings / sizeof m->settings[0]];
     struct clan_error err = CLAN_ERROR_INIT;
+    host_people(h, m); /* those are no listen_fds */
     struct clan_config c = {.struct_size = sizeof c,
         .setting_count = m->settings_count,
         .setting_size = sizeof settings[0],
@@ -79,7 +75,7 @@ static void on_create(struct host *h, const clan_host_ToHost *msg)
         .instance = m->instance,
         .clan = m->clan,
         .machine = m->machine,
-        .state_dir = asks(h, "fs.state") && is_directory(h->state_fd) ? "/state" : "",
+        .state_dir = host_asks(h, "fs.state") && is_directory(h->state_fd) ? "/state" : "",
         .volume_dir = is_directory(h->volume_fd) ? "/volume" : "",
         .service_port = (uint16_t)m->service_port};
     for (unsigned i = 0; i < m->settings_count; i++)
@@ -277,8 +273,10 @@ void host_session_readable(void *arg, int fd, uint32_t events)
         bool device = m.which_m == clan_host_ToHost_device_tag;
         if (device)
             host_device(h, &m.m.device, fds, &fd_count);
+        else if (m.which_m == clan_host_ToHost_api_opened_tag)
+            host_api_opened(h, &m.m.api_opened, fds, &fd_count);
         channel_close_fds(fds, fd_count); /* core sends no others */
-        if (!device)
+        if (!device && m.which_m != clan_host_ToHost_api_opened_tag)
             dispatch(h, &m);
         if (device || m.which_m == clan_host_ToHost_secret_tag ||
             m.which_m == clan_host_ToHost_invited_tag)
