@@ -343,6 +343,18 @@ static bool has(uint8_t (*list)[16], unsigned count, const uint8_t address[16])
     return false;
 }
 
+/* Packets go and none come: whether the path is dead, its session finds out now. */
+static void doubt(struct brain *b, const struct peer *p)
+{
+    const struct device *d = devices_of(b);
+    const struct session *s = session_find(b, p->link);
+    if (!d || !s || strcmp(s->transport, d->host->plugin) != 0)
+        return;
+    clan_link_ToLink *m = link_blank(clan_link_ToLink_doubt_tag);
+    m->m.doubt.session = s->id;
+    link_send(b, m, NULL, 0);
+}
+
 void device_peers_carry(struct brain *b, struct peer *p, bool on)
 {
     const struct member_machine *m = b->set ? member_find(b->set, p->id) : NULL;
@@ -357,23 +369,14 @@ void device_peers_carry(struct brain *b, struct peer *p, bool on)
     for (unsigned i = 0; i < count; i++)
         if (!has(pd->routes, pd->route_count, want[i]))
             route(b, want[i], true);
+    bool begins = count && !pd->route_count;
     memcpy(pd->routes, want, count * sizeof want[0]);
     pd->route_count = count;
+    if (begins) /* that it fell silent was told before, perhaps to an earlier core */
+        doubt(b, p);
 }
 
 /* ---- how they do ---- */
-
-/* Packets go and none come: whether the path is dead, its session finds out now. */
-static void doubt(struct brain *b, const struct peer *p)
-{
-    const struct device *d = devices_of(b);
-    const struct session *s = session_find(b, p->link);
-    if (!d || !s || strcmp(s->transport, d->host->plugin) != 0)
-        return;
-    clan_link_ToLink *m = link_blank(clan_link_ToLink_doubt_tag);
-    m->m.doubt.session = s->id;
-    link_send(b, m, NULL, 0);
-}
 
 void device_peers_state(struct brain *b, const uint8_t key[32], const char *endpoint,
     uint64_t handshake_ms, uint64_t rx_bytes, uint64_t tx_bytes, bool silent)

@@ -14,16 +14,19 @@
 #include <unistd.h>
 
 #define PEERS_MAX      1000
-#define STATE_EVERY_MS 250 /* of one peer */
+#define STATE_EVERY_MS 250 /* of one peer, ... */
+#define STATE_BURST    4   /* ... so many at once */
 
 struct known {
     uint8_t key[32];
     bool named; /* since the last DevicePeers{begin} */
-    uint64_t told_ms;
+    uint64_t paid_ms;
+    clan_host_DeviceState *held; /* the last one that came too early */
 };
 
 struct host_device {
     struct clan_device_config config;
+    uint64_t timer; /* of what is held; 0: nothing is */
     struct known *peers;
     uint32_t count, cap;
 };
@@ -122,6 +125,7 @@ void host_device_remove(struct host *h, const uint8_t key[32])
     if (!h->device || !h->started || !k)
         return;
     h->device->remove_peer(h->instance_data, key);
+    free(k->held);
     *k = h->dev->peers[--h->dev->count];
 }
 
@@ -148,12 +152,60 @@ void host_device_free(struct host *h)
     if (!h->dev)
         return;
     explicit_bzero(&h->dev->config, sizeof h->dev->config);
+    for (uint32_t i = 0; i < h->dev->count; i++)
+        free(h->dev->peers[i].held);
     free(h->dev->peers);
     free(h->dev);
     h->dev = NULL;
 }
 
 /* ---- what the plugin says ---- */
+
+static bool may_tell(struct known *k, uint64_t now_ms)
+{
+    uint64_t from = k->paid_ms > now_ms ? k->paid_ms : now_ms;
+    if (from - now_ms > (STATE_BURST - 1) * STATE_EVERY_MS)
+        return false;
+    k->paid_ms = from + STATE_EVERY_MS;
+    return true;
+}
+
+static void send_state(struct host *h, const clan_host_DeviceState *state)
+{
+    host_message(h, clan_host_FromHost_device_state_tag)->m.device_state = *state;
+    host_send(h, -1);
+}
+
+static void on_held(void *arg)
+{
+    struct host *h = arg;
+    struct host_device *d = h->dev;
+    bool more = false;
+    d->timer = 0;
+    for (uint32_t i = 0; i < d->count; i++) {
+        struct known *k = &d->peers[i];
+        if (k->held && h->started && !may_tell(k, clock_mono_ms())) {
+            more = true;
+            continue;
+        }
+        if (k->held && h->started)
+            send_state(h, k->held);
+        free(k->held);
+        k->held = NULL;
+    }
+    if (more)
+        d->timer = loop_timer_in(h->loop, STATE_EVERY_MS, on_held, h);
+}
+
+/* What is told once, as that a peer fell silent, is not lost because something was told just before. */
+static void hold(struct host *h, struct known *k, const clan_host_DeviceState *state)
+{
+    if (!k->held && !(k->held = malloc(sizeof *k->held)))
+        return;
+    *k->held = *state;
+    if (!h->dev->timer)
+        h->dev->timer = loop_timer_in(h->loop, STATE_EVERY_MS, on_held, h);
+}
 
 static void peer_state(void *host_data, const struct clan_device_state *state)
 {
@@ -165,20 +217,19 @@ static void peer_state(void *host_data, const struct clan_device_state *state)
         return;
     }
     struct known *k = find(h, state->public_key);
-    uint64_t now = clock_mono_ms();
-    if (!k || (k->told_ms && now - k->told_ms < STATE_EVERY_MS))
+    if (!k)
         return;
-    k->told_ms = now;
-    clan_host_DeviceState *m =
-        &host_message(h, clan_host_FromHost_device_state_tag)->m.device_state;
-    memcpy(m->key, state->public_key, sizeof m->key);
-    snprintf(m->endpoint, sizeof m->endpoint, "%s", state->endpoint ? state->endpoint : "");
-    text_sanitize(m->endpoint);
-    m->handshake_age_s = state->handshake_age_s;
-    m->rx_bytes = state->rx_bytes;
-    m->tx_bytes = state->tx_bytes;
-    m->silent_ms = state->silent_ms;
-    host_send(h, -1);
+    clan_host_DeviceState m = {.handshake_age_s = state->handshake_age_s,
+        .rx_bytes = state->rx_bytes,
+        .tx_bytes = state->tx_bytes,
+        .silent_ms = state->silent_ms};
+    memcpy(m.key, state->public_key, sizeof m.key);
+    snprintf(m.endpoint, sizeof m.endpoint, "%s", state->endpoint ? state->endpoint : "");
+    text_sanitize(m.endpoint);
+    if (k->held || !may_tell(k, clock_mono_ms()))
+        hold(h, k, &m);
+    else
+        send_state(h, &m);
 }
 
 static void endpoints_changed(void *host_data)

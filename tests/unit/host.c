@@ -183,6 +183,47 @@ static void test_endpoints(void **state)
     finish(c);
 }
 
+static void tell_peer(struct child *c, uint8_t first)
+{
+    clan_host_ToHost *m = to(clan_host_ToHost_device_peer_tag);
+    m->m.device_peer.key[0] = first;
+    m->m.device_peer.addresses_count = 1;
+    send_to(c, m);
+}
+
+/* Four states of a peer at once; of the others the last one comes later: "it fell silent" is told only once. */
+static void test_device_states(void **state)
+{
+    (void)state;
+    struct child *c = start(PROBE_DEVICE, "probe");
+    expect_state(c, clan_host_State_STATE_LOADED);
+    create(c, NULL, NULL);
+    expect_state(c, clan_host_State_STATE_CREATED);
+    send_to(c, to(clan_host_ToHost_device_tag));
+    send_to(c, to(clan_host_ToHost_start_tag));
+    expect_state(c, clan_host_State_STATE_STARTED);
+    uint64_t began = clock_mono_ms();
+    tell_peer(c, 7);
+    for (unsigned i = 0; i < 5; i++) {
+        clan_host_FromHost *m = next(c, NULL);
+        assert_int_equal(m->which_m, clan_host_FromHost_device_state_tag);
+        assert_int_equal(m->m.device_state.key[0], 7);
+        assert_string_equal(m->m.device_state.endpoint, "192.0.2.7:7");
+        assert_int_equal(m->m.device_state.rx_bytes, i < 4 ? i + 1 : 7);
+        assert_int_equal(m->m.device_state.silent_ms, i < 4 ? 0 : 100);
+    }
+    assert_true(clock_mono_ms() - began >= 200);
+    tell_peer(c, 8); /* one that is removed takes along what waits */
+    clan_host_ToHost *gone = to(clan_host_ToHost_device_remove_tag);
+    gone->m.device_remove.key[0] = 8;
+    send_to(c, gone);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(next(c, NULL)->m.device_state.key[0], 8);
+    poll(NULL, 0, 400);
+    assert_int_equal(hello(c, 1).state, clan_host_State_STATE_STARTED); /* nothing before it */
+    finish(c);
+}
+
 /* The plugin tests the host's table in its process and logs "selftest ok", or what went wrong. */
 static void test_host_table(void **state)
 {
@@ -242,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_bad_plugins),
         cmocka_unit_test(test_streams_and_dials),
         cmocka_unit_test(test_endpoints),
+        cmocka_unit_test(test_device_states),
         cmocka_unit_test(test_host_table),
         cmocka_unit_test(test_log_is_limited),
         cmocka_unit_test(test_size),

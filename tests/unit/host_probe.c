@@ -1,5 +1,6 @@
-/* A transport plugin that does what the test of the host asks for; compiled twice, once with a
- * wrong id. */
+/* A transport plugin that does what the test of the host asks for; compiled three times: with a
+ * wrong id, and as a device transport. */
+#include <clan/device.h>
 #include <clan/transport.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -11,6 +12,19 @@
 
 #ifndef PROBE_ID
 #define PROBE_ID "probe"
+#endif
+#ifdef PROBE_DEVICE
+#define ASKS_COUNT 1
+#define ASKS                                                                                       \
+    {                                                                                              \
+        "net.device"                                                                               \
+    }
+#else
+#define ASKS_COUNT 0
+#define ASKS                                                                                       \
+    {                                                                                              \
+        ""                                                                                         \
+    }
 #endif
 
 static const struct clan_host *host;
@@ -206,6 +220,42 @@ static const struct clan_transport_stream stream = {.struct_size = sizeof stream
     .cancel = probe_cancel,
     .endpoints = probe_endpoints};
 
+/* ---- a device that tells of a peer as soon as it has one: seven times, silent the last time ---- */
+
+static clan_status probe_start_device(
+    void *instance, const struct clan_device_config *config, struct clan_error *reterr)
+{
+    (void)instance, (void)config, (void)reterr;
+    return CLAN_OK;
+}
+
+static clan_status probe_set_peer(
+    void *instance, const struct clan_device_peer *peer, struct clan_error *reterr)
+{
+    const struct clan_transport_device_host *clan = clan_transport_device_host_get(host);
+    struct clan_device_state s = {.struct_size = sizeof s, .endpoint = "192.0.2.7:7"};
+    (void)instance, (void)reterr;
+    memcpy(s.public_key, peer->public_key, sizeof s.public_key);
+    for (s.rx_bytes = 1; s.rx_bytes <= 7; s.rx_bytes++) {
+        s.silent_ms = s.rx_bytes == 7 ? 100 : 0;
+        clan->peer_state(host->host_data, &s);
+    }
+    return CLAN_OK;
+}
+
+static void probe_remove_peer(void *instance, const uint8_t public_key[32])
+{
+    (void)instance, (void)public_key;
+}
+
+static const struct clan_transport_device device_table = {.struct_size = sizeof device_table,
+    .start = probe_start_device,
+    .stop = probe_stop,
+    .set_peer = probe_set_peer,
+    .remove_peer = probe_remove_peer,
+    .network_changed = probe_stop,
+    .endpoints = probe_endpoints};
+
 /* Calls that belong to later states. */
 static void call_early(void)
 {
@@ -271,12 +321,15 @@ static void probe_destroy(void *instance)
 static const void *probe_get_interface(void *instance, const char *id)
 {
     (void)instance;
+    if (ASKS_COUNT)
+        return strcmp(id, CLAN_TRANSPORT_DEVICE) == 0 ? &device_table : NULL;
     return strcmp(id, CLAN_TRANSPORT_STREAM) == 0 ? &stream : NULL;
 }
 
 CLAN_PLUGIN_NOTE(.kind = CLAN_KIND_TRANSPORT, .abi_major = CLAN_ABI_MAJOR,
     .abi_minor = CLAN_ABI_MINOR, .needs_minor = 1, .id = "probe", .version = "1.2",
-    .title = "Probe", .sentence = "For the test of the host.");
+    .title = "Probe", .sentence = "For the test of the host.", .asks_count = ASKS_COUNT,
+    .asks = ASKS);
 
 static const struct clan_plugin plugin = {.magic = CLAN_PLUGIN_MAGIC,
     .struct_size = sizeof plugin,

@@ -95,8 +95,8 @@ struct clan_transport_device_host {
     uint32_t struct_size; /* of the host's table */
     uint32_t zero;
     /* A peer's handshake succeeded, or its endpoint moved, or 10 s of traffic passed, or something was sent to
-     * it and for 100 ms nothing came from it: that one once until something comes.  At most four times a
-     * second and peer, else dropped.  [loop, started]  since 0.3 */
+     * it and for 100 ms nothing came from it: that one once until something comes.  More often
+     * than four times a second and peer: the last one is told when its time has come.  [loop, started]  since 0.3 */
     void (*peer_state)(void *host_data, const struct clan_device_state *state);
     /* The texts of endpoints() may have changed.  [loop, started]  since 0.3 */
     void (*endpoints_changed)(void *host_data);
