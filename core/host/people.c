@@ -116,7 +116,7 @@ void host_api_opened(struct host *h, const clan_host_ApiOpened *m, int *fds, siz
     int fd = e.status == CLAN_OK ? fds[0] : -1;
     if (fd >= 0)
         memmove(fds, fds + 1, --*fd_count * sizeof *fds); /* the plugin's now */
-    answer(h, a, fd, &e);
+    answer(h, a, fd, fd >= 0 ? NULL : &e);
 }
 
 void host_forget_apis(struct host *h)

@@ -28,7 +28,8 @@ struct clan_api_listener {
 };
 
 /* fd: a connected stream socket to the core, the plugin's to close; frames of clan.api.v1.  Nothing may be
- * asked on it before session_open or session_use.  -1 with an error: the core is not there now.  [loop] */
+ * asked on it before session_open or session_use.  -1 with an error: the core is not there now; else that is
+ * NULL.  [loop] */
 typedef void clan_api_opened_fn(void *user, int fd, const struct clan_error *error);
 
 /* What the host offers: clan_api_host_get(host).  since 0.5 */
