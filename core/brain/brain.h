@@ -327,9 +327,10 @@ void peers_dial_failed(struct brain *b, const struct dialing *d);
 void peers_nudge(struct brain *b);
 void peers_acknowledge(struct brain *b);
 bool peers_data_allowed(struct brain *b, const struct member_machine *m);
-/* Its own address, and those of services that it holds; how many, 0: no packets of it are taken. */
-unsigned peers_addresses(
-    struct brain *b, const struct member_machine *m, uint8_t ret[WARD_DEVICE_ADDRESSES][16]);
+/* Its own address, and those of services that it holds and that this transport may carry; how many, 0: no
+ * packets of it are taken. */
+unsigned peers_addresses(struct brain *b, const struct member_machine *m, const char *transport,
+    uint8_t ret[WARD_DEVICE_ADDRESSES][16]);
 /* An address that nothing but the record of a machine names may be anybody's (SECURITY D6); those of
  * this machine's own networks are its neighbours'. */
 bool peers_may_dial(struct brain *b, const struct member_machine *m, const char *transport,
@@ -404,14 +405,13 @@ void host_fail(
     struct host *h, const struct clan_error *e); /* it is ended, and starts again later */
 void hosts_tick(struct brain *b);
 void hosts_ask_endpoints(struct brain *b);
-void host_start(struct host *h); /* a device transport, when its device is there */
 /* One message to fill and send, valid until the next call. */
 clan_host_ToHost *host_blank(pb_size_t which);
 void host_tell(struct host *h, const clan_host_ToHost *m);
+void host_start(struct host *h); /* a device transport, when its device is there */
 void host_dial(
     struct brain *b, struct host *h, uint32_t request, const char *endpoint, uint32_t timeout_ms);
 
-/* offence.c */
 /* programs.c: what hosts run */
 void programs_run(struct host *h, const clan_host_Run *r);
 void programs_end(struct host *h, uint32_t run);
@@ -424,6 +424,7 @@ bool ui_is(const struct brain *b, const char *plugin); /* granted as one */
 void ui_create(struct host *h, clan_host_Create *c);   /* whose its listeners are */
 void ui_connect(struct host *h, uint32_t request);
 
+/* offence.c */
 bool rate_within(struct rate *r, unsigned limit);
 void host_offence(
     struct host *h, const char *what); /* "it ..."; ends the host when there were too many */
@@ -535,9 +536,9 @@ void health_lines(struct brain *b, health_fn *emit, void *arg);
 /* api.c */
 void api_listen(struct brain *b, int fd);
 void api_first(struct brain *b, int fd); /* the connection an unbound core was started for */
-void api_answer(struct client *c, clan_api_Answer *a, bool last);
 /* A connection for a plugin, on which nothing may be asked before there is a session; -1: there is none. */
 void api_plugin_connect(struct brain *b, int *ret_fd);
+void api_answer(struct client *c, clan_api_Answer *a, bool last);
 void api_error(struct client *c, const struct clan_error *e);
 void api_ok(struct client *c);
 void api_progress(struct client *c, const char *step, const char *fmt, ...)

@@ -1,4 +1,4 @@
-/* "via:" of clan.yaml: the transports by which a machine reaches others and is reached, and no others. */
+/* "via:" of clan.yaml: the transports by which a machine or a service is reached, and no others. */
 #include "brain/demand.h"
 
 #include <stdlib.h>
@@ -97,10 +97,23 @@ void demand_describe(const struct brain *b, const uint8_t id[32], clan_link_Peer
     ret->via_count = (pb_size_t)order.count;
 }
 
+/* "only by tcp-noise or tor, as clan.yaml says" */
+static void only_by(const struct path_order *order, char *ret_text, size_t cap)
+{
+    size_t len = 0;
+    for (unsigned i = 0; i < order->count && len < cap; i++)
+        len += (size_t)snprintf(ret_text + len, cap - len, "%s%s",
+            i == 0                  ? "only by "
+            : i + 1 == order->count ? " or "
+                                    : ", ",
+            order->names[i]);
+    if (len < cap)
+        snprintf(ret_text + len, cap - len, ", as clan.yaml says");
+}
+
 void demand_text(const struct brain *b, const uint8_t id[32], char *ret_text, size_t cap)
 {
     struct path_order order;
-    size_t len = 0;
     ret_text[0] = 0;
     if (!demand_is(b, id))
         return;
@@ -109,14 +122,77 @@ void demand_text(const struct brain *b, const uint8_t id[32], char *ret_text, si
         snprintf(ret_text, cap, "by no transport that clan.yaml lets both machines use");
         return;
     }
-    for (unsigned i = 0; i < order.count && len < cap; i++)
-        len += (size_t)snprintf(ret_text + len, cap - len, "%s%s",
-            i == 0                 ? "only by "
-            : i + 1 == order.count ? " or "
-                                   : ", ",
-            order.names[i]);
+    only_by(&order, ret_text, cap);
+}
+
+/* ---- services ---- */
+
+static void send_demand(struct brain *b, const struct clan_config_service *s, bool first, bool last)
+{
+    const struct clan_config *cfg = config(b);
+    clan_link_ToLink *m = link_blank(clan_link_ToLink_demand_tag);
+    clan_link_Demand *d = &m->m.demand;
+    d->first = first;
+    d->last = last;
+    d->has_service = s != NULL;
+    if (s)
+        keys_service_address(b->clan_id, s->name, d->address);
+    for (unsigned i = 0; s && i < cfg->transport_count; i++)
+        if (s->via & 1u << i)
+            memcpy(d->via[d->via_count++], cfg->transports[i], sizeof d->via[0]);
+    link_send(b, m, NULL, 0);
+}
+
+/* All of them, when they are others than the link of now was told: it keeps their packets off other paths. */
+static void demand_services(struct brain *b)
+{
+    static uint32_t told; /* which link */
+    static uint64_t version;
+    const struct clan_config *cfg = config(b);
+    unsigned n = 0, count = 0;
+    if (!b->link_ready || !cfg || (told == b->link_child && version == cfg->version))
+        return;
+    told = b->link_child;
+    version = cfg->version;
+    for (unsigned i = 0; i < cfg->service_count; i++)
+        count += cfg->services[i].via != 0;
+    if (count == 0)
+        send_demand(b, NULL, true, true);
+    for (unsigned i = 0; i < cfg->service_count; i++)
+        if (cfg->services[i].via) {
+            send_demand(b, &cfg->services[i], n == 0, n + 1 == count);
+            n++;
+        }
+}
+
+bool demand_service_allows(const struct brain *b, const uint8_t address[16], const char *transport)
+{
+    const struct clan_config *cfg = config(b);
+    for (unsigned i = 0; cfg && i < cfg->service_count; i++) {
+        uint8_t its[16];
+        if (!cfg->services[i].via)
+            continue;
+        keys_service_address(b->clan_id, cfg->services[i].name, its);
+        if (memcmp(its, address, sizeof its) == 0)
+            return allowed(cfg, cfg->services[i].via, transport);
+    }
+    return true;
+}
+
+void demand_service_text(const struct brain *b, const struct clan_config_service *s,
+    const char *transport, char *ret_text, size_t cap)
+{
+    struct path_order order = {0};
+    const struct clan_config *cfg = config(b);
+    ret_text[0] = 0;
+    if (!cfg || !transport || allowed(cfg, s->via, transport))
+        return;
+    for (unsigned i = 0; i < cfg->transport_count; i++)
+        if (s->via & 1u << i)
+            memcpy(order.names[order.count++], cfg->transports[i], sizeof order.names[0]);
+    size_t len = (size_t)snprintf(ret_text, cap, "by %s it is refused: ", transport);
     if (len < cap)
-        snprintf(ret_text + len, cap - len, ", as clan.yaml says");
+        only_by(&order, ret_text + len, cap - len);
 }
 
 bool demand_betrayed(const struct brain *b)
@@ -158,6 +234,7 @@ void demand_reconcile(struct brain *b)
         config_clan_free(before);
         before = NULL;
     }
+    demand_services(b);
     if (!via_of(config(b), b->own_id))
         return;
     for (unsigned i = 0; i < b->session_top; i++) {

@@ -1,4 +1,4 @@
-/* "via:" of clan.yaml: the transports by which a machine reaches others and is reached, and no others. */
+/* "via:" of clan.yaml: the transports by which a machine or a service is reached, and no others. */
 #ifndef BRAIN_DEMAND_H
 #define BRAIN_DEMAND_H
 
@@ -17,6 +17,11 @@ bool demand_is(const struct brain *b, const uint8_t id[32]);
 void demand_describe(const struct brain *b, const uint8_t id[32], clan_link_Peer *ret);
 /* "only by tor, as clan.yaml says"; empty when nothing is demanded. */
 void demand_text(const struct brain *b, const uint8_t id[32], char *ret_text, size_t cap);
+/* Whether packets of that service's address may go by that transport. */
+bool demand_service_allows(const struct brain *b, const uint8_t address[16], const char *transport);
+/* "by tcp-noise it is refused: only by tor, as clan.yaml says"; empty when the path to that machine will do. */
+void demand_service_text(const struct brain *b, const struct clan_config_service *s,
+    const char *transport, char *ret_text, size_t cap);
 /* The record that others have names addresses by which this machine is not to be reached. */
 bool demand_betrayed(const struct brain *b);
 /* Ends sessions of nobody known, which link cannot judge, and reads the word that stands before a

@@ -1,6 +1,7 @@
 /* Services: those that this machine holds, and what other holders say of theirs. */
 #include "base/text.h"
 #include "brain/brain.h"
+#include "brain/demand.h"
 
 #include <string.h>
 
@@ -55,9 +56,9 @@ void services_reconcile(struct brain *b)
             continue;
         if (!host_find(b, s->name) && b->catching_up)
             continue; /* nothing new before it is known what the others know */
-        struct host *h = host_want(b, s->plugin, s->name, s);
         if (host_find(b, s->name) && host_find(b, s->name)->people)
             continue; /* see own_state() */
+        struct host *h = host_want(b, s->plugin, s->name, s);
         if (h)
             add_address(b, h);
     }
@@ -199,13 +200,13 @@ static const char *own_state(
     }
     if (!h)
         return "starting";
-    snprintf(ret->why, sizeof ret->why, "%s", h->why);
     if (h->people) {
         snprintf(ret->why, sizeof ret->why, "%s is the name of a plugin that shows the clan here",
             s->name);
         snprintf(ret->remedy, sizeof ret->remedy, "give the service another name in clan.yaml");
         return "down";
     }
+    snprintf(ret->why, sizeof ret->why, "%s", h->why);
     snprintf(ret->remedy, sizeof ret->remedy, "%s", h->remedy);
     if (h->state == HOST_STARTED)
         return h->healthy ? "up" : "down";
@@ -220,6 +221,22 @@ static const struct soft_service *soft_find(
             memcmp(b->soft[i].holder, holder->id, 32) == 0)
             return &b->soft[i];
     return NULL;
+}
+
+/* It runs; does the path that packets take to it do? */
+static const char *by_path(struct brain *b, const struct clan_config_service *s,
+    const struct peer *p, clan_api_Service *ret)
+{
+    const struct session *now = p ? session_find(b, p->link) : NULL;
+    char why[DEMAND_TEXT];
+    demand_service_text(b, s, now ? now->transport : NULL, why, sizeof why);
+    if (!why[0])
+        return "up";
+    snprintf(ret->why, sizeof ret->why, "%s", why);
+    snprintf(ret->remedy, sizeof ret->remedy,
+        "give %s the same \"via:\" in clan.yaml, or see why that path is not in use: clan paths %s",
+        s->on, s->on);
+    return "out of reach";
 }
 
 void service_row(struct brain *b, const struct clan_config_service *s, clan_api_Service *ret)
@@ -252,6 +269,8 @@ void service_row(struct brain *b, const struct clan_config_service *s, clan_api_
                 "machine apply",
                 s->on, s->plugin);
     }
+    if (holder && holder != self && !strcmp(state, "up"))
+        state = by_path(b, s, peer_get(b, holder->id), ret);
     snprintf(ret->state, sizeof ret->state, "%s", state);
 }
 

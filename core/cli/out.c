@@ -172,6 +172,7 @@ const char *out_shape(const struct cli *c, const char *state, enum out_colour *r
         {"provisional", "◐", "~", OUT_WAIT},
         {"not granted", "■", "!", OUT_BAD},
         {"no plugin", "■", "!", OUT_BAD},
+        {"out of reach", "■", "!", OUT_BAD},
         {"removed", "■", "!", OUT_BAD},
         {"failed", "■", "!", OUT_BAD},
         {"refused", "■", "!", OUT_BAD},

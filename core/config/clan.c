@@ -188,6 +188,27 @@ static void check_settings(struct check *k, const struct cfg_node *service)
             }
 }
 
+static const struct cfg_node *order_of(const struct cfg_node *root)
+{
+    return cfg_get(cfg_get(root, "transports"), "order");
+}
+
+/* What is nowhere in the order runs nowhere: it would be out of reach for ever. */
+static void check_via(struct check *k, const struct cfg_node *of)
+{
+    const struct cfg_node *order = order_of(k->root);
+    struct cfg_node *via = cfg_get(of, "via");
+    for (struct cfg_node *v = via ? via->first : NULL; v; v = v->next) {
+        bool found = !order && scalar(v) && strcmp(v->text, DEFAULT_TRANSPORT) == 0;
+        for (const struct cfg_node *t = first_of(order); t && scalar(v); t = t->next)
+            found = found || (scalar(t) && strcmp(t->text, v->text) == 0);
+        if (scalar(v) && !found)
+            cfg_problem(k->problems, v,
+                "%s is no transport of this clan: add it to \"order:\" of \"transports:\"",
+                v->text);
+    }
+}
+
 static void check_service(struct check *k, struct cfg_node *service)
 {
     struct cfg_node *place = cfg_get(service, "place"), *on = cfg_get(place, "on");
@@ -203,27 +224,7 @@ static void check_service(struct check *k, struct cfg_node *service)
             check_machine_named(k, a);
     }
     check_settings(k, service);
-}
-
-static const struct cfg_node *order_of(const struct cfg_node *root)
-{
-    return cfg_get(cfg_get(root, "transports"), "order");
-}
-
-/* What is nowhere in the order runs nowhere: the machine would be out of reach for ever. */
-static void check_via(struct check *k, const struct cfg_node *machine)
-{
-    const struct cfg_node *order = order_of(k->root);
-    struct cfg_node *via = cfg_get(machine, "via");
-    for (struct cfg_node *v = via ? via->first : NULL; v; v = v->next) {
-        bool found = !order && scalar(v) && strcmp(v->text, DEFAULT_TRANSPORT) == 0;
-        for (const struct cfg_node *t = first_of(order); t && scalar(v); t = t->next)
-            found = found || (scalar(t) && strcmp(t->text, v->text) == 0);
-        if (scalar(v) && !found)
-            cfg_problem(k->problems, v,
-                "%s is no transport of this clan: add it to \"order:\" of \"transports:\"",
-                v->text);
-    }
+    check_via(k, service);
 }
 
 static bool check_all(struct config_problems *problems, struct cfg_node *root)
@@ -273,21 +274,6 @@ static uint64_t number_of(const struct cfg_node *n, uint64_t fallback)
     return v;
 }
 
-static void fill_service(struct clan_config_service *s, const struct cfg_node *n)
-{
-    COPY(s->name, n->key->text);
-    COPY(s->plugin, cfg_get(n, "plugin")->text);
-    COPY(s->on, cfg_get(cfg_get(n, "place"), "on")->text);
-    s->copies = 1;
-    s->port = (uint16_t)number_of(cfg_get(n, "port"), 0);
-    copy_list(cfg_get(n, "allow"), s->allow[0], sizeof s->allow[0], &s->allow_count);
-    for (const struct cfg_node *v = first_of(cfg_get(n, "settings")); v; v = v->next) {
-        struct clan_config_setting *set = &s->settings[s->setting_count++];
-        COPY(set->key, v->key->text);
-        COPY(set->value, v->text);
-    }
-}
-
 static uint8_t via_of(const struct clan_config *c, const struct cfg_node *list)
 {
     uint8_t via = 0;
@@ -297,6 +283,23 @@ static uint8_t via_of(const struct clan_config *c, const struct cfg_node *list)
             if (strcmp(c->transports[i], n->text) == 0)
                 via |= (uint8_t)(1u << i);
     return via;
+}
+
+static void fill_service(
+    const struct clan_config *c, struct clan_config_service *s, const struct cfg_node *n)
+{
+    COPY(s->name, n->key->text);
+    COPY(s->plugin, cfg_get(n, "plugin")->text);
+    COPY(s->on, cfg_get(cfg_get(n, "place"), "on")->text);
+    s->copies = 1;
+    s->port = (uint16_t)number_of(cfg_get(n, "port"), 0);
+    s->via = via_of(c, cfg_get(n, "via"));
+    copy_list(cfg_get(n, "allow"), s->allow[0], sizeof s->allow[0], &s->allow_count);
+    for (const struct cfg_node *v = first_of(cfg_get(n, "settings")); v; v = v->next) {
+        struct clan_config_setting *set = &s->settings[s->setting_count++];
+        COPY(set->key, v->key->text);
+        COPY(set->value, v->text);
+    }
 }
 
 static void fill_machines(struct clan_config *c, const struct cfg_node *machines)
@@ -340,7 +343,7 @@ static struct clan_config *fill(const struct cfg_node *root)
     }
     fill_machines(c, machines);
     for (const struct cfg_node *n = first_of(cfg_get(root, "services")); n; n = n->next)
-        fill_service(&c->services[c->service_count++], n);
+        fill_service(c, &c->services[c->service_count++], n);
     return c;
 }
 

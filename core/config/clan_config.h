@@ -38,6 +38,7 @@ struct clan_config_service {
     char tags[CONFIG_TAGS_MAX][33];
     unsigned copies;      /* 1 */
     uint16_t port;        /* 0: the plugin's default */
+    uint8_t via;          /* as of a machine */
     unsigned allow_count; /* "all", "provisional", machine names, "tag:NAME" */
     char allow[CONFIG_ALLOW_MAX][40];
     unsigned setting_count;

@@ -1,4 +1,4 @@
-/* ICMPv6 "address unreachable" to local programs, which else wait for their own timeouts. */
+/* ICMPv6 "address unreachable" and "prohibited" to local programs, which else wait for their own timeouts. */
 #include "answer.h"
 
 #include "packet.h"
@@ -18,7 +18,7 @@ static bool may_answer(const uint8_t *packet, size_t size)
     return packet[8] != 0xff && (!icmp || (size > LINK_IP6_HEAD && packet[LINK_IP6_HEAD] >= 128));
 }
 
-static void answer(struct link *l, const uint8_t *packet, size_t size)
+static void answer(struct link *l, uint8_t code, const uint8_t *packet, size_t size)
 {
     static const struct virtio_net_hdr plain;
     uint8_t bytes[1280] = {0x60};
@@ -31,12 +31,27 @@ static void answer(struct link *l, const uint8_t *packet, size_t size)
     memcpy(bytes + 8, packet + 24, 16); /* as if the peer said it: no other address is known here */
     memcpy(bytes + 24, packet + 8, 16);
     icmp[0] = ICMP6_DST_UNREACH;
-    icmp[1] = ICMP6_DST_UNREACH_ADDR;
+    icmp[1] = code;
     memcpy(icmp + 8, packet, quote);
     uint64_t sum = link_sum_pseudo(bytes, (uint32_t)(8 + quote), IPPROTO_ICMPV6);
     uint16_t check = (uint16_t)~link_sum_fold(link_sum(sum, icmp, 8 + quote));
     memcpy(icmp + 2, &check, sizeof check);
     tun_write(l, &plain, bytes, LINK_IP6_HEAD + 8 + quote);
+}
+
+static void answer_one(struct link *l, struct link_peer *peer, uint8_t code, const uint8_t *packet,
+    size_t size, uint64_t now_ms)
+{
+    if (link_since(now_ms, peer->answered_ms) < LINK_ANSWERS_MS || !may_answer(packet, size))
+        return;
+    peer->answered_ms = now_ms;
+    answer(l, code, packet, size);
+}
+
+void answer_prohibited(
+    struct link *l, struct link_peer *peer, const uint8_t *packet, size_t size, uint64_t now_ms)
+{
+    answer_one(l, peer, ICMP6_DST_UNREACH_ADMIN, packet, size, now_ms);
 }
 
 bool answer_unreachable(
@@ -47,9 +62,6 @@ bool answer_unreachable(
     peer->waited_ms = now_ms;
     if (link_since(now_ms, peer->waiting_ms) < LINK_UNREACHABLE_MS)
         return false;
-    if (link_since(now_ms, peer->answered_ms) >= LINK_ANSWERS_MS && may_answer(packet, size)) {
-        peer->answered_ms = now_ms;
-        answer(l, packet, size);
-    }
+    answer_one(l, peer, ICMP6_DST_UNREACH_ADDR, packet, size, now_ms);
     return true;
 }

@@ -2,6 +2,7 @@
 #include "core.h"
 
 #include "closer.h"
+#include "demands.h"
 #include "handshake.h"
 #include "peers.h"
 #include "probe.h"
@@ -334,6 +335,9 @@ static void dispatch(struct link *l, const clan_link_ToLink *m, int *fd)
         break;
     case clan_link_ToLink_doubt_tag:
         on_doubt(l, m->m.doubt.session);
+        break;
+    case clan_link_ToLink_demand_tag:
+        demands_set(l, &m->m.demand);
         break;
     case clan_link_ToLink_rank_tag:
         on_rank(l, &m->m.rank);

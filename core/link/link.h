@@ -166,6 +166,16 @@ struct link_report { /* a message that core's channel did not take */
 
 struct link_source;
 
+struct link_demand {
+    uint8_t address[16]; /* of a service */
+    unsigned via_count;
+    char via[LINK_VIA_MAX][33];
+};
+struct link_demands {
+    unsigned count;
+    struct link_demand rows[WIRE_DEMANDS_MAX];
+};
+
 struct link_arrived { /* checked, not yet written to the TUN */
     struct virtio_net_hdr head;
     uint8_t *packet; /* where it was opened */
@@ -204,6 +214,7 @@ struct link {
     struct link_peer **peers;
     unsigned peer_count, peer_cap;
     struct link_invite invites[LINK_INVITES_MAX];
+    struct link_demands demands, demands_next;     /* [lock] the first one */
     struct link_session *slots[LINK_SESSIONS_MAX]; /* [lock] */
     uint32_t generation;
     unsigned session_count, door_count;

@@ -2,6 +2,7 @@
 #include "link.h"
 
 #include "core.h"
+#include "demands.h"
 #include "handshake.h"
 #include "packet.h"
 #include "probe.h"
@@ -57,6 +58,8 @@ static void on_packet(
         .mtu = l->mtu,
     };
     int why = link_check_packet(&rules, kind, mss, packet, size, &head);
+    if (why == LINK_OK && demands_bar(l, packet, s))
+        why = LINK_COUNT_PEER_BARRED;
     if (why != LINK_OK) {
         link_count(l, why);
         return;

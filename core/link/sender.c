@@ -2,6 +2,7 @@
 #include "link.h"
 
 #include "answer.h"
+#include "demands.h"
 #include "packet.h"
 #include "peers.h"
 #include "segment.h"
@@ -196,6 +197,15 @@ static void queue_whole(const struct queueing *q, const struct packet *p)
             p->size - LINK_IP6_HEAD, p->mss);
 }
 
+static void want_session(struct link *l, struct link_peer *peer)
+{
+    if (peer->data || peer->want)
+        return;
+    peer->want = true;
+    atomic_store(&l->look_at_wants, true);
+    link_wake(l);
+}
+
 static void send_packet(struct send_batch *b, struct packet *p)
 {
     struct link *l = b->l;
@@ -205,6 +215,12 @@ static void send_packet(struct send_batch *b, struct packet *p)
         return;
     }
     struct link_session *s = peer->data;
+    if (demands_bar(l, p->bytes, s)) {
+        link_count(l, LINK_COUNT_TUN_BARRED);
+        answer_prohibited(l, peer, p->bytes, p->size, b->now_ns / 1000000);
+        want_session(l, peer);
+        return;
+    }
     limit_piece(p, s);
     if (s && !p->segments && !s->tx.blocked && !tx_waiting(s) && !fq_bytes(peer->queue)) {
         send_now(b, p, s);
@@ -224,11 +240,8 @@ static void send_packet(struct send_batch *b, struct packet *p)
         link_count(l, LINK_COUNT_TUN_TOO_LONG);
     if (s)
         tx_drain(s);
-    else if (!peer->want) {
-        peer->want = true;
-        atomic_store(&l->look_at_wants, true);
-        link_wake(l);
-    }
+    else
+        want_session(l, peer);
 }
 
 /* aside: the sender's thread lets the receiver go first. */

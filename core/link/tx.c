@@ -1,6 +1,7 @@
 /* The send side of a stream: records, what the socket did not take, the rate of the path. */
 #include "tx.h"
 
+#include "demands.h"
 #include "resend.h"
 #include "sock.h"
 
@@ -299,7 +300,7 @@ void tx_again(struct link_session *s, uint64_t since_ms)
     uint64_t kept_ms;
     size_t size;
     while ((size = resend_pop(s->peer->again, packet, &kind, &mss, &kept_ms))) {
-        if (kept_ms < since_ms)
+        if (kept_ms < since_ms || demands_bar(s->link, packet, s))
             continue;
         uint8_t *room = out_room(&s->tx.out, LINK_HEADROOM + size + LINK_TAG);
         if (!room)
@@ -351,6 +352,11 @@ static bool drain_some(struct link_session *s)
             link_count(s->link, LINK_COUNT_QUEUE_DROP);
         if (!p)
             break;
+        if (demands_bar(s->link, p->bytes + LINK_HEADROOM, s)) { /* it waited for another path */
+            link_count(s->link, LINK_COUNT_TUN_BARRED);
+            free(p);
+            continue;
+        }
         s->peer->tx_bytes += p->size;
         s->peer->tx_packets++;
         if (p->size <= RESEND_PACKET_MAX)

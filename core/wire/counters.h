@@ -9,12 +9,14 @@
     X(TUN_NOT_IP6, "packets from this machine that are not IPv6")                                  \
     X(TUN_NO_PEER, "packets from this machine to nobody known")                                    \
     X(TUN_REFUSED, "packets the kernel refused to take")                                           \
+    X(TUN_BARRED, "packets of a service that clan.yaml keeps off the path in use")                 \
     X(QUEUE_DROP, "packets dropped by a full or slow queue")                                       \
     X(PEER_BAD_HEAD, "records with a malformed head")                                              \
     X(PEER_BAD_IP, "packets from a peer that are not well-formed IPv6")                            \
     X(PEER_BAD_SOURCE, "packets from a peer with somebody else's source")                          \
     X(PEER_BAD_DEST, "packets from a peer that are not for this machine")                          \
     X(PEER_NOT_ALLOWED, "packets from a provisional peer to what it may not reach")                \
+    X(PEER_BARRED, "packets from a peer by a path that clan.yaml forbids a service")               \
     X(PEER_BAD_TCP, "super-packets that are not one clean TCP flow")                               \
     X(PEER_BAD_MSS, "super-packets with an impossible segment size")                               \
     X(PEER_TOO_LONG, "packets from a peer longer than the interface takes")                        \

@@ -483,6 +483,38 @@ static void keys_change(void)
     lab_relay_end(r);
 }
 
+/* A service of end 1, whose address is the machine's here, that only `via` carries; NULL no demand. */
+static void demand(int end, const char *via)
+{
+    clan_link_ToLink m = clan_link_ToLink_init_zero;
+    m.which_m = clan_link_ToLink_demand_tag;
+    m.m.demand.first = m.m.demand.last = true;
+    m.m.demand.has_service = via != NULL;
+    memcpy(m.m.demand.address, lab[1].ip6, 16);
+    m.m.demand.via_count = 1;
+    snprintf(m.m.demand.via[0], sizeof m.m.demand.via[0], "%s", via ? via : "");
+    lab_tell(end, &m, -1);
+}
+
+/* Packets of a service that demands another transport are not sent, and not taken from a peer that sends them. */
+static void a_demand(void)
+{
+    uint64_t kept = lab_counter(0, LINK_COUNT_TUN_BARRED);
+    uint64_t refused = lab_counter(1, LINK_COUNT_PEER_BARRED);
+    demand(1, "other");
+    lab_require(ping(1) != 0 && lab_counter(1, LINK_COUNT_PEER_BARRED) > refused);
+    demand(0, "other");
+    refused = lab_counter(1, LINK_COUNT_PEER_BARRED);
+    lab_require(ping(2) != 0 && lab_counter(0, LINK_COUNT_TUN_BARRED) >= kept + 2);
+    lab_require(lab_counter(1, LINK_COUNT_PEER_BARRED) == refused);
+    for (int end = 0; end < 2; end++)
+        demand(end, ""); /* the transport of all sessions here */
+    lab_require(ping(1) == 0);
+    for (int end = 0; end < 2; end++)
+        demand(end, NULL);
+    lab_require(ping(1) == 0);
+}
+
 /* 8 Mbit/s: super-packets are cut to single ones, and a ping does not stand behind them. */
 static void a_slow_path(void)
 {
@@ -531,6 +563,7 @@ int main(int argc, char **argv)
         {"doors", doors},
         {"core restarts", core_restarts},
         {"a line of handshakes", a_line_of_handshakes},
+        {"a demand", a_demand},
         {"a slow path", a_slow_path},
         {"keys change", keys_change},
         {"a dead path", a_dead_path},

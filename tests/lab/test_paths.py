@@ -9,7 +9,7 @@ import time
 import pytest
 
 import lab as L
-from test_examples import TCP, WEBSOCKET, build, machine, order, plugin_dir
+from test_examples import FILES, TCP, WEBSOCKET, build, machine, order, plugin_dir
 
 LISTEN = 'websocket: ["0.0.0.0:7180"], tcp-noise: ["0.0.0.0:7117"]'
 SERVER = """
@@ -315,3 +315,44 @@ def test_a_demanded_transport_or_none(pair, stream):
     demand(nas, laptop, None)
     both_use(nas, laptop, "websocket", limit=30)
     stream.gap_ms()
+
+
+def test_a_service_demands_a_transport(lab, plugins):
+    """By another path it is refused at once, and the clan says why; everything else goes on by that path."""
+    nas = machine(lab, "nas", plugins, WEBSOCKET, TCP, FILES, listen=LISTEN)
+    laptop = machine(lab, "laptop", plugins, WEBSOCKET, TCP, listen=LISTEN)
+    L.up(nas)
+    order(nas, "websocket, tcp-noise")
+    L.wait_for(lambda: "reachable at 2 addresses" in nas.log(), what="an endpoint of each transport")
+    L.admit(nas, laptop)
+    nas.clan("enable", "files", "--on", "nas", "--yes")
+    path = f"{nas.dir}/home/clan.yaml"
+    text = nas.clan("config", "show").stdout
+    with open(path, "w") as f:
+        f.write(text.replace("    plugin: files\n", "    plugin: files\n    via: [websocket]\n"))
+    assert "via:" in open(path).read(), text
+    nas.clan("config", "apply", path, "--yes")
+
+    def service():
+        return next((r for o in laptop.json("services") for r in o["services"] if r["name"] == "files"), {})
+
+    def get():
+        return laptop.sh(f"curl -s -o /dev/null -w '%{{http_code}}' -m 10 {service()['url']}", check=False).stdout
+
+    L.wait_for(lambda: service().get("state") == "up", what="the service")
+    settled(nas, laptop)
+    assert get() == "200"
+    nas.sh("nft add table inet watch; nft add counter inet watch seen; nft add chain inet watch in '{type filter hook input priority -300;}';"
+           f"nft add rule inet watch in ip6 daddr {service()['address']} counter name seen")
+    mute(nas, "")
+    both_use(nas, laptop, "tcp-noise")
+    L.wait_for(lambda: service()["state"] == "out of reach", what="the word about it")
+    assert service()["why"] == "by tcp-noise it is refused: only by websocket, as clan.yaml says", service()
+    assert "clan paths nas" in laptop.clan("services").stdout
+    began = time.monotonic()
+    assert get() == "000" and time.monotonic() - began < 3, "refused, not waited for"
+    assert seen(nas) == 0
+    laptop.ping("nas")
+    unmute(nas)
+    both_use(nas, laptop, "websocket", limit=60)
+    L.wait_for(lambda: get() == "200", what="the service by its transport")

@@ -75,6 +75,9 @@ static const struct refusal refusals[] = {
         HEAD "transports: {order: [tor]}\nmachines: {" ID1
              ": {name: nas, via: [tor, tcp-noise]}}\n",
         5, 89, "tcp-noise is no transport of this clan"},
+    {"via of a service, not in the order",
+        HEAD MACHINES "services:\n  files: {plugin: files, place: {on: nas}, via: [tor]}\n", 8, 50,
+        "tor is no transport of this clan"},
     {"via of nothing", HEAD "machines: {" ID1 ": {name: nas, via: []}}\n", 4, 78, "at least 1"},
     {"via one name", HEAD "machines: {" ID1 ": {name: nas, via: tcp-noise}}\n", 4, 83,
         "expected a list"},
@@ -220,14 +223,18 @@ static void test_model(void **state)
 static void test_via(void **state)
 {
     (void)state;
-    static const char text[] =
-        HEAD "transports: {order: [wireguard, tcp-noise, tor]}\n"
-             "machines: {" ID1 ": {name: nas, via: [tor, wireguard]}, " ID2 ": {name: laptop}}\n";
+    static const char text[] = HEAD
+        "transports: {order: [wireguard, tcp-noise, tor]}\n"
+        "machines: {" ID1 ": {name: nas, via: [tor, wireguard]}, " ID2 ": {name: laptop}}\n"
+        "services:\n  files: {plugin: files, place: {on: nas}, via: [tcp-noise], allow: [all]}\n"
+        "  free: {plugin: files, place: {on: nas}, allow: [all]}\n";
     struct config_problems *p = config_problems_new("clan.yaml");
     struct clan_config *c = NULL;
     assert_int_equal(config_clan_parse(text, strlen(text), p, &c), CLAN_OK);
     assert_int_equal(c->machines[0].via, 5);
     assert_int_equal(c->machines[1].via, 0);
+    assert_int_equal(c->services[0].via, 2);
+    assert_int_equal(c->services[1].via, 0);
     config_clan_free(c);
     config_problems_free(p);
 }
