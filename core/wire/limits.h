@@ -16,7 +16,7 @@
 #define WIRE_DEVICE_PORT 7120        /* UDP, of a device transport that lists no other */
 
 #define WIRE_PEERS_MAX          1024
-#define WIRE_DEMANDS_MAX        64 /* services with "via:": all that a configuration has */
+#define WIRE_DEMANDS_MAX        64    /* services with "via:": all that a configuration has */
 #define WIRE_STRANGER_MS        10000 /* a peer not known is a stranger for this long ... */
 #define WIRE_STRANGER_BYTES     65536 /* ... and for this much */
 #define WIRE_HANDSHAKES_MAX     64    /* at once */
