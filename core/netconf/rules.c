@@ -86,16 +86,17 @@ static const char phones_rules[] =
     " fwd to \"{d}\"\n"
     "}\n}\n";
 
-/* {n} table, {a} the addresses of loopback of a clan, {u} the user who answers there; a rule for each person
- * follows.  No "established": a SYN can look like that, and every packet of a socket that lives has its user. */
+/* {n} table, {a} the addresses of loopback of a clan, {u} the user who answers there, and nobody else; a rule
+ * for each person is between.  No "established": a SYN can look like that, and every packet of a socket that
+ * lives has its user. */
 static const char people_rules[] =
     "add table inet {n}\ndelete table inet {n}\ntable inet {n} {\n"
     "chain input { type filter hook input priority filter; policy accept;\n"
     " iifname != \"lo\" ip daddr {a} counter drop\n" /* where somebody set route_localnet */
     "}\n"
     "chain output { type filter hook output priority filter; policy accept;\n"
-    " oifname != \"lo\" accept\n"
-    " ip saddr {a} meta skuid != {u} counter drop\n"; /* nobody else listens there */
+    " oifname != \"lo\" accept\n";
+static const char people_last[] = " ip saddr {a} meta skuid != {u} counter drop\n}\n}\n";
 
 #define LAN4 "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, 100.64.0.0/10, 224.0.0.0/4"
 #define LAN6 "fc00::/7, fe80::/10, ff00::/8"
@@ -223,7 +224,7 @@ void rules_people(
             " ip daddr %s meta l4proto tcp meta skuid != %u counter reject with tcp reset\n", one,
             n->people[i]);
     }
-    text_add(t, "}\n}\n");
+    expand(t, people_last, values);
 }
 
 bool rules_people_told(

@@ -93,10 +93,10 @@ static void people_have_an_address_each(void **state)
         "}\n"
         "chain output { type filter hook output priority filter; policy accept;\n"
         " oifname != \"lo\" accept\n"
-        " ip saddr 127.67.117.0/24 meta skuid != 300042 counter drop\n"
         " ip daddr 127.67.117.1 meta l4proto tcp meta skuid != 0 counter reject with tcp reset\n"
         " ip daddr 127.67.117.2 meta l4proto tcp meta skuid != 1000 counter reject with tcp reset\n"
         " ip daddr 127.67.117.3 meta l4proto tcp meta skuid != 1001 counter reject with tcp reset\n"
+        " ip saddr 127.67.117.0/24 meta skuid != 300042 counter drop\n"
         "}\n}\n");
     assert_true(rules_people_told(&n, &g, &shows));
     g.users[0] = 1002; /* one goes, another one comes */
