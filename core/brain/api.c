@@ -6,6 +6,7 @@
 #include "brain/client.h"
 #include "brain/phones.h"
 #include "brain/reach.h"
+#include "brain/sessions.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -160,24 +161,24 @@ enum {
     ANYBODY,
     OWNER
 }; /* whoever reaches the socket (group clan); root and the owner of the machine */
-enum { BOUND = 1, UNBOUND = 2 };
+enum { BOUND = 1, UNBOUND = 2, SHOWN = 4 }; /* SHOWN: also for a person who signed in to a plugin */
 
 static const struct {
     pb_size_t tag;
     int who, states;
 } api_table[] = {
-    {clan_api_Request_status_tag, ANYBODY, BOUND},
-    {clan_api_Request_machines_tag, ANYBODY, BOUND},
-    {clan_api_Request_services_tag, ANYBODY, BOUND},
-    {clan_api_Request_context_tag, ANYBODY, BOUND},
+    {clan_api_Request_status_tag, ANYBODY, BOUND | SHOWN},
+    {clan_api_Request_machines_tag, ANYBODY, BOUND | SHOWN},
+    {clan_api_Request_services_tag, ANYBODY, BOUND | SHOWN},
+    {clan_api_Request_context_tag, ANYBODY, BOUND | SHOWN},
     {clan_api_Request_blob_put_tag, OWNER, BOUND | UNBOUND},
     {clan_api_Request_submit_tag, OWNER, BOUND},
-    {clan_api_Request_config_get_tag, ANYBODY, BOUND},
-    {clan_api_Request_config_log_tag, ANYBODY, BOUND},
-    {clan_api_Request_invitations_tag, ANYBODY, BOUND},
+    {clan_api_Request_config_get_tag, ANYBODY, BOUND | SHOWN},
+    {clan_api_Request_config_log_tag, ANYBODY, BOUND | SHOWN},
+    {clan_api_Request_invitations_tag, ANYBODY, BOUND | SHOWN},
     {clan_api_Request_wait_for_tag, ANYBODY, BOUND},
-    {clan_api_Request_ping_tag, ANYBODY, BOUND},
-    {clan_api_Request_paths_tag, ANYBODY, BOUND},
+    {clan_api_Request_ping_tag, ANYBODY, BOUND | SHOWN},
+    {clan_api_Request_paths_tag, ANYBODY, BOUND | SHOWN},
     {clan_api_Request_create_tag, OWNER, UNBOUND},
     {clan_api_Request_create_commit_tag, OWNER, UNBOUND},
     {clan_api_Request_join_preview_tag, OWNER, UNBOUND},
@@ -185,12 +186,14 @@ static const struct {
     {clan_api_Request_leave_tag, OWNER, BOUND},
     {clan_api_Request_down_tag, OWNER, BOUND},
     {clan_api_Request_machine_changed_tag, OWNER, BOUND},
-    {clan_api_Request_plugins_tag, ANYBODY, BOUND},
+    {clan_api_Request_plugins_tag, ANYBODY, BOUND | SHOWN},
     {clan_api_Request_start_tag, OWNER, UNBOUND},
-    {clan_api_Request_alarms_tag, ANYBODY, BOUND},
-    {clan_api_Request_dismiss_alarms_tag, OWNER, BOUND},
-    {clan_api_Request_netcheck_tag, ANYBODY, BOUND},
+    {clan_api_Request_alarms_tag, ANYBODY, BOUND | SHOWN},
+    {clan_api_Request_dismiss_alarms_tag, OWNER, BOUND | SHOWN},
+    {clan_api_Request_netcheck_tag, ANYBODY, BOUND | SHOWN},
     {clan_api_Request_phone_add_tag, OWNER, BOUND},
+    {clan_api_Request_ui_code_tag, OWNER, BOUND},
+    {clan_api_Request_session_end_tag, ANYBODY, BOUND | SHOWN},
 };
 
 static bool is_owner(const struct brain *b, uid_t uid)
@@ -203,17 +206,36 @@ static bool is_owner(const struct brain *b, uid_t uid)
     return false;
 }
 
+/* A plugin asks for a person, and for nobody else; what that one may is looked at each time. */
+static clan_status for_a_person(struct client *c, int states, struct clan_error *e)
+{
+    if (!c->signed_in)
+        err_set(e, CLAN_E_PERM, "nobody signed in on this connection");
+    else if (!sessions_good(c->b, &c->session, c->session_id))
+        err_set(e, CLAN_E_AUTH, "the session has ended");
+    else if (!(states & SHOWN))
+        return err_set(e, CLAN_E_PERM, "that is not done from a browser");
+    else
+        return CLAN_OK;
+    err_why(e, "a plugin asks for a person, and for nobody else");
+    err_remedy(e, "sign in: clan ui");
+    return e->status;
+}
+
 static clan_status permitted(struct client *c, pb_size_t tag, struct clan_error *e)
 {
-    if (c->plugin) {
-        err_set(e, CLAN_E_PERM, "nobody signed in on this connection");
-        err_why(e, "a plugin asks for a person, and for nobody else");
-        err_remedy(e, "sign in: clan ui");
+    if (tag == clan_api_Request_session_open_tag || tag == clan_api_Request_session_use_tag) {
+        if (!c->plugin || c->signed_in)
+            err_set(e, c->plugin ? CLAN_E_STATE : CLAN_E_PERM,
+                c->plugin ? "somebody signed in on this connection"
+                          : "only a plugin asks for somebody else");
         return e->status;
     }
     for (size_t i = 0; i < sizeof api_table / sizeof api_table[0]; i++) {
         if (api_table[i].tag != tag)
             continue;
+        if (c->plugin && for_a_person(c, api_table[i].states, e) != CLAN_OK)
+            return e->status;
         if (!(api_table[i].states & (c->b->bound ? BOUND : UNBOUND))) {
             err_set(e, CLAN_E_STATE,
                 c->b->bound ? "this clan is there already" : "there is no clan here yet");
@@ -231,6 +253,41 @@ static clan_status permitted(struct client *c, pb_size_t tag, struct clan_error 
     err_set(e, CLAN_E_NOSYS, "this version of Clan does not know that request");
     err_remedy(e, "the command line and the daemon should be of one version: clan version");
     return e->status;
+}
+
+static void give_code(struct client *c)
+{
+    struct clan_error e = CLAN_ERROR_INIT;
+    clan_api_Answer *a = api_blank();
+    a->which_m = clan_api_Answer_ui_code_tag;
+    if (sessions_code(c->b, c->uid, &a->m.ui_code, &e) != CLAN_OK)
+        api_error(c, &e);
+    else
+        api_answer(c, a, true);
+}
+
+/* By a code, which only makes a session, or by a session, for what follows. */
+static void sign_in(struct client *c, const clan_api_Request *r)
+{
+    struct clan_error e = CLAN_ERROR_INIT;
+    clan_api_Answer *a = api_blank();
+    clan_status st;
+    a->which_m = clan_api_Answer_session_tag;
+    if (r->which_m == clan_api_Request_session_open_tag)
+        st = sessions_open(c->b, &r->m.session_open, &a->m.session, &e);
+    else
+        st = sessions_use(c->b, &r->m.session_use, &c->session, c->session_id, &e);
+    if (st != CLAN_OK) {
+        api_error(c, &e);
+        return;
+    }
+    if (r->which_m == clan_api_Request_session_use_tag) {
+        c->signed_in = true;
+        c->uid = c->session.uid;
+        a->m.session = c->session;
+    }
+    api_answer(c, a, true);
+    sodium_memzero(a, sizeof *a);
 }
 
 static void wait_for(struct brain *b, struct client *c, const clan_api_WaitFor *w)
@@ -327,6 +384,18 @@ static void handle(struct client *c, clan_api_Request *r)
     case clan_api_Request_phone_add_tag:
         phones_add(b, c, &r->m.phone_add);
         sodium_memzero(&r->m.phone_add, sizeof r->m.phone_add);
+        break;
+    case clan_api_Request_ui_code_tag:
+        give_code(c);
+        break;
+    case clan_api_Request_session_open_tag:
+    case clan_api_Request_session_use_tag:
+        sign_in(c, r);
+        break;
+    case clan_api_Request_session_end_tag:
+        if (c->signed_in)
+            sessions_end(b, &c->session, c->session_id);
+        api_ok(c);
         break;
     default:
         api_status(b, c); /* alarms: health lines are part of it */

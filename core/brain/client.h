@@ -13,9 +13,12 @@ struct client {
     uv_poll_t poll;
     int fd;
     uid_t uid;
-    bool first;  /* an unbound core lives for it */
-    bool plugin; /* of a plugin: nothing is its own to ask */
-    bool busy;   /* a request is being answered: the next waits */
+    bool first;     /* an unbound core lives for it */
+    bool plugin;    /* of a plugin: nothing is its own to ask */
+    bool signed_in; /* it asks for this session */
+    clan_api_Session session;
+    uint8_t session_id[16];
+    bool busy; /* a request is being answered: the next waits */
     bool closing;
     struct frame_reader reader;
     uint8_t in[FRAME_HEAD + WIRE_FRAME_MAX];

@@ -68,6 +68,11 @@ void keys_phone(const uint8_t root[32], const uint8_t id_i[16], uint8_t ret_ed25
     sodium_memzero(key, sizeof key);
 }
 
+void keys_sessions(const uint8_t root[32], uint8_t ret_key[32])
+{
+    crypto_kdf_derive_from_key(ret_key, 32, UINT64_C(18) << 32 | 1, KDF_CONTEXT, root);
+}
+
 void keys_sign_pair(const uint8_t seed[32], uint8_t ret_secret[64], uint8_t ret_public[32])
 {
     crypto_sign_ed25519_seed_keypair(ret_public, ret_secret, seed);

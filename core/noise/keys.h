@@ -24,6 +24,9 @@ void keys_plugin(const uint8_t root[32], uint32_t counter, const char *plugin, c
  * BLAKE2b-256("clan phone identity v1" || that || id_i of its invitation). */
 void keys_phone(const uint8_t root[32], const uint8_t id_i[16], uint8_t ret_ed25519_seed[32]);
 
+/* What makes and knows the sessions of people at this machine: crypto_kdf with the purpose 18. */
+void keys_sessions(const uint8_t root[32], uint8_t ret_key[32]);
+
 /* Ed25519 pair from a 32-byte seed; secret is libsodium's 64-byte form. */
 void keys_sign_pair(const uint8_t seed[32], uint8_t ret_secret[64], uint8_t ret_public[32]);
 

@@ -1,0 +1,247 @@
+/* Signing in by a plugin that shows the clan: codes, cookies and tokens, and what a session may ask. */
+#include "brain/client.h"
+#include "brain/sessions.h"
+#include "brain_fixture.h"
+
+#include <pb_decode.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static uint64_t now_ms = 1000000;
+static int64_t wall_s = 1800000000;
+uint64_t __wrap_brain_now(void);
+int64_t __wrap_clock_wall_s(void);
+uint64_t __wrap_brain_now(void)
+{
+    return now_ms;
+}
+int64_t __wrap_clock_wall_s(void)
+{
+    return wall_s;
+}
+
+/* root, the owner 1000 and a local user 1001, and a plugin that runs */
+static int setup(void **state)
+{
+    if (brain_setup(state) != 0)
+        return -1;
+    become(&nas);
+    b->bound = true;
+    b->grants_ok = true;
+    b->grants.owner_uid = 1000;
+    b->grants.user_count = 1;
+    b->grants.users[0] = 1001;
+    b->ui_slot = 2;
+    b->hosts[0] =
+        (struct host){.used = true, .people = true, .state = HOST_STARTED, .plugin = "dashboard"};
+    return uv_loop_init(&b->loop);
+}
+
+static clan_status signs_in(const clan_api_UiCode *code, uint32_t uid, clan_api_Session *ret)
+{
+    clan_api_SessionOpen m = {.uid = uid};
+    memcpy(m.code, code->code, sizeof m.code);
+    return sessions_open(b, &m, ret, NULL);
+}
+
+static clan_status uses(const clan_api_Session *cookie, const clan_api_Session *token)
+{
+    clan_api_SessionUse m = {0};
+    clan_api_Session s;
+    uint8_t id[16];
+    memcpy(&m.cookie, &cookie->cookie, sizeof m.cookie);
+    memcpy(&m.token, &token->token, sizeof m.token);
+    return sessions_use(b, &m, &s, id, NULL);
+}
+
+static void session_of(uint32_t uid, clan_api_Session *ret)
+{
+    clan_api_UiCode code;
+    assert_int_equal(sessions_code(b, uid, &code, NULL), CLAN_OK);
+    assert_int_equal(signs_in(&code, uid, ret), CLAN_OK);
+}
+
+static void a_code_is_good_once(void **state)
+{
+    clan_api_UiCode code;
+    clan_api_Session s;
+    (void)state;
+    assert_int_equal(sessions_code(b, 1000, &code, NULL), CLAN_OK);
+    assert_string_equal(code.origin, "127.66.117.2:7180");
+    assert_int_equal(signs_in(&code, 1000, &s), CLAN_OK);
+    assert_true(s.owner && s.uid == 1000 && s.expires == wall_s + 12 * 3600);
+    assert_int_equal(signs_in(&code, 1000, &s), CLAN_E_AUTH);
+    assert_int_equal(s.cookie.size, 0);
+    /* another user's hand spends it */
+    assert_int_equal(sessions_code(b, 1000, &code, NULL), CLAN_OK);
+    assert_int_equal(signs_in(&code, 1001, &s), CLAN_E_AUTH);
+    assert_int_equal(signs_in(&code, 1000, &s), CLAN_E_AUTH);
+    /* too late */
+    assert_int_equal(sessions_code(b, 0, &code, NULL), CLAN_OK);
+    assert_string_equal(code.origin, "127.66.117.1:7180");
+    now_ms += 30001;
+    assert_int_equal(signs_in(&code, 0, &s), CLAN_E_AUTH);
+    /* nobody's: what a free place holds */
+    memset(&code, 0, sizeof code);
+    assert_int_equal(signs_in(&code, 0, &s), CLAN_E_AUTH);
+    assert_int_equal(sessions_code(b, 1002, &code, NULL), CLAN_E_PERM);
+    b->hosts[0].state = HOST_FAILED;
+    assert_int_equal(sessions_code(b, 1000, &code, NULL), CLAN_E_NOTRUNNING);
+    b->hosts[0].state = HOST_STARTED;
+}
+
+static void many_codes_push_out_the_oldest(void **state)
+{
+    clan_api_UiCode code[SESSIONS_CODES_MAX + 1];
+    clan_api_Session s;
+    (void)state;
+    for (unsigned i = 0; i <= SESSIONS_CODES_MAX; i++, now_ms++)
+        assert_int_equal(sessions_code(b, 1000, &code[i], NULL), CLAN_OK);
+    assert_int_equal(signs_in(&code[0], 1000, &s), CLAN_E_AUTH);
+    for (unsigned i = 1; i <= SESSIONS_CODES_MAX; i++)
+        assert_int_equal(signs_in(&code[i], 1000, &s), CLAN_OK);
+}
+
+static void both_halves_must_fit(void **state)
+{
+    clan_api_Session one, other, bad;
+    (void)state;
+    session_of(1000, &one);
+    session_of(1001, &other);
+    assert_int_equal(uses(&one, &one), CLAN_OK);
+    assert_int_equal(uses(&one, &other), CLAN_E_AUTH);
+    assert_int_equal(uses(&other, &one), CLAN_E_AUTH);
+    for (unsigned i = 0; i < one.cookie.size; i++) {
+        bad = one;
+        bad.cookie.bytes[i] ^= 1;
+        assert_int_equal(uses(&bad, &one), CLAN_E_AUTH);
+    }
+    for (unsigned i = 0; i < one.token.size; i++) {
+        bad = one;
+        bad.token.bytes[i] ^= 0x80;
+        assert_int_equal(uses(&one, &bad), CLAN_E_AUTH);
+    }
+    bad = one;
+    bad.token.size = 0;
+    assert_int_equal(uses(&one, &bad), CLAN_E_AUTH);
+    bad = one;
+    bad.cookie.size--;
+    assert_int_equal(uses(&bad, &one), CLAN_E_AUTH);
+}
+
+static void it_ends(void **state)
+{
+    clan_api_Session one, other, got;
+    clan_api_SessionUse m = {0};
+    uint8_t id[16];
+    (void)state;
+    session_of(1000, &one);
+    session_of(1001, &other);
+    memcpy(&m.cookie, &one.cookie, sizeof m.cookie);
+    memcpy(&m.token, &one.token, sizeof m.token);
+    assert_int_equal(sessions_use(b, &m, &got, id, NULL), CLAN_OK);
+    sessions_end(b, &got, id);
+    assert_int_equal(uses(&one, &one), CLAN_E_AUTH);
+    assert_int_equal(uses(&other, &other), CLAN_OK);
+    b->grants.user_count = 0; /* the owner of the machine takes 1001 out */
+    assert_int_equal(uses(&other, &other), CLAN_E_AUTH);
+    b->grants.user_count = 1;
+    wall_s += 12 * 3600;
+    assert_int_equal(uses(&other, &other), CLAN_E_AUTH);
+    wall_s -= 12 * 3600;
+}
+
+/* ---- over a plugin's connection ---- */
+
+static clan_api_Answer answer;
+
+/* The last answer's error status, CLAN_OK without one. */
+static clan_status ask(int fd, clan_api_Request *r)
+{
+    static uint8_t bytes[FRAME_HEAD + WIRE_FRAME_MAX], in[FRAME_HEAD + WIRE_FRAME_MAX];
+    struct frame_reader reader = {.buf = in, .cap = sizeof in};
+    const uint8_t *payload;
+    size_t size, room;
+    assert_int_equal(frame_encode(clan_api_Request_fields, r, bytes, sizeof bytes, &size), CLAN_OK);
+    assert_int_equal(send(fd, bytes, size, 0), (ssize_t)size);
+    for (int turns = 0; turns < 100; turns++) {
+        uv_run(&b->loop, UV_RUN_NOWAIT);
+        uint8_t *space = frame_space(&reader, &room);
+        ssize_t n = recv(fd, space, room, MSG_DONTWAIT);
+        if (n > 0)
+            frame_added(&reader, (size_t)n);
+        while (frame_peek(&reader, &payload, &size) == CLAN_OK) {
+            pb_istream_t is = pb_istream_from_buffer(payload, size);
+            assert_true(pb_decode(&is, clan_api_Answer_fields, &answer));
+            frame_pop(&reader);
+            if (answer.last)
+                return answer.which_m == clan_api_Answer_error_tag
+                           ? (clan_status)answer.m.error.status
+                           : CLAN_OK;
+        }
+    }
+    fail_msg("no answer");
+    return CLAN_E_TIMEOUT;
+}
+
+static clan_status asks(int fd, pb_size_t tag)
+{
+    clan_api_Request r = {.which_m = tag};
+    return ask(fd, &r);
+}
+
+static void what_a_session_may_ask(void **state)
+{
+    int fd;
+    clan_api_UiCode code;
+    clan_api_Request r = {.which_m = clan_api_Request_session_open_tag};
+    (void)state;
+    api_plugin_connect(b, &fd);
+    assert_true(fd >= 0);
+    assert_int_equal(asks(fd, clan_api_Request_machines_tag), CLAN_E_PERM);
+    assert_int_equal(asks(fd, clan_api_Request_ui_code_tag), CLAN_E_PERM);
+    assert_int_equal(asks(fd, clan_api_Request_session_end_tag), CLAN_E_PERM);
+    assert_int_equal(sessions_code(b, 1000, &code, NULL), CLAN_OK);
+    memcpy(r.m.session_open.code, code.code, 16);
+    r.m.session_open.uid = 1000;
+    assert_int_equal(ask(fd, &r), CLAN_OK);
+    clan_api_Session s = answer.m.session;
+    /* who only has a code's session named nobody on this connection yet */
+    assert_int_equal(asks(fd, clan_api_Request_machines_tag), CLAN_E_PERM);
+    r = (clan_api_Request){.which_m = clan_api_Request_session_use_tag};
+    memcpy(&r.m.session_use.cookie, &s.cookie, sizeof r.m.session_use.cookie);
+    memcpy(&r.m.session_use.token, &s.token, sizeof r.m.session_use.token);
+    assert_int_equal(ask(fd, &r), CLAN_OK);
+    assert_int_equal(answer.m.session.cookie.size, 0); /* never told again */
+    assert_int_equal(ask(fd, &r), CLAN_E_STATE);       /* one session for one connection */
+    assert_int_equal(asks(fd, clan_api_Request_machines_tag), CLAN_OK);
+    static const pb_size_t never[] = {clan_api_Request_ui_code_tag, clan_api_Request_leave_tag,
+        clan_api_Request_down_tag, clan_api_Request_submit_tag, clan_api_Request_blob_put_tag,
+        clan_api_Request_machine_changed_tag, clan_api_Request_phone_add_tag,
+        clan_api_Request_wait_for_tag};
+    for (unsigned i = 0; i < sizeof never / sizeof *never; i++)
+        assert_int_equal(asks(fd, never[i]), CLAN_E_PERM);
+    assert_int_equal(asks(fd, clan_api_Request_session_end_tag), CLAN_OK);
+    assert_int_equal(asks(fd, clan_api_Request_machines_tag), CLAN_E_AUTH);
+    close(fd);
+    uv_run(&b->loop, UV_RUN_NOWAIT);
+    uv_run(&b->loop, UV_RUN_NOWAIT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_code_is_good_once),
+        cmocka_unit_test(many_codes_push_out_the_oldest),
+        cmocka_unit_test(both_halves_must_fit),
+        cmocka_unit_test(it_ends),
+        cmocka_unit_test(what_a_session_may_ask),
+    };
+    return cmocka_run_group_tests(tests, setup, brain_teardown);
+}
