@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -283,6 +284,51 @@ static void peer_state(void *host_data, const struct clan_device_state *state)
 static const struct clan_transport_device_host device_host = {
     sizeof device_host, 0, peer_state, endpoints_changed};
 
+/* ---- the core ---- */
+
+struct opening {
+    struct mock *m;
+    clan_api_opened_fn *opened;
+    void *user;
+};
+
+static void api_opened(void *user)
+{
+    struct opening o = *(struct opening *)user;
+    struct clan_error e = CLAN_ERROR_INIT;
+    int pair[2] = {-1, -1};
+    free(user);
+    if (o.m->refuse_api || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+        clan_error_set(
+            &e, CLAN_E_AGAIN, "the clan is not there now", "the mock says so", "try again");
+    else
+        event(o.m, MOCK_API_OPENED, 0)->fd = pair[1];
+    o.opened(o.user, pair[0], pair[0] < 0 ? &e : NULL);
+}
+
+static clan_status api_open(
+    void *host_data, clan_api_opened_fn *opened, void *user, struct clan_error *reterr)
+{
+    struct opening *o = malloc(sizeof *o);
+    if (!o)
+        abort();
+    *o = (struct opening){host_data, opened, user};
+    if (mock_wake(host_data, api_opened, o) == CLAN_OK)
+        return CLAN_OK;
+    free(o);
+    return clan_error_set(reterr, CLAN_E_LIMIT, "64 connections wait for their answer", "", "");
+}
+
+static uint32_t api_listeners(void *host_data, struct clan_api_listener *ret, uint32_t max)
+{
+    const struct mock *m = host_data;
+    uint32_t count = m->listener_count < max ? m->listener_count : max;
+    memcpy(ret, m->listeners, count * sizeof *ret);
+    return count;
+}
+
+static const struct clan_api_host api_host = {sizeof api_host, 0, api_open, api_listeners};
+
 static const void *mock_get_interface(void *host_data, const char *id)
 {
     (void)host_data;
@@ -294,6 +340,8 @@ static const void *mock_get_interface(void *host_data, const char *id)
         return &rendezvous_host;
     if (strcmp(id, CLAN_TRANSPORT_DEVICE_HOST) == 0)
         return &device_host;
+    if (strcmp(id, CLAN_API_HOST) == 0)
+        return &api_host;
     return strcmp(id, CLAN_PROGRAM_HOST) == 0 ? &program_host : NULL;
 }
 

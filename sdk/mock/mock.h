@@ -17,6 +17,7 @@
 #ifndef CLAN_MOCK_H
 #define CLAN_MOCK_H
 
+#include <clan/api.h>
 #include <clan/device.h>
 #include <clan/rendezvous.h>
 #include <clan/secret.h>
@@ -38,7 +39,8 @@ enum mock_kind {
     MOCK_HEALTH,        /* request, value: healthy, text */
     MOCK_EXITED,        /* value: wait status of a program */
     MOCK_TOLD,          /* value: the transport works; text */
-    MOCK_DEVICE_STATE   /* value: age of the handshake, key, text: endpoint, rx_bytes, tx_bytes */
+    MOCK_DEVICE_STATE,  /* value: age of the handshake, key, text: endpoint, rx_bytes, tx_bytes */
+    MOCK_API_OPENED     /* fd (yours to close): the core's end of a connection */
 };
 
 struct mock_event {
@@ -65,6 +67,9 @@ struct mock {
     unsigned runs;  /* started so far */
     int last_pid;
     uint8_t secret[32]; /* what secret() answers; all zero: STATE, as before there is an identity */
+    struct clan_api_listener listeners[CLAN_API_LISTENERS_MAX]; /* yours, for people */
+    uint32_t listener_count;
+    bool refuse_api; /* connections to the core are answered with an error */
     struct mock_inner *inner;
 };
 

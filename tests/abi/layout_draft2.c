@@ -1,7 +1,8 @@
-/* What plugins built with the draft-2 SDK rely on beside that of draft-1: rendezvous, secrets, devices. */
+/* What plugins built with the draft-2 SDK rely on beside that of draft-1: rendezvous, secrets, devices, sessions. */
 /*
  * Compiled against today's headers, as C and as C++; see layout_draft1.c.
  */
+#include <clan/api.h>
 #include <clan/device.h>
 #include <clan/rendezvous.h>
 #include <clan/secret.h>
@@ -121,3 +122,23 @@ FIELD(clan_secret_host, struct_size, 0, uint32_t);
 FIELD(clan_secret_host, zero, 4, uint32_t);
 FIELD(clan_secret_host, secret, 8, int32_t (*)(void *, uint8_t *, uint32_t *));
 EXACTLY(clan_secret_host, 16);
+
+/* ---- api.h ---- */
+
+TEXT(CLAN_API_HOST, "clan.api.host/draft-1");
+NUMBER(CLAN_API_LISTENERS_MAX, 16);
+typedef char a_origin[48];
+
+FIELD(clan_api_listener, fd, 0, int32_t);
+FIELD(clan_api_listener, uid, 4, uint32_t);
+FIELD(clan_api_listener, origin, 8, a_origin);
+EXACTLY(clan_api_listener, 56);
+
+FIELD(clan_api_host, struct_size, 0, uint32_t);
+FIELD(clan_api_host, zero, 4, uint32_t);
+FIELD(clan_api_host, open, 8,
+    int32_t (*)(
+        void *, void (*)(void *, int, const struct clan_error *), void *, struct clan_error *));
+FIELD(clan_api_host, listeners, 16, uint32_t (*)(void *, struct clan_api_listener *, uint32_t));
+EXACTLY(clan_api_host, 24);
+FUNCTION(clan_api_host_get, const struct clan_api_host *(const struct clan_host *));

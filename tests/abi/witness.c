@@ -1,4 +1,5 @@
 /* One exported function for each public type: tools compare only what an exported symbol reaches. */
+#include <clan/api.h>
 #include <clan/device.h>
 #include <clan/note.h>
 #include <clan/plugin.h>
@@ -23,6 +24,8 @@ void WITNESS_NAME(CLAN_ABI_MAJOR, CLAN_ABI_MINOR)(void)
         (void)p;                                                                                   \
     }
 
+WITNESS(api_host)
+WITNESS(api_listener)
 WITNESS(config)
 WITNESS(device_config)
 WITNESS(device_peer)
@@ -44,9 +47,10 @@ WITNESS(transport_rendezvous_host)
 WITNESS(transport_stream)
 
 void witness_callbacks(clan_io_fn *, clan_timer_fn *, clan_wake_fn *, clan_program_exit_fn *,
-    clan_program_started_fn *, clan_plugin_query_fn *);
+    clan_program_started_fn *, clan_plugin_query_fn *, clan_api_opened_fn *);
 void witness_callbacks(clan_io_fn *io, clan_timer_fn *timer, clan_wake_fn *wake,
-    clan_program_exit_fn *exited, clan_program_started_fn *started, clan_plugin_query_fn *query)
+    clan_program_exit_fn *exited, clan_program_started_fn *started, clan_plugin_query_fn *query,
+    clan_api_opened_fn *opened)
 {
     (void)io;
     (void)timer;
@@ -54,4 +58,5 @@ void witness_callbacks(clan_io_fn *io, clan_timer_fn *timer, clan_wake_fn *wake,
     (void)exited;
     (void)started;
     (void)query;
+    (void)opened;
 }

@@ -37,7 +37,7 @@ extern "C" {
 
 #define CLAN_PLUGIN_MAGIC      0x4e414c43u /* "CLAN" in memory */
 #define CLAN_ABI_MAJOR         0           /* 0 while interfaces are drafts */
-#define CLAN_ABI_MINOR         4
+#define CLAN_ABI_MINOR         5
 #define CLAN_PLUGIN_QUERY      clan_plugin_query
 #define CLAN_PLUGIN_QUERY_NAME "clan_plugin_query"
 
