@@ -114,12 +114,25 @@ static void mac(
     crypto_generichash_final(&st, ret, 32);
 }
 
+/* Whose machine this is, by people: in clan.yaml. */
+static const struct clan_config_machine *own_row(const struct brain *b)
+{
+    for (unsigned i = 0; b->cfg && i < b->cfg->machine_count; i++)
+        if (memcmp(b->cfg->machines[i].id, b->own_id, 32) == 0)
+            return &b->cfg->machines[i];
+    return NULL;
+}
+
 static void fill(struct brain *b, uint32_t uid, int64_t expires, clan_api_Session *ret)
 {
+    static const char *const roles[] = {
+        [CONFIG_MEMBER] = "member", [CONFIG_GUEST] = "guest", [CONFIG_ADMIN] = "admin"};
+    const struct clan_config_machine *m = own_row(b);
     ret->uid = uid;
     ret->expires = expires;
     ret->owner = place_of(b, uid) >= 0;
-    snprintf(ret->role, sizeof ret->role, "member");
+    snprintf(ret->role, sizeof ret->role, "%s", roles[m ? m->role : CONFIG_MEMBER]);
+    snprintf(ret->person, sizeof ret->person, "%s", m ? m->person : "");
 }
 
 clan_status sessions_open(

@@ -227,6 +227,25 @@ static void check_service(struct check *k, struct cfg_node *service)
     check_via(k, service);
 }
 
+/* A machine is one person's. */
+static void check_people(struct check *k, const struct cfg_node *people)
+{
+    for (const struct cfg_node *p = first_of(people); p; p = p->next) {
+        const struct cfg_node *list = p->kind == CFG_MAP ? cfg_get(p, "machines") : NULL;
+        for (const struct cfg_node *m = first_of(list); m; m = m->next) {
+            const char *name = scalar(m);
+            check_machine_named(k, (struct cfg_node *)(uintptr_t)m);
+            for (const struct cfg_node *q = first_of(people); name && q != p; q = q->next)
+                for (const struct cfg_node *o =
+                         first_of(q->kind == CFG_MAP ? cfg_get(q, "machines") : NULL);
+                     o; o = o->next)
+                    if (scalar(o) && strcmp(scalar(o), name) == 0)
+                        cfg_problem(k->problems, (struct cfg_node *)(uintptr_t)m,
+                            "%s is %s's already", name, q->key->text);
+        }
+    }
+}
+
 static bool check_all(struct config_problems *problems, struct cfg_node *root)
 {
     struct check k = {.problems = problems, .root = root};
@@ -237,6 +256,7 @@ static bool check_all(struct config_problems *problems, struct cfg_node *root)
     check_unique(&k);
     check_admins(&k);
     struct cfg_node *keeper = cfg_get(root, "keeper"), *services = cfg_get(root, "services");
+    check_people(&k, cfg_get(root, "people"));
     for (const struct cfg_node *m = first_of(cfg_get(root, "machines")); m; m = m->next)
         if (m->kind == CFG_MAP)
             check_via(&k, m);
@@ -313,6 +333,24 @@ static void fill_machines(struct clan_config *c, const struct cfg_node *machines
     }
 }
 
+static void fill_people(struct clan_config *c, const struct cfg_node *people)
+{
+    for (const struct cfg_node *p = first_of(people); p; p = p->next) {
+        const struct cfg_node *role = cfg_get(p, "role");
+        for (const struct cfg_node *n = first_of(cfg_get(p, "machines")); n; n = n->next)
+            for (unsigned i = 0; i < c->machine_count; i++) {
+                struct clan_config_machine *m = &c->machines[i];
+                if (strcmp(m->name, n->text) != 0)
+                    continue;
+                COPY(m->person, p->key->text);
+                m->role = !role                              ? CONFIG_MEMBER
+                          : strcmp(role->text, "admin") == 0 ? CONFIG_ADMIN
+                          : strcmp(role->text, "guest") == 0 ? CONFIG_GUEST
+                                                             : CONFIG_MEMBER;
+            }
+    }
+}
+
 static struct clan_config *fill(const struct cfg_node *root)
 {
     const struct cfg_node *machines = cfg_get(root, "machines");
@@ -342,6 +380,7 @@ static struct clan_config *fill(const struct cfg_node *root)
         c->transport_count = 1;
     }
     fill_machines(c, machines);
+    fill_people(c, cfg_get(root, "people"));
     for (const struct cfg_node *n = first_of(cfg_get(root, "services")); n; n = n->next)
         fill_service(c, &c->services[c->service_count++], n);
     return c;

@@ -14,15 +14,20 @@
 #define CONFIG_ALLOW_MAX      16
 #define CONFIG_SETTINGS_MAX   32
 #define CONFIG_TRANSPORTS_MAX 8
+#define CONFIG_PEOPLE_MAX     64
+#define CONFIG_PERSON_MAX     64 /* machines of one person */
 
 struct clan_config_admin {
     char name[33];
     uint8_t key[32]; /* Ed25519 */
 };
+enum config_role { CONFIG_MEMBER, CONFIG_GUEST, CONFIG_ADMIN }; /* of a person in the dashboard */
 struct clan_config_machine {
     uint8_t id[32];
     char name[33];
-    uint8_t via; /* bit i: transports[i] may be used; 0: all of them may */
+    char person[33]; /* whose it is, by people:; "" nobody said */
+    uint8_t role;    /* of that person: enum config_role */
+    uint8_t via;     /* bit i: transports[i] may be used; 0: all of them may */
     unsigned tag_count;
     char tags[CONFIG_TAGS_MAX][33];
 };

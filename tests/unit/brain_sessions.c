@@ -96,6 +96,22 @@ static void a_code_is_good_once(void **state)
     b->hosts[0].state = HOST_STARTED;
 }
 
+static void whose_machine_it_is(void **state)
+{
+    struct clan_config_machine row = {.person = "anna", .role = CONFIG_GUEST};
+    struct clan_config cfg = {.machine_count = 1, .machines = &row};
+    clan_api_Session s;
+    (void)state;
+    memcpy(row.id, b->own_id, 32);
+    session_of(1000, &s);
+    assert_string_equal(s.role, "member");
+    b->cfg = &cfg;
+    session_of(1000, &s);
+    assert_string_equal(s.person, "anna");
+    assert_string_equal(s.role, "guest");
+    b->cfg = NULL;
+}
+
 static void many_codes_push_out_the_oldest(void **state)
 {
     clan_api_UiCode code[SESSIONS_CODES_MAX + 1];
@@ -238,6 +254,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_code_is_good_once),
+        cmocka_unit_test(whose_machine_it_is),
         cmocka_unit_test(many_codes_push_out_the_oldest),
         cmocka_unit_test(both_halves_must_fit),
         cmocka_unit_test(it_ends),

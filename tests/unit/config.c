@@ -78,6 +78,13 @@ static const struct refusal refusals[] = {
     {"via of a service, not in the order",
         HEAD MACHINES "services:\n  files: {plugin: files, place: {on: nas}, via: [tor]}\n", 8, 50,
         "tor is no transport of this clan"},
+    {"a machine of two people",
+        HEAD MACHINES "people:\n  anna: {machines: [nas]}\n  bob: {machines: [nas]}\n", 9, 20,
+        "nas is anna's already"},
+    {"a person's machine unknown", HEAD MACHINES "people:\n  anna: {machines: [nass]}\n", 8, 21,
+        "no machine is called \"nass\" (did you mean \"nas\"?)"},
+    {"a role that is none", HEAD MACHINES "people:\n  anna: {machines: [nas], role: boss}\n", 8, 32,
+        "role"},
     {"via of nothing", HEAD "machines: {" ID1 ": {name: nas, via: []}}\n", 4, 78, "at least 1"},
     {"via one name", HEAD "machines: {" ID1 ": {name: nas, via: tcp-noise}}\n", 4, 83,
         "expected a list"},
@@ -220,6 +227,23 @@ static void test_model(void **state)
     config_problems_free(p);
 }
 
+static void test_people(void **state)
+{
+    (void)state;
+    static const char text[] =
+        HEAD "machines: {" ID1 ": {name: nas}, " ID2 ": {name: laptop}}\n"
+             "people: {anna: {machines: [nas], role: admin}, bob: {machines: [laptop]}}\n";
+    struct config_problems *p = config_problems_new("clan.yaml");
+    struct clan_config *c = NULL;
+    assert_int_equal(config_clan_parse(text, strlen(text), p, &c), CLAN_OK);
+    assert_string_equal(c->machines[0].person, "anna");
+    assert_int_equal(c->machines[0].role, CONFIG_ADMIN);
+    assert_string_equal(c->machines[1].person, "bob");
+    assert_int_equal(c->machines[1].role, CONFIG_MEMBER);
+    config_clan_free(c);
+    config_problems_free(p);
+}
+
 static void test_via(void **state)
 {
     (void)state;
@@ -294,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_accepted),
         cmocka_unit_test(test_model),
+        cmocka_unit_test(test_people),
         cmocka_unit_test(test_via),
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_first),
