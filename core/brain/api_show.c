@@ -134,8 +134,9 @@ static void machine_row(struct brain *b, const struct member_machine *from, clan
     if (m->connected)
         paths_text(b, p, m->path, sizeof m->path);
     m->rtt_us = p->rtt_us;
-    m->rx_bytes = p->rx_bytes;
-    m->tx_bytes = p->tx_bytes;
+    const struct peer_device *pd = device_peer(p); /* link does not see what goes by it */
+    m->rx_bytes = p->rx_bytes + (pd ? pd->rx_bytes : 0);
+    m->tx_bytes = p->tx_bytes + (pd ? pd->tx_bytes : 0);
     m->last_seen = m->connected ? clock_wall_s() : p->last_seen;
     m->clock_offset = peer_clock_offset(p);
 }

@@ -19,6 +19,13 @@ struct peer_device *device_peer(const struct peer *p)
     return p ? p->device : NULL;
 }
 
+const char *device_peers_via(
+    const struct brain *b, const struct peer *p, const char *transport, const char *via)
+{
+    const struct peer_device *pd = device_peer(p);
+    return via[0] && pd && pd->heard[0] && devices_is(b, transport) ? pd->heard : via;
+}
+
 /* ---- endpoints, with the key ---- */
 
 static bool port_ok(const char *text)

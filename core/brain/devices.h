@@ -67,6 +67,9 @@ void devices_told(struct host *h, pb_size_t which, const clan_host_FromHost *m);
 /* device_peers.c: who is set, and where packets go */
 void device_peers_reconcile(struct brain *b, struct device *d);
 struct peer_device *device_peer(const struct peer *p);
+/* Where a session's other end is: through the device the transport knows no more than its inner address. */
+const char *device_peers_via(
+    const struct brain *b, const struct peer *p, const char *transport, const char *via);
 bool device_peer_set(struct brain *b, struct device *d, struct peer *p,
     const struct member_machine *m, const char *endpoint);
 /* "ADDR:PORT" of "ADDR:PORT/KEY"; false: it is none. */

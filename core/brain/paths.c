@@ -256,13 +256,15 @@ void paths_text(const struct brain *b, const struct peer *p, char *ret_text, siz
     ret_text[0] = 0;
     if (now) {
         explain(b, p, why, sizeof why);
-        snprintf(ret_text, cap, "%s %s%s%s%s", now->transport, now->via, why[0] ? " (" : "", why,
+        snprintf(ret_text, cap, "%s %s%s%s%s", now->transport,
+            device_peers_via(b, p, now->transport, now->via), why[0] ? " (" : "", why,
             why[0] ? ")" : "");
         return;
     }
     const struct session *s = session_find((struct brain *)(uintptr_t)b, p->control);
     if (s)
-        snprintf(ret_text, cap, "%s %s", s->transport, s->via);
+        snprintf(
+            ret_text, cap, "%s %s", s->transport, device_peers_via(b, p, s->transport, s->via));
 }
 
 /* ---- for clan paths ---- */
@@ -288,7 +290,7 @@ static void show_path(const struct brain *b, struct client *c, const struct peer
     q = q ? q : &none;
     m->connected = q->session != 0;
     m->in_use = m->connected && q->session == p->paths->carries;
-    snprintf(m->via, sizeof m->via, "%s%s", q->via,
+    snprintf(m->via, sizeof m->via, "%s%s", device_peers_via(b, p, order->names[i], q->via),
         q->via[0] && devices_is(b, order->names[i]) ? devices_mode(b) : "");
     m->rtt_us = m->in_use && p->rtt_us ? p->rtt_us : q->rtt_us;
     uint64_t since = m->connected ? q->up_ms : q->missing_ms;

@@ -2,6 +2,7 @@
 #include "brain/reach.h"
 
 #include "base/clock.h"
+#include "brain/devices.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -104,7 +105,7 @@ static void connected_by(struct brain *b, clan_api_NetTransport *t)
         data = carries;
         t->carries = carries;
         t->data_allowed = carries && peers_data_allowed(b, m);
-        snprintf(t->via, sizeof t->via, "%s", s->via);
+        snprintf(t->via, sizeof t->via, "%s", device_peers_via(b, p, s->transport, s->via));
         brain_name(b, m->id, t->via_machine);
         memcpy(t->via_address, m->address, 16);
     }

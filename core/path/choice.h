@@ -1,4 +1,10 @@
-/* Which of a peer's paths carries its packets, and which are tried meanwhile.  Logic without I/O. */
+/* Which of a peer's paths carries its packets, and which are tried meanwhile.  Logic without I/O.
+ *
+ * Kept are the path in use, those preferred to it, and one spare behind it.  Of three transports the
+ * last one is dialled when a better one is missing, some seconds after the first failure: Tor as a
+ * second spare would be an idle circuit for each pair of machines, kept by others' relays, against
+ * two failures within those seconds.  What takes away UDP and TCP at once, another network or none,
+ * mostly takes its stream, too; where it does not, the ordinary dial gets to it in its turn. */
 #ifndef PATH_CHOICE_H
 #define PATH_CHOICE_H
 

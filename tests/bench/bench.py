@@ -28,8 +28,8 @@ class Report:
         self.bench, self.rows, self.bad = bench, [], []
 
     def add(self, metric, unit, values, peer="clan", ratio=None, must=None, least=None, least_ratio=None,
-            worst=False):
-        """must: the most that the median may be (worst: that any may be), least: the least of the median; a quick run
+            worst=None):
+        """must: the most that the median may be, worst: that any may be, least: the least of the median; a quick run
         is not judged by them."""
         if not values or not all(v is not None for v in values):
             self.bad.append(f"{metric} of {peer} was not measured")
@@ -43,9 +43,12 @@ class Report:
         }
         if must is not None:
             row["must"] = must
-            most = max(values) if worst else row["p50"]
-            if most > must and not self.args.quick:
-                self.bad.append(f"{metric} of {peer} is {most} {unit}{' once' if worst else ''} and must be at most {must}")
+            if row["p50"] > must and not self.args.quick:
+                self.bad.append(f"{metric} of {peer} is {row['p50']} {unit} and must be at most {must}")
+        if worst is not None:
+            row["worst"] = worst
+            if max(values) > worst and not self.args.quick:
+                self.bad.append(f"{metric} of {peer} is {max(values):.0f} {unit} once and must never be above {worst}")
         for key, value, limit in (("least", row["p50"], least), ("least_ratio", row["ratio"] or 0, least_ratio)):
             if limit is not None:
                 row[key] = limit

@@ -99,6 +99,10 @@ def device_of(m, of):
     return m.sh(f"ip -6 route get {address(m, of)}").stdout.split(" dev ")[1].split()[0]
 
 
+def traffic(m, of):
+    return next((r["rx_bytes"], r["tx_bytes"]) for o in m.json("machines") for r in o["machines"] if r["name"] == of)
+
+
 def passed(m):
     return next(i["stats64"]["rx"]["bytes"] for i in json.loads(m.sh("ip -j -s link").stdout) if re.match("clan.*w$", i["ifname"]))
 
@@ -127,8 +131,12 @@ def test_packets_take_it(pair, device, stream):
     nas, laptop = pair
     for m, other in ((nas, "laptop"), (laptop, "nas")):
         assert device_of(m, other).endswith("w")
-    before = passed(nas)
+        outer = "10.77.0.1:7120" if m is laptop else "10.77.0.2:7120"  # not where its stream comes out
+        assert paths(m, other)[0][device]["via"].startswith(outer), paths(m, other)
+    before, counted = passed(nas), [traffic(m, other) for m, other in ((nas, "laptop"), (laptop, "nas"))]
     L.wait_for(lambda: passed(nas) > before + 20000, what="packets through the device")
+    for (m, other), was in zip(((nas, "laptop"), (laptop, "nas")), counted):
+        L.wait_for(lambda m=m, o=other, w=was: all(n > b + 2000 for n, b in zip(traffic(m, o), w)), what=f"{m.name} counts them")
     assert "carries packets in user space, UDP port 7120" in nas.log()
     assert any("in user space" in p["via"] for p in paths(nas, "laptop")[0].values()), paths(nas, "laptop")
     link = laptop.clan("invite", "--yes", check=False).stdout  # nobody joins by it
