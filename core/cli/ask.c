@@ -155,27 +155,3 @@ const char *out_time(int64_t wall, char ret[48])
         snprintf(ret, 48, "-");
     return ret;
 }
-
-json_t *json_b32(const void *data, size_t size)
-{
-    char text[TEXT_BASE32_LEN(64) + 1];
-    clan_assert(size <= 64);
-    text_base32(data, size, text);
-    return json_string(text);
-}
-
-json_t *json_address(const uint8_t address[16])
-{
-    char text[64];
-    return json_string(out_address(address, text));
-}
-
-json_t *json_time(int64_t wall)
-{
-    char text[48];
-    time_t t = (time_t)wall;
-    struct tm tm;
-    if (wall <= 0 || !gmtime_r(&t, &tm) || !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm))
-        return json_null();
-    return json_string(text);
-}

@@ -302,19 +302,6 @@ struct list {
     struct out_table table;
 };
 
-static json_t *invitation_json(const clan_api_Invitation *i)
-{
-    json_t *guests = json_array();
-    for (unsigned g = 0; g < i->guests_count; g++)
-        json_array_append_new(guests, json_string(i->guests[g]));
-    json_t *o = json_pack("{s:o, s:s, s:s, s:I, s:I, s:o, s:s, s:o}", "id", json_b32(i->id, 16),
-        "state", i->state, "for", i->for_name, "uses", (json_int_t)i->uses, "used",
-        (json_int_t)i->used, "expires", json_time(i->expires), "by", i->by, "guests", guests);
-    if (i->gateway[0])
-        json_object_set_new(o, "phone_behind", json_string(i->gateway));
-    return o;
-}
-
 static clan_status take_invitation(void *arg, const clan_api_Answer *a)
 {
     struct list *l = arg;
@@ -323,7 +310,7 @@ static clan_status take_invitation(void *arg, const clan_api_Answer *a)
     if (a->which_m != clan_api_Answer_invitation_tag)
         return CLAN_OK;
     if (l->json) {
-        json_array_append_new(l->json, invitation_json(i));
+        json_array_append_new(l->json, json_of_invitation(i));
         return CLAN_OK;
     }
     enum out_colour colour;

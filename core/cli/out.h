@@ -4,6 +4,7 @@
 #define CLI_OUT_H
 
 #include "cli/cli.h"
+#include "json/json.h"
 
 #define OUT_CELLS_MAX 8
 
@@ -64,8 +65,5 @@ const char *out_short(const char *text, char *ret, size_t cap);
 const char *out_rtt(uint32_t us, char ret[32]);
 const char *out_ago(int64_t seconds, char ret[48]);
 const char *out_time(int64_t wall, char ret[48]); /* local time */
-json_t *json_b32(const void *data, size_t size);
-json_t *json_address(const uint8_t address[16]);
-json_t *json_time(int64_t wall); /* RFC 3339, null for 0 */
 
 #endif

@@ -10,11 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *severity_word(uint32_t severity)
-{
-    return severity == 0 ? "note" : severity == 1 ? "warning" : "alarm";
-}
-
 struct status {
     struct cli *c;
     clan_api_Status s;
@@ -36,33 +31,6 @@ static clan_status take_status(void *arg, const clan_api_Answer *a)
         x->health[x->health_count++] = a->m.health;
     }
     return CLAN_OK;
-}
-
-static json_t *machine_json(const clan_api_Machine *m)
-{
-    json_t *tags = json_array();
-    for (unsigned i = 0; i < m->tags_count; i++)
-        json_array_append_new(tags, json_string(m->tags[i]));
-    json_t *o =
-        json_pack("{s:o, s:s, s:o, s:s, s:b, s:b, s:s, s:I, s:I, s:I}", "id", json_b32(m->id, 32),
-            "name", m->name, "address", json_address(m->address), "standing", m->standing, "self",
-            m->self, "connected", m->connected, "path", m->path, "rtt_us", (json_int_t)m->rtt_us,
-            "rx_bytes", (json_int_t)m->rx_bytes, "tx_bytes", (json_int_t)m->tx_bytes);
-    json_object_set_new(o, "last_seen", json_time(m->last_seen));
-    json_object_set_new(o, "words", json_string(m->words));
-    json_object_set_new(o, "tags", tags);
-    json_object_set_new(o, "keeper", json_boolean(m->keeper));
-    json_object_set_new(o, "admin", json_boolean(m->admin));
-    json_object_set_new(o, "acked_version", json_integer((json_int_t)m->acked_version));
-    json_object_set_new(o, "record_seq", json_integer((json_int_t)m->record_seq));
-    json_object_set_new(o, "clock_offset_s", json_integer((json_int_t)m->clock_offset));
-    if (m->demand[0])
-        json_object_set_new(o, "demand", json_string(m->demand));
-    if (m->gateway[0])
-        json_object_set_new(o, "phone_behind", json_string(m->gateway));
-    if (m->invite_id.size)
-        json_object_set_new(o, "invitation", json_b32(m->invite_id.bytes, m->invite_id.size));
-    return o;
 }
 
 static void machine_row(struct cli *c, struct out_table *t, const clan_api_Machine *m)
@@ -123,7 +91,7 @@ static json_t *machines_json(const struct session_machines *m)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < m->count; i++)
-        json_array_append_new(list, machine_json(&m->rows[i]));
+        json_array_append_new(list, json_of_machine(&m->rows[i]));
     return list;
 }
 
@@ -132,7 +100,7 @@ static void print_health(struct cli *c, const struct status *x)
     for (size_t i = 0; i < x->health_count; i++) {
         const clan_api_Health *h = &x->health[i];
         enum out_colour colour;
-        const char *word = severity_word(h->severity), *shape = out_shape(c, word, &colour);
+        const char *word = json_severity(h->severity), *shape = out_shape(c, word, &colour);
         out_para(c, 4, "%s%s %s%s: %s%s%s", out_on(c, colour), shape, word, out_off(c), h->what,
             h->remedy[0] ? "\nto do: " : "", h->remedy);
     }
@@ -161,25 +129,12 @@ static void print_status(struct cli *c, const struct status *x, const struct ses
 
 static json_t *status_json(const struct status *x, const struct session_machines *m)
 {
-    const clan_api_Status *s = &x->s;
-    char words[KEYS_WORDS_MAX];
-    json_t *health = json_array();
-    keys_words("clan", s->clan_id, s->clan_id, words);
+    json_t *health = json_array(), *o = json_of_status(&x->s);
     for (size_t i = 0; i < x->health_count; i++)
-        json_array_append_new(
-            health, json_pack("{s:s, s:s, s:s, s:s}", "severity",
-                        severity_word(x->health[i].severity), "code", x->health[i].code, "what",
-                        x->health[i].what, "remedy", x->health[i].remedy));
-    return json_pack(
-        "{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:I, s:b, s:b, s:b, s:i, s:i, s:i, s:o, s:o,"
-        " s:o, s:s, s:s}",
-        "version", s->version, "clan", s->clan, "petname", s->petname, "clan_id",
-        json_b32(s->clan_id, 32), "machine_id", json_b32(s->machine_id, 32), "machine", s->machine,
-        "standing", s->standing, "config_version", (json_int_t)s->config_version, "config_readable",
-        s->config_readable, "catching_up", s->catching_up, "keeper", s->keeper, "machine_count",
-        (int)s->machines, "reachable", (int)s->reachable, "service_count", (int)s->services,
-        "address", json_address(s->address), "health", health, "machines", machines_json(m),
-        "prefix", s->prefix, "words", words);
+        json_array_append_new(health, json_of_health(&x->health[i]));
+    json_object_set_new(o, "health", health);
+    json_object_set_new(o, "machines", machines_json(m));
+    return o;
 }
 
 clan_status cmd_status(struct cli *c)
@@ -230,17 +185,6 @@ struct services {
     struct out_table table;
 };
 
-static json_t *service_json(const clan_api_Service *s)
-{
-    json_t *allow = json_array();
-    for (unsigned i = 0; i < s->allow_count; i++)
-        json_array_append_new(allow, json_string(s->allow[i]));
-    return json_pack("{s:s, s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:b, s:o, s:s}", "name", s->name,
-        "plugin", s->plugin, "address", json_address(s->address), "port", (int)s->port, "host",
-        s->host, "state", s->state, "why", s->why, "url", s->url, "open_to_me", s->open_to_me,
-        "allow", allow, "remedy", s->remedy);
-}
-
 static clan_status take_service(void *arg, const clan_api_Answer *a)
 {
     struct services *x = arg;
@@ -250,7 +194,7 @@ static clan_status take_service(void *arg, const clan_api_Answer *a)
     if (a->which_m != clan_api_Answer_service_tag)
         return CLAN_OK;
     if (x->json) {
-        json_array_append_new(x->json, service_json(s));
+        json_array_append_new(x->json, json_of_service(s));
         return CLAN_OK;
     }
     bool up = strcmp(s->state, "up") == 0;

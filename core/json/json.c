@@ -1,0 +1,115 @@
+/* What the local API answers as JSON: the same for "clan --json" and for programs that speak HTTP. */
+#include "json/json.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "noise/keys.h"
+
+#include <arpa/inet.h>
+#include <time.h>
+
+json_t *json_b32(const void *data, size_t size)
+{
+    char text[TEXT_BASE32_LEN(64) + 1];
+    clan_assert(size <= 64);
+    text_base32(data, size, text);
+    return json_string(text);
+}
+
+json_t *json_address(const uint8_t address[16])
+{
+    char text[INET6_ADDRSTRLEN];
+    return json_string(inet_ntop(AF_INET6, address, text, sizeof text));
+}
+
+json_t *json_time(int64_t wall)
+{
+    char text[48];
+    time_t t = (time_t)wall;
+    struct tm tm;
+    if (wall <= 0 || !gmtime_r(&t, &tm) || !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm))
+        return json_null();
+    return json_string(text);
+}
+
+const char *json_severity(uint32_t severity)
+{
+    return severity == 0 ? "note" : severity == 1 ? "warning" : "alarm";
+}
+
+json_t *json_of_health(const clan_api_Health *h)
+{
+    return json_pack("{s:s, s:s, s:s, s:s}", "severity", json_severity(h->severity), "code",
+        h->code, "what", h->what, "remedy", h->remedy);
+}
+
+json_t *json_of_status(const clan_api_Status *s)
+{
+    char words[KEYS_WORDS_MAX];
+    keys_words("clan", s->clan_id, s->clan_id, words);
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:I, s:b, s:b, s:b, s:i, s:i, s:i, s:o,"
+                     " s:s, s:s}",
+        "version", s->version, "clan", s->clan, "petname", s->petname, "clan_id",
+        json_b32(s->clan_id, 32), "machine_id", json_b32(s->machine_id, 32), "machine", s->machine,
+        "standing", s->standing, "config_version", (json_int_t)s->config_version, "config_readable",
+        s->config_readable, "catching_up", s->catching_up, "keeper", s->keeper, "machine_count",
+        (int)s->machines, "reachable", (int)s->reachable, "service_count", (int)s->services,
+        "address", json_address(s->address), "prefix", s->prefix, "words", words);
+}
+
+json_t *json_of_error(const clan_wire_Error *e)
+{
+    return json_pack("{s:s, s:s, s:s, s:s}", "status", clan_status_text((clan_status)e->status),
+        "what", e->what, "why", e->why, "remedy", e->remedy);
+}
+
+json_t *json_of_machine(const clan_api_Machine *m)
+{
+    json_t *tags = json_array();
+    for (unsigned i = 0; i < m->tags_count; i++)
+        json_array_append_new(tags, json_string(m->tags[i]));
+    json_t *o =
+        json_pack("{s:o, s:s, s:o, s:s, s:b, s:b, s:s, s:I, s:I, s:I}", "id", json_b32(m->id, 32),
+            "name", m->name, "address", json_address(m->address), "standing", m->standing, "self",
+            m->self, "connected", m->connected, "path", m->path, "rtt_us", (json_int_t)m->rtt_us,
+            "rx_bytes", (json_int_t)m->rx_bytes, "tx_bytes", (json_int_t)m->tx_bytes);
+    json_object_set_new(o, "last_seen", json_time(m->last_seen));
+    json_object_set_new(o, "words", json_string(m->words));
+    json_object_set_new(o, "tags", tags);
+    json_object_set_new(o, "keeper", json_boolean(m->keeper));
+    json_object_set_new(o, "admin", json_boolean(m->admin));
+    json_object_set_new(o, "acked_version", json_integer((json_int_t)m->acked_version));
+    json_object_set_new(o, "record_seq", json_integer((json_int_t)m->record_seq));
+    json_object_set_new(o, "clock_offset_s", json_integer((json_int_t)m->clock_offset));
+    if (m->demand[0])
+        json_object_set_new(o, "demand", json_string(m->demand));
+    if (m->gateway[0])
+        json_object_set_new(o, "phone_behind", json_string(m->gateway));
+    if (m->invite_id.size)
+        json_object_set_new(o, "invitation", json_b32(m->invite_id.bytes, m->invite_id.size));
+    return o;
+}
+
+json_t *json_of_service(const clan_api_Service *s)
+{
+    json_t *allow = json_array();
+    for (unsigned i = 0; i < s->allow_count; i++)
+        json_array_append_new(allow, json_string(s->allow[i]));
+    return json_pack("{s:s, s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:b, s:o, s:s}", "name", s->name,
+        "plugin", s->plugin, "address", json_address(s->address), "port", (int)s->port, "host",
+        s->host, "state", s->state, "why", s->why, "url", s->url, "open_to_me", s->open_to_me,
+        "allow", allow, "remedy", s->remedy);
+}
+
+json_t *json_of_invitation(const clan_api_Invitation *i)
+{
+    json_t *guests = json_array();
+    for (unsigned g = 0; g < i->guests_count; g++)
+        json_array_append_new(guests, json_string(i->guests[g]));
+    json_t *o = json_pack("{s:o, s:s, s:s, s:I, s:I, s:o, s:s, s:o}", "id", json_b32(i->id, 16),
+        "state", i->state, "for", i->for_name, "uses", (json_int_t)i->uses, "used",
+        (json_int_t)i->used, "expires", json_time(i->expires), "by", i->by, "guests", guests);
+    if (i->gateway[0])
+        json_object_set_new(o, "phone_behind", json_string(i->gateway));
+    return o;
+}

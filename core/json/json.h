@@ -1,0 +1,23 @@
+/* What the local API answers as JSON: the same for "clan --json" and for programs that speak HTTP. */
+#ifndef JSON_JSON_H
+#define JSON_JSON_H
+
+#include "wire/api.pb.h"
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* New references; NULL: out of memory, or text that is not UTF-8. */
+json_t *json_b32(const void *data, size_t size); /* at most 64 bytes */
+json_t *json_address(const uint8_t address[16]);
+json_t *json_time(int64_t wall);                  /* RFC 3339, null for 0 */
+json_t *json_of_status(const clan_api_Status *s); /* without health and machines */
+json_t *json_of_health(const clan_api_Health *h);
+json_t *json_of_machine(const clan_api_Machine *m);
+json_t *json_of_service(const clan_api_Service *s);
+json_t *json_of_invitation(const clan_api_Invitation *i);
+json_t *json_of_error(const clan_wire_Error *e);
+const char *json_severity(uint32_t severity); /* "note", "warning", "alarm" */
+
+#endif
