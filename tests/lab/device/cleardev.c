@@ -67,7 +67,7 @@ static struct peer *by_address(struct device *d, const uint8_t address[16])
     return NULL;
 }
 
-static void tell(struct device *d, struct peer *p)
+static void tell(struct device *d, struct peer *p, bool silent)
 {
     char host[INET_ADDRSTRLEN], endpoint[32] = "";
     struct clan_device_state s = {.struct_size = sizeof s,
@@ -75,7 +75,7 @@ static void tell(struct device *d, struct peer *p)
         .endpoint = endpoint,
         .rx_bytes = p->rx,
         .tx_bytes = p->tx,
-        .silent_ms = p->sent_ms > p->heard_ms ? (uint32_t)(d->now_ms - p->sent_ms) : 0};
+        .silent_ms = silent ? (uint32_t)(d->now_ms - p->sent_ms) : 0};
     memcpy(s.public_key, p->key, KEY);
     inet_ntop(AF_INET, &p->at.sin_addr, host, sizeof host);
     if (p->heard)
@@ -128,7 +128,7 @@ static void on_udp(void *user, int32_t fd, uint32_t events)
         p->heard = true;
         p->told_silent = false;
         if (news)
-            tell(d, p);
+            tell(d, p, false);
         if (write(d->config.tun_fd, buffer + KEY, (size_t)n - KEY) < 0)
             continue; /* a full queue, a packet that the kernel will not have */
     }
@@ -142,8 +142,10 @@ static void on_tick(void *user)
         struct peer *p = &d->peers[i];
         bool silent = p->used && p->sent_ms > p->heard_ms && d->now_ms - p->sent_ms >= SILENT_MS;
         bool busy = p->used && p->heard_ms > p->told_ms && d->now_ms - p->told_ms >= 10000;
-        if ((silent && !p->told_silent) || busy)
-            tell(d, p);
+        if (busy || (silent && !p->told_silent))
+            tell(d, p, false); /* just before: "it fell silent" has to arrive all the same */
+        if (silent && !p->told_silent)
+            tell(d, p, true);
         p->told_silent = silent;
     }
     clan_timer_start(d->host, TICK_MS, on_tick, d, &d->timer);
