@@ -102,7 +102,7 @@ static const struct {
     {"body-size", body_size, CLAN_E_ABI, "(says 99)"},
     {"note-version", note_version, CLAN_E_ABI, "differing item: note version 2"},
     {"abi-major", abi_major, CLAN_E_ABI, "differing item: ABI major 7, where 0 is needed"},
-    {"abi-minor", abi_minor, CLAN_E_ABI, "differing item: ABI minor: it needs 0.5"},
+    {"abi-minor", abi_minor, CLAN_E_ABI, "differing item: ABI minor: it needs 0.6"},
     {"id-open", id_open, CLAN_E_INVAL, "rule for id"},
     {"id-path", id_path, CLAN_E_INVAL, "rule for id"},
     {"id-empty", id_empty, CLAN_E_INVAL, "rule for id"},
@@ -178,7 +178,7 @@ static void test_abi_text(void **state)
     abi_major(&m);
     judge(&m, sizeof m, &e);
     assert_string_equal(
-        e.what, "plugin sample (sample.so) was built for SDK 7.4; this Clan provides 0.4");
+        e.what, "plugin sample (sample.so) was built for SDK 7.5; this Clan provides 0.5");
     assert_memory_equal(e.remedy, "remedy: ", 8);
 }
 
