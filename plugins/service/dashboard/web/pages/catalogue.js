@@ -1,0 +1,50 @@
+// What the installed plugins offer, with what each wants to do here; enabling one asks where and shows the change.
+import { html, useState } from "../lib.js";
+import { lists, status } from "../store.js";
+import { t } from "../text.js";
+import { post } from "../api.js";
+import { Badge, Command, Empty, Head, Icon, Trouble, useGet } from "../parts/basic.js";
+import { Dialog } from "../parts/dialog.js";
+import { Diff } from "../parts/diff.js";
+import { Propose } from "../parts/propose.js";
+
+const idOf = (p) => p.id || p.plugin;
+const isService = (p) => !p.kind || /service/.test(p.kind);
+
+function Asks({ p }) {
+    const asks = p.asks || [];
+    if (!asks.length)
+        return html`<p class="quiet">${t("asks.none")}</p>`;
+    const granted = new Set(p.granted || []);
+    return html`<ul class="asks">${asks.map((a) => { const w = a.word || a; return html`<li key=${w}><${Icon} name=${granted.has(w) ? "good" : "off"} /><span>${a.lets || w}
+        <small>${w} · ${t(granted.has(w) ? "granted" : "not.granted")}</small></span></li>`; })}</ul>`;
+}
+
+function Enable({ p, close }) {
+    const [on, setOn] = useState(status.value.machine);
+    const [name, setName] = useState("");
+    const words = ["enable", idOf(p), ...(name ? ["--name", name] : []), "--on", on];
+    const { value, error } = useGet(() => post("/preview", { words }), [words.join(" ")]);
+    return html`<${Dialog} title=${t("enable.name", { name: p.title || idOf(p) })} close=${close} wide=${true}><form class="fields" onSubmit=${(e) => e.preventDefault()}>
+        <label>${t("enable.where")}<select value=${on} onChange=${(e) => setOn(e.target.value)}>${lists.machines.value.filter((m) => !m.phone_behind).map((m) => html`<option key=${m.id} value=${m.name}>${m.name}</option>`)}</select></label>
+        <label>${t("enable.called")}<input value=${name} placeholder=${idOf(p)} maxlength="63" pattern="[a-z0-9][a-z0-9-]*" onInput=${(e) => setName(e.target.value)} /></label></form>
+        <h3>${t("asks")}</h3><${Asks} p=${p} /><h3>${t("diff")}</h3><${Trouble} error=${error} />${value && html`<${Diff} lines=${value.diff} />`}
+        <${Propose} words=${words} disabled=${!!error} /></${Dialog}>`;
+}
+
+export default function Catalogue() {
+    const [open, setOpen] = useState(null);
+    const [filter, setFilter] = useState("");
+    const [all, setAll] = useState(false);
+    const found = lists.plugins.value.filter((p) => `${idOf(p)} ${p.title} ${p.description}`.toLowerCase().includes(filter.toLowerCase()));
+    const shown = all ? found : found.slice(0, 60);
+    return html`<${Head} title=${t("page.catalogue")} sub=${t("catalogue.sub")} />
+        ${lists.plugins.value.length > 6 && html`<label class="filter"><${Icon} name="search" /><span class="hidden">${t("filter")}</span><input type="search" placeholder=${t("filter")} onInput=${(e) => setFilter(e.target.value)} /></label>`}
+        ${!found.length && html`<${Empty} icon="catalogue" title=${t("catalogue.none")} text=${t("catalogue.none.text")} />`}
+        <div class="cards">${shown.map((p) => html`<article class="card" key=${idOf(p)}><header><h2 dir="auto">${p.title || idOf(p)}</h2><${Badge} state=${p.state} /></header>
+            <p>${p.description}</p>${p.why && html`<p class="quiet">${p.why}</p>`}${p.remedy && html`<p class="quiet">${p.remedy}</p>`}
+            <details><summary>${t("asks")}</summary><${Asks} p=${p} /></details>
+            <footer><span class="quiet">${idOf(p)} ${p.version}</span>${isService(p) && html`<button onClick=${() => setOpen(p)}>${t("enable")}<span class="hidden"> ${idOf(p)}</span></button>`}</footer></article>`)}</div>
+        ${shown.length < found.length && html`<button onClick=${() => setAll(true)}>${t("show.all", { n: found.length })}</button>`}
+        <${Command} words=${["plugin", "list"]} />${open && html`<${Enable} p=${open} close=${() => setOpen(null)} />`}`;
+}

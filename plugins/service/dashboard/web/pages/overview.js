@@ -1,0 +1,52 @@
+// The first thing to see: what is wrong, then how many machines and services are there, then what happened.
+import { html } from "../lib.js";
+import { lists, now, status } from "../store.js";
+import { link } from "../router.js";
+import { ago, t } from "../text.js";
+import { post } from "../api.js";
+import { Action, Badge, Command, Empty, Facts, Head, Icon, Words, tone } from "../parts/basic.js";
+
+const reached = (m) => m.self || m.connected;
+
+export function Health({ lines }) {
+    if (!lines.length)
+        return html`<div class="line good"><${Icon} name="good" /><div><strong>${t("health.good")}</strong><p>${t("health.good.text")}</p></div></div>`;
+    const rank = { alarm: 0, warning: 1, note: 2 };
+    return html`<ul class="lines">${[...lines].sort((a, b) => rank[a.severity] - rank[b.severity]).map((x, i) => html`
+        <li key=${x.code + i} class=${"line " + tone(x.severity)}><${Badge} state=${x.severity} /><div><strong>${x.what}</strong>${x.remedy && html`<p>${x.remedy}</p>`}</div></li>`)}</ul>`;
+}
+
+export function EventRow({ e }) {
+    return html`<li><${Icon} name=${e.service ? "services" : e.machine ? "machines" : "activity"} /><span>${e.what}</span>
+        <time>${ago(e.wall ?? e.time, now.value)}</time></li>`;
+}
+
+export default function Overview() {
+    const s = status.value;
+    const machines = lists.machines.value, services = lists.services.value;
+    const here = machines.filter(reached).length, up = services.filter((x) => x.state === "up").length;
+    const pending = lists.proposals.value.filter((p) => !["done", "refused", "failed"].includes(p.state));
+    const recent = lists.activity.value.slice(0, 6);
+    return html`<${Head} title=${s.clan || s.petname} sub=${t("overview.sub", { machine: s.machine })}><a class="button primary" href=${link("invite")}><${Icon} name="invite" />${t("invite.one")}</a></${Head}>
+        <section aria-label=${t("health")}><${Health} lines=${s.health || []} />
+        ${(s.health || []).some((x) => String(x.code).includes("invit")) && html`<${Action} run=${() => post("/alarms/dismiss")}>${t("alarms.dismiss")}</${Action}>`}</section>
+        ${pending.length > 0 && html`<section class="line busy"><${Icon} name="busy" /><div><strong>${t("pending", { n: pending.length })}</strong>
+            ${pending.map((p) => html`<${Command} key=${p.id} words=${p.words} />`)}</div></section>`}
+        <div class="tiles">
+            <a class="card tile" href=${link("machines")}><span>${t("page.machines")}</span><b>${here}<small> / ${machines.length}</small></b><em>${t("tile.reached")}</em></a>
+            <a class="card tile" href=${link("services")}><span>${t("page.services")}</span><b>${up}<small> / ${services.length}</small></b><em>${t("tile.up")}</em></a>
+            <a class="card tile" href=${link("config")}><span>${t("page.config")}</span><b>${s.config_version}</b><em>${t(s.catching_up ? "tile.behind" : "tile.newest")}</em></a>
+        </div>
+        <div class="two">
+            <section class="card"><h2>${t("page.services")}</h2>
+                ${services.length ? html`<ul class="rows">${services.slice(0, 6).map((x) => html`<li key=${x.name}><a href=${link("services", x.name)}>${x.name}</a><span class="quiet">${x.host}</span><${Badge} state=${x.state} /></li>`)}</ul>`
+        : html`<${Empty} icon="services" title=${t("services.none")} text=${t("services.none.text")}><a class="button" href=${link("catalogue")}>${t("page.catalogue")}</a></${Empty}>`}</section>
+            <section class="card"><h2>${t("recent")}</h2>
+                ${recent.length ? html`<ul class="events">${recent.map((e) => html`<${EventRow} key=${e.id ?? `${e.wall ?? e.time}${e.what}`} e=${e} />`)}</ul>` : html`<p class="quiet">${t("activity.none")}</p>`}</section>
+        </div>
+        <section class="card"><h2>${t("this.clan")}</h2><${Facts} rows=${[
+            [t("clan"), s.clan], [t("this.machine"), `${s.machine}.${s.petname}.clan`], [t("address"), html`<code>${s.address}</code>`],
+            [t("standing"), html`<${Badge} state=${s.standing} />`], [t("version"), s.version]]} />
+            ${s.words && html`<p class="label">${t("clan.words")}</p><${Words} text=${s.words} />`}
+            <${Command} words=${["status"]} /></section>`;
+}

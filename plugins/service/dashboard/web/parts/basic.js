@@ -1,0 +1,111 @@
+// Small pieces that every page uses: icons, badges of state, the heading, commands to copy, empty lists, errors.
+import { html, signal, useEffect, useRef, useState } from "../lib.js";
+import { t, word } from "../text.js";
+
+export const Icon = ({ name }) => html`<svg class="i" aria-hidden="true"><use href=${"/icons.svg#" + name} /></svg>`;
+
+const TONES = {
+    good: ["up", "ok", "online", "member", "running", "done", "admitted", "open", "joined", "loaded", "connected", "this machine", "in use"],
+    busy: ["starting", "asking", "joining", "taken", "waiting", "waits", "provisional", "catching up", "unknown", "note"],
+    warn: ["warning", "not granted", "no plugin", "expired", "out of reach", "silent", "barred"],
+    bad: ["alarm", "down", "failed", "fail", "failure", "problem", "removed", "refused", "broken"],
+};
+export function tone(state) {
+    for (const name in TONES)
+        if (TONES[name].includes(state))
+            return name;
+    return "off";
+}
+
+export const Badge = ({ state, as }) => {
+    const kind = as || tone(state);
+    return html`<span class=${"badge " + kind}><${Icon} name=${kind} />${word(state)}</span>`;
+};
+
+// The page's heading takes the focus when the reader moves to it.
+export const moved = signal(0);
+export function Head({ title, sub, children }) {
+    const ref = useRef();
+    useEffect(() => {
+        document.title = `${title} · Clan`;
+        if (moved.peek() > 1)
+            ref.current.focus({ preventScroll: true });
+    }, [title]);
+    return html`<header class="head"><div><h1 tabindex="-1" ref=${ref}>${title}</h1>${sub && html`<p>${sub}</p>`}</div>
+        <div class="acts">${children}</div></header>`;
+}
+
+export const toasts = signal([]);
+let count = 0;
+export function toast(text, kind = "good") {
+    const one = { id: ++count, text, kind };
+    toasts.value = [...toasts.value.slice(-2), one];
+    setTimeout(() => { toasts.value = toasts.value.filter((x) => x !== one); }, 6000);
+}
+export const Toasts = () => html`<div class="toasts" role="status" aria-live="polite">${toasts.value.map((x) =>
+    html`<p key=${x.id} class=${"toast " + x.kind}><${Icon} name=${x.kind} />${x.text}</p>`)}</div>`;
+
+export async function copy(text) {
+    try {
+        await navigator.clipboard.writeText(text);
+        toast(t("copied"));
+    } catch (e) {
+        toast(t("copy.failed"), "warn");
+    }
+}
+
+const quote = (w) => /^[\w@%+=:,./-]+$/.test(w) ? w : `'${String(w).replaceAll("'", "'\\''")}'`;
+export const commandOf = (words) => ["clan", ...words].map(quote).join(" ");
+
+export function Command({ words, text }) {
+    const line = text || commandOf(words);
+    return html`<div class="command"><span aria-hidden="true">$</span><code tabindex="0" aria-label=${t("command") + ": " + line}>${line}</code>
+        <button class="ghost" onClick=${() => copy(line)} aria-label=${t("copy.what", { what: line })}><${Icon} name="copy" /></button></div>`;
+}
+
+export const Empty = ({ icon, title, text, children }) => html`<div class="empty"><${Icon} name=${icon || "off"} />
+    <h2>${title}</h2>${text && html`<p>${text}</p>`}${children}</div>`;
+
+export function Trouble({ error }) {
+    if (!error)
+        return null;
+    const what = error.what === "offline" ? t("offline") : error.what || String(error.message || error);
+    return html`<div class="line bad" role="alert"><${Icon} name="bad" /><div><strong>${what}</strong>
+        ${error.why && html`<p>${error.why}</p>`}${error.remedy && html`<p>${error.remedy}</p>`}</div></div>`;
+}
+
+// A button that waits for what it started, and an error that stays beside it.
+export function Action({ run, kind, children, ...rest }) {
+    const [busy, setBusy] = useState(false);
+    const [error, setError] = useState(null);
+    const press = async () => {
+        setBusy(true);
+        setError(null);
+        try {
+            await run();
+        } catch (e) {
+            setError(e);
+        }
+        setBusy(false);
+    };
+    return html`<button ...${rest} class=${kind || ""} aria-busy=${busy} disabled=${busy || rest.disabled} onClick=${press}>${children}</button>
+        <${Trouble} error=${error} />`;
+}
+
+export const Facts = ({ rows }) => html`<dl class="facts">${rows.filter((r) => r && r[1] !== "" && r[1] != null).map(([name, value]) =>
+    html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+
+export const Words = ({ text }) => html`<ol class="words">${String(text || "").split(/[\s-]+/).filter(Boolean).map((w, i) =>
+    html`<li key=${i}>${w}</li>`)}</ol>`;
+
+// Asks the API once, again when one of deps changes.
+export function useGet(load, deps) {
+    const [state, set] = useState({});
+    useEffect(() => {
+        let on = true;
+        set((old) => ({ ...old, busy: true }));
+        load().then((value) => on && set({ value }), (error) => on && set({ error }));
+        return () => { on = false; };
+    }, deps);
+    return state;
+}
