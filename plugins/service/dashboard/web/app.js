@@ -75,7 +75,7 @@ function Signed() {
         <button class="ghost burger" aria-expanded=${menu.value} aria-controls="nav" onClick=${() => { menu.value = !menu.value; }} aria-label=${t("menu")}><${Icon} name="menu" /></button></div>
         <div id="nav" class=${menu.value ? "open" : ""}><button class="find" onClick=${() => { finding.value = true; }}><${Icon} name="search" />${t("find")}<kbd>Ctrl K</kbd></button>
         <nav aria-label=${t("nav")}>${NAV.map((p) => html`<a key=${p} href=${link(p)} aria-current=${p === current ? "page" : undefined}><${Icon} name=${p} />${t("page." + p)}</a>`)}</nav>
-        <footer><p class="quiet"><span dir="auto">${session.value?.person || s?.machine}</span> · ${t("role." + (session.value?.role || "member"))}</p><${Tools} /><button class="ghost" onClick=${() => signOut().catch((e) => { failed.value = e; })}>${t("sign.out")}</button></footer></div></header>
+        <div class="foot"><p class="quiet"><span dir="auto">${session.value?.person || s?.machine}</span> · ${t("role." + (session.value?.role || "member"))}</p><${Tools} /><button class="ghost" onClick=${() => signOut().catch((e) => { failed.value = e; })}>${t("sign.out")}</button></div></div></header>
     <main id="main" tabindex="-1" class=${away.value ? "stale" : ""}><${Away} />${!loaded.value ? html`<p class="quiet" role="status">${t("moment")}</p>` : html`<${Page} name=${name} arg=${route.value.arg} />`}</main></div>
     ${finding.value && html`<${Find} />`}<${Toasts} />`;
 }

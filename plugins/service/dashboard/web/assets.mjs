@@ -1,5 +1,5 @@
 // Puts the files that the plugin carries into a folder: ours as they are, the three libraries beside them.
-// node assets.mjs OUT; modules name each other by path there, since a page with our policy has no import map.
+// node assets.mjs OUT [NODE_MODULES]; modules name each other by path there, since a page with our policy has no import map.
 import { cpSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
