@@ -120,6 +120,7 @@ static void no_dial_leaves(void **state)
     assert_true(transports_dial(b, &what, "websocket", "192.0.2.1:1", 1000));
     chan_close(h->chan);
     uv_run(&b->loop, UV_RUN_NOWAIT);
+    assert_int_equal(uv_loop_close(&b->loop), 0);
     close(pair[1]);
     h->used = false;
 }

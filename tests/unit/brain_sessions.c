@@ -43,6 +43,12 @@ static int setup(void **state)
     return uv_loop_init(&b->loop);
 }
 
+static int teardown(void **state)
+{
+    uv_run(&b->loop, UV_RUN_NOWAIT);
+    return uv_loop_close(&b->loop) != 0 || brain_teardown(state) != 0;
+}
+
 static clan_status signs_in(const clan_api_UiCode *code, uint32_t uid, clan_api_Session *ret)
 {
     clan_api_SessionOpen m = {.uid = uid};
@@ -260,5 +266,5 @@ int main(void)
         cmocka_unit_test(it_ends),
         cmocka_unit_test(what_a_session_may_ask),
     };
-    return cmocka_run_group_tests(tests, setup, brain_teardown);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }
