@@ -105,6 +105,7 @@ cli_run_fn cmd_remove, cmd_rename;                         /* remove.c */
 cli_run_fn cmd_ping;                                       /* ping.c */
 cli_run_fn cmd_paths;                                      /* paths.c */
 cli_run_fn cmd_netcheck;                                   /* netcheck.c */
+cli_run_fn cmd_ui;                                         /* ui.c */
 cli_run_fn cmd_logs;                                       /* logs.c */
 cli_run_fn cmd_help, cmd_completion, cmd_version, cmd_man; /* help.c */
 

@@ -216,6 +216,9 @@ const struct cli_command cli_commands[] = {
         "0; "
         "it is 1 also where Clan does not run. It sends packets to machines of the clan only. Some "
         "things root alone may see."},
+    {"ui", "", "the address of the dashboard, which signs you in", NULL, "clan ui\n", 0, 0, cmd_ui,
+        "It is good once, for half a minute, in a browser of the user who asks. The dashboard is a "
+        "plugin: sudo clan plugin grant dashboard."},
     {"logs", "", "what the processes of Clan said", logs_options,
         "clan logs\nclan logs -f -p core\n", 0, 0, cmd_logs, NULL},
     {"down", "", "stop a clan on this machine; `clan up` starts it again", NULL, "clan down\n", 0,

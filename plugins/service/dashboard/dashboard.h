@@ -1,0 +1,102 @@
+/* The dashboard: HTTP on loopback for the people of this machine, and the clan's API behind it as JSON. */
+#ifndef DASHBOARD_H
+#define DASHBOARD_H
+
+#include "wire/api.pb.h"
+
+#include <clan/api.h>
+#include <clan/service.h>
+
+#include <jansson.h>
+#include <microhttpd.h>
+#include <stdbool.h>
+
+#define HTTP_BODY_MAX        (64u << 10)
+#define HTTP_CONNECTIONS_MAX 64 /* of one address */
+#define HTTP_HEADERS_MAX     (16u << 10)
+#define HTTP_IDLE_S          30
+#define CALLS_MAX            16 /* to core, at once: the others hear 503 */
+#define CALL_MS              10000
+#define ANSWER_MAX           (4u << 20)
+
+struct dashboard;
+
+/* One address of one person. */
+struct door {
+    struct dashboard *d;
+    struct clan_api_listener at;
+    struct MHD_Daemon *http;
+    int poll_fd;
+};
+
+struct dashboard {
+    const struct clan_host *host;
+    const struct clan_api_host *api;
+    struct door doors[CLAN_API_LISTENERS_MAX];
+    uint32_t door_count;
+    unsigned calls;
+    uint64_t timer;
+    bool started;
+};
+
+/* ---- call.c: a question to the core ---- */
+
+struct call;
+/* Each answer but the last "ok"; false ends the call with an error. */
+typedef bool call_answer_fn(void *arg, const clan_api_Answer *a);
+/* error NULL: all answers came.  Once; never before call_start() returned.  [loop] */
+typedef void call_done_fn(void *arg, const clan_wire_Error *error);
+/* use: the session that asks, NULL: nobody (for session_open).  NULL: too many at once. */
+struct call *call_start(struct dashboard *d, const clan_api_SessionUse *use,
+    const clan_api_Request *request, call_answer_fn *answer, call_done_fn *done, void *arg);
+void call_cancel(struct call *c); /* done() is not called any more */
+
+/* ---- http.c: requests and answers ---- */
+
+struct request {
+    struct door *door;
+    struct MHD_Connection *connection;
+    const char *method, *path;
+    const struct route *route;
+    char body[HTTP_BODY_MAX + 1];
+    size_t body_size;
+    bool suspended, too_long;
+    struct call *call;
+    clan_api_SessionUse use;
+    bool signed_in; /* cookie and token are well formed; whether they are good says the core */
+    clan_api_Session session;
+    json_t *answer;
+    unsigned status;
+    char cookie[160]; /* Set-Cookie, "" none */
+};
+
+clan_status http_start(struct dashboard *d, struct clan_error *e);
+void http_stop(struct dashboard *d);
+void http_answer(struct request *r, unsigned status, json_t *json); /* takes json */
+void http_error(
+    struct request *r, unsigned status, const char *what, const char *why, const char *remedy);
+void http_wait(struct request *r); /* until http_answer(), later */
+void http_failed(struct request *r, const clan_wire_Error *e);
+
+/* ---- routes.c: what may be asked ---- */
+
+struct route {
+    const char *method, *path; /* below /v1 */
+    const char *words;         /* for the description */
+    bool open;                 /* without a session */
+    void (*handle)(struct request *r);
+};
+/* NULL: no such path; *ret_known: it has another method. */
+const struct route *route_find(const char *method, const char *path, bool *ret_known);
+
+/* ---- assets.c, written by the build ---- */
+
+struct asset {
+    const char *path, *type, *etag;
+    const unsigned char *gzip;
+    size_t size;
+};
+extern const struct asset dashboard_assets[];
+extern const size_t dashboard_asset_count;
+
+#endif

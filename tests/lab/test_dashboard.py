@@ -1,0 +1,211 @@
+"""The dashboard in its sandbox: signing in, what a session reads, and who gets nothing."""
+
+import base64
+import gzip
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+import lab as L
+
+OWNER, OTHER = 4242, 4343
+YAML = """version: 1
+owner: "4242"
+plugins:
+  tcp-noise: {allow: [net.listen, "net.connect:lan"]}
+  dashboard: {allow: [api.session]}
+listen: {tcp-noise: ["0.0.0.0:7117"]}
+"""
+# Requests, a JSON object a line on standard input, are sent as a user; so are the answers, back.
+CLIENT = r"""
+import base64, json, os, socket, sys
+os.setgid(int(sys.argv[1])) or os.setuid(int(sys.argv[1]))
+for line in sys.stdin:
+    q = json.loads(line)
+    try:
+        s = socket.create_connection((q["at"], 7180), 10)
+        s.sendall(base64.b64decode(q["bytes"]))
+        got = b""
+        while (d := s.recv(65536)):
+            got += d
+        print(base64.b64encode(got).decode(), flush=True)
+    except OSError as e:
+        print("error " + type(e).__name__, flush=True)
+"""
+
+
+class Answer:
+    def __init__(self, raw):
+        head, _, self.body = raw.partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")
+        self.status = int(lines[0].split()[1]) if lines[0] else 0
+        self.headers = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
+        self.raw_cookie = next((line.split(": ", 1)[1] for line in lines[1:] if line.lower().startswith("set-cookie")), "")
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+class Browser:
+    """One user of the machine."""
+
+    def __init__(self, m, uid, at):
+        self.at, self.origin, self.session = at, f"http://{at}:7180", {}
+        self.process = m.popen("/usr/bin/python3", "-c", CLIENT, str(uid), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def raw(self, data, at=None):
+        self.process.stdin.write(json.dumps({"at": at or self.at, "bytes": base64.b64encode(data).decode()}) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline().strip()
+        return line if line.startswith("error") else Answer(base64.b64decode(line))
+
+    def ask(self, method, path, body=None, at=None, **headers):
+        all_of_them = {"Host": f"{self.at}:7180", "Connection": "close", **self.session}
+        if method != "GET":
+            all_of_them.update({"Origin": self.origin, "Content-Type": "application/json"})
+            body = json.dumps(body or {})
+        all_of_them.update({k.replace("_", "-"): v for k, v in headers.items()})
+        text = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in all_of_them.items() if v is not None)
+        if body is not None:
+            text += f"Content-Length: {len(body)}\r\n"
+        return self.raw((text + "\r\n" + (body or "")).encode(), at)
+
+    def sign_in(self, code):
+        answer = self.ask("POST", "/v1/session", {"code": code})
+        if answer.status == 200:
+            self.session = {"Cookie": answer.raw_cookie.split(";")[0], "Clan-Token": answer.json["token"]}
+        return answer
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def code_of(m, uid=0):
+    """As that user: the code belongs to who asked for it."""
+    out = m.run("/usr/bin/python3", "-c", "import os, sys\nos.setgroups([os.stat('/run/clan/home.sock').st_gid])\n"
+                f"os.setgid({uid}); os.setuid({uid}); os.environ['HOME'] = '/'\nos.execv(sys.argv[1], sys.argv[1:])",
+                f"{L.PREFIX}/bin/clan", "--json", "ui").stdout
+    return json.loads(out.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def nas():
+    if os.geteuid() != 0:
+        pytest.skip("lab machines need root")
+    if not any(os.path.exists(f"{L.PREFIX}/{d}/clan/plugins-0/dashboard.so") for d in ("lib", "lib/x86_64-linux-gnu", "lib64")):
+        pytest.skip("the dashboard was not built: it needs libmicrohttpd-dev, nodejs and npm")
+    with L.Lab() as lab:
+        m = lab.machine("nas", start=False)
+        with open(f"{m.dir}/etc/machine.yaml", "w") as f:
+            f.write(YAML)
+        m.start()
+        L.up(m)
+        slot = int(re.search(r"home: bound to slot (\d+)", m.log())[1])
+        m.at = lambda place: f"127.{64 + slot}.117.{place}"
+        L.wait_for(lambda: "dashboard is up" in m.log(), what="the dashboard")
+        yield m
+
+
+@pytest.fixture
+def owner(nas):
+    b = Browser(nas, OWNER, nas.at(2))
+    yield b
+    b.close()
+
+
+@pytest.fixture
+def signed_in(nas, owner):
+    assert owner.sign_in(code_of(nas, OWNER)["code"]).status == 200
+    return owner
+
+
+def test_a_person_signs_in_and_reads(nas, owner):
+    ui = code_of(nas, OWNER)
+    assert ui["origin"] == f"{nas.at(2)}:7180" and ui["valid_s"] == 30, ui
+    answer = owner.sign_in(ui["code"])
+    assert answer.status == 200 and answer.json["owner"] and answer.json["role"] == "member", answer.body
+    assert answer.raw_cookie.endswith("; HttpOnly; SameSite=Strict; Path=/"), answer.raw_cookie
+    rows = owner.ask("GET", "/v1/machines").json["machines"]
+    assert rows == nas.json("machines")[-1]["machines"], "the same as the command line says"
+    status = owner.ask("GET", "/v1/status").json
+    assert status["clan"] == "home" and [h for h in status["health"] if h["remedy"]], status
+    assert owner.ask("GET", "/v1/services").json["services"] == []
+    assert owner.ask("GET", "/v1/invitations").json["invitations"] == []
+    assert owner.ask("GET", "/v1/session").json["owner"] is True
+    # a core that starts anew knows the session again
+    os.kill(nas.pids("^clan-core home")[0], signal.SIGKILL)
+    L.wait_for(lambda: owner.ask("GET", "/v1/machines").status == 200, what="the session after the core's death")
+    assert owner.ask("DELETE", "/v1/session").status == 200
+    assert owner.ask("GET", "/v1/machines").status == 401
+
+
+def test_the_pages_are_there(nas, owner):
+    page = owner.ask("GET", "/")
+    assert page.status == 200 and page.headers["content-encoding"] == "gzip"
+    text = gzip.decompress(page.body).decode()
+    assert "<script" in text and "default-src 'none'" in page.headers["content-security-policy"]
+    assert "trusted-types 'none'" in page.headers["content-security-policy"] and page.headers["x-frame-options"] == "deny"
+    assert owner.ask("GET", "/", If_None_Match=page.headers["etag"]).status == 304
+    for path in re.findall(r'(?:src|href)="(/[^"]+)"', text):
+        assert owner.ask("GET", path).status == 200, path
+    assert owner.ask("GET", "/../etc/passwd").status == 404
+    spec = owner.ask("GET", "/v1/openapi.json").json
+    assert spec["openapi"] == "3.1.0" and "/machines" in spec["paths"]
+
+
+def test_a_code_is_one_users_and_good_once(nas, owner):
+    ui = code_of(nas, OWNER)
+    root = Browser(nas, 0, nas.at(1))
+    assert root.sign_in(ui["code"]).status == 401, "it came to another user's address"
+    assert owner.sign_in(ui["code"]).status == 401, "and that spent it"
+    ui = code_of(nas, OWNER)
+    assert owner.sign_in(ui["code"]).status == 200 and owner.sign_in(ui["code"]).status == 401
+    assert owner.sign_in("0" * 32).status == 401 and owner.sign_in("x").status == 400
+    root.close()
+
+
+def test_half_a_session_is_none(nas, signed_in):
+    whole = dict(signed_in.session)
+    for missing in ("Cookie", "Clan-Token"):
+        signed_in.session = {k: v for k, v in whole.items() if k != missing}
+        assert signed_in.ask("GET", "/v1/machines").status == 401, missing
+    signed_in.session = {**whole, "Clan-Token": whole["Clan-Token"][:-1] + ("0" if whole["Clan-Token"][-1] != "0" else "1")}
+    assert signed_in.ask("GET", "/v1/machines").status == 401
+    signed_in.session = whole
+    assert signed_in.ask("GET", "/v1/machines").status == 200
+
+
+def test_other_pages_and_names_get_nothing(nas, signed_in):
+    get = signed_in.ask
+    assert get("GET", "/v1/machines", Host="evil.example:7180").status == 421, "a name that was bent to this address"
+    assert get("GET", "/", Host="localhost:7180").status == 421
+    assert get("GET", "/v1/machines", Sec_Fetch_Site="cross-site").status == 403
+    for origin in ("http://evil.example", f"http://{nas.at(1)}:7180", f"http://{nas.at(2)}:8000", "null", None):
+        assert get("POST", "/v1/alarms/dismiss", Origin=origin).status == 403, origin
+    for kind in ("text/plain", "application/x-www-form-urlencoded", None):
+        assert get("POST", "/v1/alarms/dismiss", Content_Type=kind).status == 415, kind
+    assert get("POST", "/v1/alarms/dismiss").status == 200
+    assert get("POST", "/v1/machines").status == 405 and get("GET", "/v1/leave").status == 404
+    assert get("POST", "/v1/session", {"code": "0" * 70000}).status in (400, 413)
+
+
+@pytest.mark.parametrize("lines", [
+    ["Host: {h}", "Host: evil.example"], [], ["Host: {h}", "Content-Length: 0", "Content-Length: 5"],
+    ["Host: {h}", "Content-Length: 5", "Transfer-Encoding: chunked"]])
+def test_two_meanings_are_none(nas, signed_in, lines):
+    head = "".join(line.format(h=f"{signed_in.at}:7180") + "\r\n" for line in lines)
+    answer = signed_in.raw(("GET /v1/mode HTTP/1.1\r\nConnection: close\r\n" + head + "\r\n").encode() + b"0\r\n\r\n")
+    assert isinstance(answer, str) or answer.status in (0, 400), (lines, answer.status, answer.body)
+
+
+def test_other_users_reach_nothing(nas):
+    other = Browser(nas, OTHER, nas.at(2))
+    assert other.ask("GET", "/v1/mode") == "error ConnectionRefusedError"
+    other.close()
+    assert "7180" not in nas.sh("ss -Hltn '( src 0.0.0.0 or src [::] )'").stdout
