@@ -145,6 +145,88 @@ def test_a_person_signs_in_and_reads(nas, owner):
     assert owner.ask("GET", "/v1/machines").status == 401
 
 
+STREAM = r"""
+import json, os, socket, sys, threading
+q = json.loads(sys.stdin.readline())
+threading.Thread(target=lambda: sys.stdin.read() or os._exit(0), daemon=True).start()
+os.setgid(q["uid"]) or os.setuid(q["uid"])
+s = socket.create_connection((q["at"], 7180), 30)
+s.sendall(q["request"].encode())
+kind = ""
+for line in s.makefile("r"):
+    if line.startswith("event: "):
+        kind = line[7:].strip()
+    elif line.startswith("data: "):
+        print(kind, line[6:].strip(), flush=True)
+"""
+
+
+class Stream:
+    """The events of a session, as they come."""
+
+    def __init__(self, m, b):
+        head = {"Host": f"{b.at}:7180", "Connection": "close", **b.session}
+        request = "GET /v1/stream HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in head.items()) + "\r\n"
+        self.process = m.popen("/usr/bin/python3", "-c", STREAM, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process.stdin.write(json.dumps({"uid": OWNER, "at": b.at, "request": request}) + "\n")
+        self.process.stdin.flush()
+
+    def next(self, kind, topic=None):
+        """The next event of that kind, about that topic."""
+        while line := self.process.stdout.readline():
+            got, _, text = line.partition(" ")
+            data = json.loads(text)
+            if got == kind and data.get("topic") == topic:
+                return data
+        raise AssertionError(f"the stream ended before {kind} {topic}")
+
+    def close(self):
+        self.process.stdin.close()  # a kill would end what entered the namespace, not the client
+        self.process.wait()
+
+
+def test_what_changes_comes_by_itself(nas, signed_in):
+    events = Stream(nas, signed_in)
+    for topic in ("status", "machines", "services", "invitations"):
+        rows = events.next("snapshot", topic)["rows"]
+        assert len(rows) == (1 if topic in ("status", "machines") else 0), (topic, rows)
+    nas.clan("invite", "--for", "laptop")
+    assert [r["for"] for r in events.next("snapshot", "invitations")["rows"]] == ["laptop"]
+    os.kill(nas.pids("^clan-core home")[0], signal.SIGKILL)  # the stream lives on with the next core
+    L.wait_for(lambda: nas.clan("invite", "--for", "desk", check=False).returncode == 0, what="the next core")
+    assert len(events.next("snapshot", "invitations")["rows"]) == 2
+    core = nas.pids("^clan-core home")[0]
+    os.kill(core, signal.SIGSTOP)
+    events.next("away")
+    os.kill(core, signal.SIGCONT)
+    events.next("back")
+    # the session ends, and so does what it reads
+    assert signed_in.ask("DELETE", "/v1/session").status == 200
+    with pytest.raises(AssertionError):
+        events.next("snapshot", "nothing")
+    events.close()
+    # pages that went away without a word leave their place
+    signed_in.session = {}
+    assert signed_in.sign_in(code_of(nas, OWNER)["code"]).status == 200
+    many = [Stream(nas, signed_in) for _ in range(16)]
+    for s in many:
+        s.next("snapshot", "status")
+    assert signed_in.ask("GET", "/v1/stream").status == 429
+    for s in many:
+        s.close()
+    L.wait_for(lambda: again(nas, signed_in), limit=10, what="a place for another page")
+
+
+def again(nas, b):
+    s = Stream(nas, b)
+    try:
+        return s.next("snapshot", "status")
+    except AssertionError:
+        return False
+    finally:
+        s.close()
+
+
 def test_the_pages_are_there(nas, owner):
     page = owner.ask("GET", "/")
     assert page.status == 200 and page.headers["content-encoding"] == "gzip"

@@ -18,6 +18,7 @@
 #define CALLS_MAX            16 /* to core, at once: the others hear 503 */
 #define CALL_MS              10000
 #define ANSWER_MAX           (4u << 20)
+#define STREAMS_MAX          16 /* pages that listen */
 
 struct dashboard;
 
@@ -34,7 +35,7 @@ struct dashboard {
     const struct clan_api_host *api;
     struct door doors[CLAN_API_LISTENERS_MAX];
     uint32_t door_count;
-    unsigned calls;
+    unsigned calls, streams;
     uint64_t timer;
     bool started;
 };
@@ -60,7 +61,7 @@ struct request {
     const struct route *route;
     char body[HTTP_BODY_MAX + 1];
     size_t body_size;
-    bool suspended, too_long;
+    bool suspended, too_long, streams;
     struct call *call;
     clan_api_SessionUse use;
     bool signed_in; /* cookie and token are well formed; whether they are good says the core */
@@ -78,6 +79,11 @@ void http_error(
 void http_wait(struct request *r); /* until http_answer(), later */
 void http_failed(struct request *r, const clan_wire_Error *e);
 
+/* ---- stream.c ---- */
+
+/* NULL: too many listen. */
+struct MHD_Response *stream_open(struct request *r);
+
 /* ---- routes.c: what may be asked ---- */
 
 struct route {
@@ -86,6 +92,8 @@ struct route {
     bool open;                 /* without a session */
     void (*handle)(struct request *r);
 };
+/* Puts an answer of the core into the object that becomes the answer of a path; false: out of memory. */
+bool route_take(json_t *o, const clan_api_Answer *a);
 /* NULL: no such path; *ret_known: it has another method. */
 const struct route *route_find(const char *method, const char *path, bool *ret_known);
 

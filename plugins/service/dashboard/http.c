@@ -130,6 +130,18 @@ static enum MHD_Result send_file(struct request *r)
     return send_json(r);
 }
 
+static enum MHD_Result send_stream(struct request *r)
+{
+    struct MHD_Response *m = stream_open(r);
+    if (!m) {
+        http_error(r, MHD_HTTP_TOO_MANY_REQUESTS, "too many pages listen", "",
+            "close some of them, or wait a moment");
+        return send_json(r);
+    }
+    add(m, "Cache-Control", "no-store");
+    return send_out(r->connection, MHD_HTTP_OK, m, "text/event-stream");
+}
+
 /* ---- who knocks ---- */
 
 struct counted {
@@ -228,7 +240,7 @@ static enum MHD_Result take(struct request *r)
         return strcmp(r->method, "GET") == 0 ? send_file(r) : MHD_NO;
     else if (!refuse(r))
         r->route->handle(r);
-    return r->suspended ? MHD_YES : send_json(r);
+    return r->streams ? send_stream(r) : r->suspended ? MHD_YES : send_json(r);
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url,

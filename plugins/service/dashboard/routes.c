@@ -18,35 +18,39 @@ static void keep(json_t *o, const char *list, json_t *row)
     json_array_append_new(rows, row);
 }
 
-static bool take(void *arg, const clan_api_Answer *a)
+bool route_take(json_t *o, const clan_api_Answer *a)
 {
-    struct request *r = arg;
     switch (a->which_m) {
-    case clan_api_Answer_session_tag:
-        r->session = a->m.session;
-        break;
     case clan_api_Answer_status_tag: {
         json_t *s = json_of_status(&a->m.status);
-        json_object_update(r->answer, s);
+        json_object_update(o, s);
         json_decref(s);
         break;
     }
     case clan_api_Answer_health_tag:
-        keep(r->answer, "health", json_of_health(&a->m.health));
+        keep(o, "health", json_of_health(&a->m.health));
         break;
     case clan_api_Answer_machine_tag:
-        keep(r->answer, "machines", json_of_machine(&a->m.machine));
+        keep(o, "machines", json_of_machine(&a->m.machine));
         break;
     case clan_api_Answer_service_tag:
-        keep(r->answer, "services", json_of_service(&a->m.service));
+        keep(o, "services", json_of_service(&a->m.service));
         break;
     case clan_api_Answer_invitation_tag:
-        keep(r->answer, "invitations", json_of_invitation(&a->m.invitation));
+        keep(o, "invitations", json_of_invitation(&a->m.invitation));
         break;
     default:
         break;
     }
-    return r->answer != NULL;
+    return o != NULL;
+}
+
+static bool take(void *arg, const clan_api_Answer *a)
+{
+    struct request *r = arg;
+    if (a->which_m == clan_api_Answer_session_tag)
+        r->session = a->m.session;
+    return route_take(r->answer, a);
 }
 
 static void done(void *arg, const clan_wire_Error *error)
@@ -177,6 +181,11 @@ static void delete_session(struct request *r)
 
 /* ---- about itself ---- */
 
+static void get_stream(struct request *r)
+{
+    r->streams = true;
+}
+
 static void get_mode(struct request *r)
 {
     http_answer(r, MHD_HTTP_OK,
@@ -195,6 +204,7 @@ static const struct route routes[] = {
     {"GET", "/machines", "Machines, their paths and traffic.", false, get_machines},
     {"GET", "/services", "Services of the clan, where they run and why not.", false, get_services},
     {"GET", "/invitations", "Invitations and who came by them.", false, get_invitations},
+    {"GET", "/stream", "text/event-stream: snapshots of what changed.", false, get_stream},
     {"POST", "/alarms/dismiss", "Alarms about invitations were read.", false, get_dismiss},
 };
 
