@@ -60,7 +60,7 @@ on nas clan up --name home --machine nas --no-questions > /dev/null
 on nas clan config show | sed 's/order: .*\\]/order: [wireguard, tcp-noise]/' > /m/c.yaml
 on nas clan config apply /m/c.yaml --yes
 said nas "reachable at 2 addresses"
-WORDS=$(on nas clan --json status | sed -n 's/.*"words":"\\([^"]*\\)".*/\\1/p' | head -1)
+WORDS=$(on nas clan --json status | sed -n 's/.*"prefix":"[^"]*","words":"\\([^"]*\\)".*/\\1/p' | head -1)
 on nas clan --json invite --for laptop | sed -n 's/.*"link":"\\([^"]*\\)".*/\\1/p' > /m/link
 on laptop clan join - --yes --fingerprint "$WORDS" < /m/link | tail -1
 said nas "packets for laptop go by wireguard by the kernel"
