@@ -353,6 +353,3 @@ def test_a_service_demands_a_transport(lab, plugins):
     assert get() == "000" and time.monotonic() - began < 3, "refused, not waited for"
     assert seen(nas) == 0
     laptop.ping("nas")
-    unmute(nas)
-    both_use(nas, laptop, "websocket", limit=60)
-    L.wait_for(lambda: get() == "200", what="the service by its transport")

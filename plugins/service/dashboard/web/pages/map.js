@@ -19,9 +19,10 @@ function place(i, n) {
 
 function Node({ m, x, y, names }) {
     const label = String(m.name).length > 14 ? String(m.name).slice(0, 13) + "…" : m.name;
+    const up = names && !m.self && y < 240;     // a name above does not lie on its line
     return html`<g class=${"node " + (m.self ? "self" : m.connected ? "on" : "out")}>
         ${m.self || m.connected ? html`<circle cx=${x} cy=${y} r=${m.self ? 13 : names ? 9 : 4} />` : html`<rect x=${x - (names ? 8 : 3)} y=${y - (names ? 8 : 3)} width=${names ? 16 : 6} height=${names ? 16 : 6} rx="3" />`}
-        ${(names || m.self) && html`<text x=${x} y=${y + 26} text-anchor="middle">${label}</text>${m.rtt_us ? html`<text class="small" x=${x} y=${y + 40} text-anchor="middle">${rtt(m.rtt_us)}</text>` : null}`}</g>`;
+        ${(names || m.self) && html`<text x=${x} y=${up ? y - (m.rtt_us ? 30 : 16) : y + 26} text-anchor="middle">${label}</text>${m.rtt_us ? html`<text class="small" x=${x} y=${up ? y - 16 : y + 40} text-anchor="middle">${rtt(m.rtt_us)}</text>` : null}`}</g>`;
 }
 
 export default function Map_() {
