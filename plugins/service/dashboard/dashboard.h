@@ -28,6 +28,7 @@ struct door {
     struct clan_api_listener at;
     struct MHD_Daemon *http;
     int poll_fd;
+    bool due; /* its server runs soon */
 };
 
 struct dashboard {
@@ -77,6 +78,8 @@ void http_answer(struct request *r, unsigned status, json_t *json); /* takes jso
 void http_error(
     struct request *r, unsigned status, const char *what, const char *why, const char *remedy);
 void http_wait(struct request *r); /* until http_answer(), later */
+/* The server does not notice by itself that a connection goes on. */
+void http_resume(struct door *o, struct MHD_Connection *c);
 void http_failed(struct request *r, const clan_wire_Error *e);
 
 /* ---- stream.c ---- */

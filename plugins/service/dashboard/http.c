@@ -55,7 +55,7 @@ void http_answer(struct request *r, unsigned status, json_t *json)
     r->answer = json ? json : json_object();
     if (r->suspended) {
         r->suspended = false;
-        MHD_resume_connection(r->connection);
+        http_resume(r->door, r->connection);
     }
 }
 
@@ -296,6 +296,20 @@ static void run(struct door *o)
         if (MHD_get_timeout(o->http, &wait) != MHD_YES || wait > 0)
             return;
     }
+}
+
+static void on_due(void *user)
+{
+    struct door *o = user;
+    o->due = false;
+    run(o);
+}
+
+void http_resume(struct door *o, struct MHD_Connection *c)
+{
+    MHD_resume_connection(c);
+    if (!o->due)
+        o->due = clan_wake(o->d->host, on_due, o) == CLAN_OK; /* else the timer finds it */
 }
 
 static void on_ready(void *user, int32_t fd, uint32_t events)

@@ -38,7 +38,7 @@ static void wake_up(struct stream *s)
     if (!s->suspended)
         return;
     s->suspended = false;
-    MHD_resume_connection(s->r->connection);
+    http_resume(s->r->door, s->r->connection);
 }
 
 static void end(struct stream *s)
