@@ -327,10 +327,9 @@ void peers_dial_failed(struct brain *b, const struct dialing *d);
 void peers_nudge(struct brain *b);
 void peers_acknowledge(struct brain *b);
 bool peers_data_allowed(struct brain *b, const struct member_machine *m);
-/* Its own address, and those of services that it holds and that this transport may carry; how many, 0: no
- * packets of it are taken. */
-unsigned peers_addresses(struct brain *b, const struct member_machine *m, const char *transport,
-    uint8_t ret[WARD_DEVICE_ADDRESSES][16]);
+/* Its own address, and those of services that it holds; how many, 0: no packets of it are taken. */
+unsigned peers_addresses(
+    struct brain *b, const struct member_machine *m, uint8_t ret[WARD_DEVICE_ADDRESSES][16]);
 /* An address that nothing but the record of a machine names may be anybody's (SECURITY D6); those of
  * this machine's own networks are its neighbours'. */
 bool peers_may_dial(struct brain *b, const struct member_machine *m, const char *transport,

@@ -1,5 +1,6 @@
 /* "via:" of clan.yaml: the transports by which a machine or a service is reached, and no others. */
 #include "brain/demand.h"
+#include "brain/devices.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,19 +29,43 @@ static bool any(const struct clan_config *cfg)
     found = false;
     for (unsigned i = 0; cfg && i < cfg->machine_count; i++)
         found = found || cfg->machines[i].via;
+    for (unsigned i = 0; cfg && i < cfg->service_count; i++)
+        found = found || cfg->services[i].via;
     return found;
 }
 
-/* Bits of the order, 0: any. */
-static uint8_t via_of(const struct clan_config *cfg, const uint8_t id[32])
+#define DEMANDED 0x100u /* beside the bits of the order, of which none may be left */
+
+/* Link does not see what a device carries, so whoever holds a service that it may not carry does without it. */
+static unsigned without_devices(
+    const struct brain *b, const struct clan_config *cfg, const uint8_t id[32], unsigned via)
 {
-    for (unsigned i = 0; any(cfg) && i < cfg->machine_count; i++)
-        if (cfg->machines[i].via && memcmp(cfg->machines[i].id, id, 32) == 0)
-            return cfg->machines[i].via;
-    return 0;
+    for (unsigned i = 0; i < cfg->service_count; i++) {
+        const struct clan_config_service *s = &cfg->services[i];
+        const struct member_machine *holder = s->via ? place_holder(b->set, cfg, s) : NULL;
+        if (!holder || memcmp(holder->id, id, 32) != 0)
+            continue;
+        for (unsigned t = 0; t < cfg->transport_count; t++)
+            if (!(s->via & 1u << t) && devices_is(b, cfg->transports[t]))
+                via = (via ? via : DEMANDED | 0xffu) & ~(1u << t);
+    }
+    return via;
 }
 
-static bool allowed(const struct clan_config *cfg, uint8_t via, const char *transport)
+/* Bits of the order and DEMANDED; 0: any. */
+static unsigned via_of(const struct brain *b, const uint8_t id[32])
+{
+    const struct clan_config *cfg = config(b);
+    unsigned via = 0;
+    if (!any(cfg))
+        return 0;
+    for (unsigned i = 0; i < cfg->machine_count; i++)
+        if (cfg->machines[i].via && memcmp(cfg->machines[i].id, id, 32) == 0)
+            via = DEMANDED | cfg->machines[i].via;
+    return without_devices(b, cfg, id, via);
+}
+
+static bool allowed(const struct clan_config *cfg, unsigned via, const char *transport)
 {
     for (unsigned i = 0; via && i < cfg->transport_count; i++)
         if (via & 1u << i && strcmp(cfg->transports[i], transport) == 0)
@@ -50,23 +75,22 @@ static bool allowed(const struct clan_config *cfg, uint8_t via, const char *tran
 
 bool demand_own(const struct brain *b, const char *transport)
 {
-    return allowed(config(b), via_of(config(b), b->own_id), transport);
+    return allowed(config(b), via_of(b, b->own_id), transport);
 }
 
 bool demand_allows(const struct brain *b, const uint8_t id[32], const char *transport)
 {
-    return demand_own(b, transport) && allowed(config(b), via_of(config(b), id), transport);
+    return demand_own(b, transport) && allowed(config(b), via_of(b, id), transport);
 }
 
 bool demand_is(const struct brain *b, const uint8_t id[32])
 {
-    return via_of(config(b), id) || via_of(config(b), b->own_id);
+    return via_of(b, id) || via_of(b, b->own_id);
 }
 
 void demand_filter(const struct brain *b, const uint8_t id[32], struct path_order *order)
 {
-    unsigned n = 0;
-    uint8_t own = via_of(config(b), b->own_id), other = id ? via_of(config(b), id) : 0;
+    unsigned n = 0, own = via_of(b, b->own_id), other = id ? via_of(b, id) : 0;
     for (unsigned i = 0; i < order->count; i++)
         if (allowed(config(b), own, order->names[i]) && allowed(config(b), other, order->names[i]))
             memmove(order->names[n++], order->names[i], sizeof order->names[0]);
@@ -165,20 +189,6 @@ static void demand_services(struct brain *b)
         }
 }
 
-bool demand_service_allows(const struct brain *b, const uint8_t address[16], const char *transport)
-{
-    const struct clan_config *cfg = config(b);
-    for (unsigned i = 0; cfg && i < cfg->service_count; i++) {
-        uint8_t its[16];
-        if (!cfg->services[i].via)
-            continue;
-        keys_service_address(b->clan_id, cfg->services[i].name, its);
-        if (memcmp(its, address, sizeof its) == 0)
-            return allowed(cfg, cfg->services[i].via, transport);
-    }
-    return true;
-}
-
 void demand_service_text(const struct brain *b, const struct clan_config_service *s,
     const char *transport, char *ret_text, size_t cap)
 {
@@ -235,7 +245,7 @@ void demand_reconcile(struct brain *b)
         before = NULL;
     }
     demand_services(b);
-    if (!via_of(config(b), b->own_id))
+    if (!via_of(b, b->own_id))
         return;
     for (unsigned i = 0; i < b->session_top; i++) {
         struct session *s = &b->sessions[i];

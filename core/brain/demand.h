@@ -17,8 +17,6 @@ bool demand_is(const struct brain *b, const uint8_t id[32]);
 void demand_describe(const struct brain *b, const uint8_t id[32], clan_link_Peer *ret);
 /* "only by tor, as clan.yaml says"; empty when nothing is demanded. */
 void demand_text(const struct brain *b, const uint8_t id[32], char *ret_text, size_t cap);
-/* Whether packets of that service's address may go by that transport. */
-bool demand_service_allows(const struct brain *b, const uint8_t address[16], const char *transport);
 /* "by tcp-noise it is refused: only by tor, as clan.yaml says"; empty when the path to that machine will do. */
 void demand_service_text(const struct brain *b, const struct clan_config_service *s,
     const char *transport, char *ret_text, size_t cap);

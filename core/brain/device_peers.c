@@ -225,7 +225,7 @@ static bool set(struct brain *b, struct device *d, struct peer *p, const struct 
 {
     struct peer_device *pd = p->device;
     uint8_t addresses[DEVICE_ADDRESSES][16], hash[32];
-    unsigned count = peers_addresses(b, m, d->host->plugin, addresses);
+    unsigned count = peers_addresses(b, m, addresses);
     crypto_generichash_state st;
     if (count == 0)
         return false;
@@ -369,8 +369,7 @@ void device_peers_carry(struct brain *b, struct peer *p, bool on)
     uint8_t want[DEVICE_ADDRESSES][16];
     if (!pd || !devices_of(b))
         return;
-    unsigned count =
-        on && pd->set && m ? peers_addresses(b, m, devices_of(b)->host->plugin, want) : 0;
+    unsigned count = on && pd->set && m ? peers_addresses(b, m, want) : 0;
     for (unsigned i = 0; i < pd->route_count; i++)
         if (!has(want, count, pd->routes[i]))
             route(b, pd->routes[i], false);

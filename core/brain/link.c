@@ -388,8 +388,7 @@ void link_stream(
     struct brain *b, int fd, const char *transport, const char *remote, const struct dialing *d)
 {
     /* who calls is not known yet, but this machine's own word is */
-    bool may = (d && d->joiner) || demand_own(b, transport);
-    struct session *s = b->link && may ? session_new(b) : NULL;
+    struct session *s = b->link && demand_own(b, transport) ? session_new(b) : NULL;
     if (!s) {
         close(fd);
         stream_lost(b, d);

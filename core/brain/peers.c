@@ -152,19 +152,16 @@ static bool describe_peer(struct brain *b, const struct member_machine *m, clan_
     return true;
 }
 
-unsigned peers_addresses(struct brain *b, const struct member_machine *m, const char *transport,
-    uint8_t ret[WARD_DEVICE_ADDRESSES][16])
+unsigned peers_addresses(
+    struct brain *b, const struct member_machine *m, uint8_t ret[WARD_DEVICE_ADDRESSES][16])
 {
     clan_link_Peer desc;
-    unsigned n = 1;
     if (!describe_peer(b, m, &desc) || desc.no_data)
         return 0;
     memcpy(ret[0], desc.address, 16);
     _Static_assert(sizeof desc.service_addresses == (WARD_DEVICE_ADDRESSES - 1) * 16, "they fit");
-    for (unsigned i = 0; i < desc.service_addresses_count; i++)
-        if (demand_service_allows(b, desc.service_addresses[i], transport))
-            memcpy(ret[n++], desc.service_addresses[i], 16);
-    return n;
+    memcpy(ret[1], desc.service_addresses, desc.service_addresses_count * 16u);
+    return 1 + desc.service_addresses_count;
 }
 
 static void send_gone(struct brain *b, struct peer *p)

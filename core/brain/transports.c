@@ -188,7 +188,7 @@ bool transports_dial(struct brain *b, const struct dialing *what, const char *tr
     const char *endpoint, uint32_t timeout_ms)
 {
     struct host *h = running(b, transport);
-    if (!what->joiner && !demand_allows(b, what->machine, transport))
+    if (!demand_allows(b, what->machine, transport))
         return false;
     for (unsigned i = 0; h && i < BRAIN_DIALS_MAX; i++) {
         struct dialing *d = &b->dials[i];

@@ -198,8 +198,9 @@ static const struct cfg_row clan_rows[] = {
         .min = 1,
         .max = CONFIG_TRANSPORTS_MAX,
         .fallback = "all of the order",
-        .doc = "Only these transports carry it; by another path it is refused, but answers by "
-               "wireguard are not held back yet. \"via:\" of a machine chooses the path.",
+        .doc =
+            "Only these transports carry it; by another path it is refused, and its machine does "
+            "without wireguard unless that is one of them. \"via:\" of a machine chooses the path.",
         .since = "0.1"},
     {.path = "services.*.via[]",
         .type = CFG_T_NAME,

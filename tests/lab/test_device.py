@@ -203,3 +203,31 @@ def test_killed_cores_take_no_path_down(pair, stream):
     L.wait_for(lambda: all(m.log().count("wireguard goes on as before") > n for m, n in zip(pair, adopted)), what="adopted transports")
     assert (record("nas", nas), record("laptop", laptop)) == before == (record("nas", laptop), record("laptop", nas))
     assert "speaks of peers" not in nas.log() + laptop.log()
+
+
+def apply(m, change):
+    """The clan's configuration, changed."""
+    path, before = f"{m.dir}/home/clan.yaml", m.clan("config", "show").stdout
+    with open(path, "w") as f:
+        f.write(change(before))
+    m.clan("config", "apply", path, "--yes")
+
+
+@RELEASE
+def test_a_service_that_it_may_not_carry(pair, stream):
+    """Nobody looks into what a device carries, so the machine that holds such a service does without it: answers too."""
+    nas, laptop = pair
+    both_use(nas, laptop, "wireguard")
+    stream.gap_ms()
+    services = "services:\n  secret: {plugin: files, place: {on: nas}, via: [tcp-noise], allow: [all]}\n"
+    apply(nas, lambda text: re.sub(r"services:.*\n", services, text))
+    both_use(nas, laptop, "tcp-noise")
+    for a, b in ((nas, "laptop"), (laptop, "nas")):
+        row = paths(a, b)[0]["wireguard"]
+        assert row["state"] == "not allowed" and row["barred"] == "only by tcp-noise, as clan.yaml says", row
+    L.wait_for(lambda: not nas.pids("^clan-host wireguard"), what="the end of the device on the nas")
+    assert laptop.pids("^clan-host wireguard"), "it may carry what others exchange"
+    L.wait_for(lambda: "clan0w" not in nas.sh("ip -6 route show table all").stdout, what="no route through it")
+    apply(nas, lambda text: text.replace(services, "services: {}\n"))
+    both_use(nas, laptop, "wireguard", limit=60)
+    assert stream.gap_ms() < 5000

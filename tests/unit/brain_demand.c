@@ -101,6 +101,37 @@ static void the_own_word(void **state)
     assert_string_equal(text_of(&dave), "by no transport that clan.yaml lets both machines use");
 }
 
+/* A service that a device may not carry: what its holder and anybody exchange goes by the others. */
+static void a_service_is_kept_off_devices(void **state)
+{
+    (void)state;
+    become(&nas);
+    demand(0, 0);
+    snprintf(rows[1].name, sizeof rows[1].name, "carl");
+    cfg.service_count = 1;
+    cfg.services[0] = (struct clan_config_service){.name = "files", .on = "carl", .via = 1u << 1};
+    cfg.version++;
+    b->grants_ok = true;
+    b->grants.plugin_count = 1;
+    b->grants.plugins[0] = (struct grant_plugin){
+        .id = "websocket", .kind = GRANT_KIND_TRANSPORT, .permissions = GRANT_NET_CONNECT_LAN};
+    assert_true(demand_allows(b, carl.id, "websocket")); /* link looks at what a stream carries */
+    b->grants.plugins[0].permissions = GRANT_NET_DEVICE;
+    assert_false(demand_allows(b, carl.id, "websocket"));
+    assert_true(demand_allows(b, carl.id, "tcp-noise") && demand_allows(b, carl.id, "tor"));
+    assert_true(demand_allows(b, dave.id, "websocket"));
+    assert_string_equal(text_of(&carl), "only by tcp-noise or tor, as clan.yaml says");
+    become(&carl); /* who holds it does without the device */
+    assert_false(demand_own(b, "websocket"));
+    assert_true(demand_own(b, "tor"));
+    cfg.services[0].via |= 1u; /* the device is one of them */
+    cfg.version++;
+    assert_true(demand_own(b, "websocket"));
+    cfg.service_count = 0;
+    cfg.version++;
+    b->grants_ok = false;
+}
+
 static void no_dial_leaves(void **state)
 {
     struct dialing what = {.purpose = clan_link_Purpose_PURPOSE_CONTROL};
@@ -164,6 +195,7 @@ int main(void)
         cmocka_unit_test(nothing_is_demanded),
         cmocka_unit_test(the_others_word),
         cmocka_unit_test(the_own_word),
+        cmocka_unit_test(a_service_is_kept_off_devices),
         cmocka_unit_test(no_dial_leaves),
         cmocka_unit_test(a_restart_forgets_nothing),
     };
