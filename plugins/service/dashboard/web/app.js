@@ -1,7 +1,7 @@
 // The frame: signs in, follows the clan, and shows the page that the address names.
 import { html, render, signal, useEffect, useRef, useState } from "./lib.js";
-import { session, signIn, signOut, signedOut } from "./api.js";
-import { away, follow, fresh, lists, loaded, now, status } from "./store.js";
+import { has, learn, session, signIn, signOut, signedOut } from "./api.js";
+import { away, follow, lists, loaded, now, status } from "./store.js";
 import { go, link, route } from "./router.js";
 import { language, preferred, span, speak, t } from "./text.js";
 import { Command, Icon, Toasts, moved } from "./parts/basic.js";
@@ -9,6 +9,8 @@ import { Dialog } from "./parts/dialog.js";
 
 const NAV = ["overview", "services", "catalogue", "machines", "map", "invite", "config", "activity", "netcheck"];
 const PAGES = new Set([...NAV, "machine"]);
+const NEEDS = { catalogue: "/plugins", config: "/config", activity: "/activity", netcheck: "/netcheck" };
+const there = (page) => PAGES.has(page) && (!NEEDS[page] || has(NEEDS[page]));
 const mode = signal(null), failed = signal(null), finding = signal(false), menu = signal(false);
 const ready = {};
 
@@ -31,7 +33,7 @@ function Find() {
     const [text, setText] = useState(""), [at, setAt] = useState(0);
     const input = useRef();
     useEffect(() => input.current.focus(), []);
-    const all = [...NAV.map((p) => [t("page." + p), t("find.page"), p, ""]), ...lists.machines.value.map((m) => [m.name, t("machine"), "machine", m.name]), ...lists.services.value.map((s) => [s.name, t("service"), "services", s.name])];
+    const all = [...NAV.filter(there).map((p) => [t("page." + p), t("find.page"), p, ""]), ...lists.machines.value.map((m) => [m.name, t("machine"), "machine", m.name]), ...lists.services.value.map((s) => [s.name, t("service"), "services", s.name])];
     const found = all.filter((x) => String(x[0]).toLowerCase().includes(text.toLowerCase())).slice(0, 9);
     const open = (x) => { finding.value = false; if (x) go(x[2], x[3]); };
     const key = (e) => {
@@ -64,17 +66,17 @@ const Tools = () => html`<div class="tools"><button class="ghost" onClick=${them
 function Away() {
     if (!away.value)
         return null;
-    return html`<div class="away" role="alert"><${Icon} name="warn" /><span><strong>${t("away")}</strong> ${t("away.text", { span: span(now.value - (fresh.value || away.value)) })}</span></div>`;
+    return html`<div class="away" role="alert"><${Icon} name="warn" /><span><strong>${t("away")}</strong> ${t("away.text", { span: span(now.value - away.value) })}</span></div>`;
 }
 
 function Signed() {
-    const s = status.value, name = PAGES.has(route.value.page) ? route.value.page : "overview";
+    const s = status.value, name = there(route.value.page) ? route.value.page : "overview";
     const current = name === "machine" ? "machines" : name;
     return html`<a class="skip" href="#main" onClick=${(e) => { e.preventDefault(); document.getElementById("main").focus(); }}>${t("skip")}</a>
     <div class="frame"><header class="side"><div class="brand"><svg class="logo" aria-hidden="true"><use href="/icons.svg#logo" /></svg><b dir="auto">${s ? s.petname || s.clan : "Clan"}</b>
         <button class="ghost burger" aria-expanded=${menu.value} aria-controls="nav" onClick=${() => { menu.value = !menu.value; }} aria-label=${t("menu")}><${Icon} name="menu" /></button></div>
         <div id="nav" class=${menu.value ? "open" : ""}><button class="find" onClick=${() => { finding.value = true; }}><${Icon} name="search" />${t("find")}<kbd>Ctrl K</kbd></button>
-        <nav aria-label=${t("nav")}>${NAV.map((p) => html`<a key=${p} href=${link(p)} aria-current=${p === current ? "page" : undefined}><${Icon} name=${p} />${t("page." + p)}</a>`)}</nav>
+        <nav aria-label=${t("nav")}>${NAV.filter(there).map((p) => html`<a key=${p} href=${link(p)} aria-current=${p === current ? "page" : undefined}><${Icon} name=${p} />${t("page." + p)}</a>`)}</nav>
         <div class="foot"><p class="quiet"><span dir="auto">${session.value?.person || s?.machine}</span> · ${t("role." + (session.value?.role || "member"))}</p><${Tools} /><button class="ghost" onClick=${() => signOut().catch((e) => { failed.value = e; })}>${t("sign.out")}</button></div></div></header>
     <main id="main" tabindex="-1" class=${away.value ? "stale" : ""}><${Away} />${!loaded.value ? html`<p class="quiet" role="status">${t("moment")}</p>` : html`<${Page} name=${name} arg=${route.value.arg} />`}</main></div>
     ${finding.value && html`<${Find} />`}<${Toasts} />`;
@@ -110,7 +112,7 @@ async function start() {
     if (kept === "light" || kept === "dark")
         document.documentElement.dataset.theme = kept;
     try {
-        await speak(preferred());
+        await Promise.all([speak(preferred()), learn()]);
         const answer = await fetch("/v1/mode", { cache: "no-store" });
         const signed = await signIn().catch((e) => { if (e.http === 401 || e.http === 403) return false; throw e; });
         if (signed)

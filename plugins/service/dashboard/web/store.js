@@ -12,7 +12,6 @@ export const config = signal(null);
 export const lists = Object.fromEntries(rowsOf.map((name) => [name, signal([])]));
 export const loaded = signal(false);
 export const away = signal(0);      // since when the core is gone, seconds; 0: it is there
-export const fresh = signal(0);     // when something last came
 export const now = signal(Math.floor(Date.now() / 1000));
 setInterval(() => { now.value = Math.floor(Date.now() / 1000); }, 1000);
 
@@ -65,7 +64,6 @@ function hear(kind, data) {
             return;
         }
         away.value = 0;
-        fresh.value = seconds();
         if (kind === "snapshot" || kind === "delta") {
             take(kind, data);
             loaded.value ||= status.value !== null || data.topic === "questions";

@@ -39,16 +39,26 @@ export function t(key, values = {}) {
 // A state's word, when it is one of ours; else as it came.
 export const word = (state) => (words["state." + state] ?? english["state." + state] ?? String(state ?? ""));
 
+// Making a format costs more than using it a thousand times.
+const formats = new Map();
+function format(options) {
+    const key = language.value + JSON.stringify(options);
+    if (!formats.has(key))
+        formats.set(key, new Intl.NumberFormat(language.value, options));
+    return formats.get(key);
+}
+const digits = (n) => format({ maximumFractionDigits: n });
+
 export function bytes(n) {
     const units = ["B", "kB", "MB", "GB", "TB"];
     let i = 0, x = Number(n) || 0;
     for (; x >= 1000 && i < 4; i++)
         x /= 1000;
-    return `${x.toLocaleString(language.value, { maximumFractionDigits: x < 10 && i ? 1 : 0 })} ${units[i]}`;
+    return `${digits(x < 10 && i ? 1 : 0).format(x)} ${units[i]}`;
 }
 
 export const rtt = (us) => !us ? "" : us < 1000 ? `${us} µs`
-    : `${(us / 1000).toLocaleString(language.value, { maximumFractionDigits: us < 10000 ? 1 : 0 })} ms`;
+    : `${digits(us < 10000 ? 1 : 0).format(us / 1000)} ms`;
 
 export function when(time) {
     const d = typeof time === "number" ? new Date(time * 1000) : new Date(time);
@@ -65,7 +75,7 @@ export function seconds(time) {
 export function span(s) {
     s = Math.max(0, Math.round(s));
     const [n, unit] = s < 60 ? [s, "second"] : s < 3600 ? [s / 60, "minute"] : s < 86400 ? [s / 3600, "hour"] : [s / 86400, "day"];
-    return new Intl.NumberFormat(language.value, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 }).format(Math.floor(n));
+    return format({ style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 }).format(Math.floor(n));
 }
 
 export function ago(time, now) {

@@ -2,7 +2,7 @@
 import { html, useState } from "../lib.js";
 import { lists, status } from "../store.js";
 import { t } from "../text.js";
-import { post } from "../api.js";
+import { has, post } from "../api.js";
 import { Badge, Command, Empty, Head, Icon, Trouble, useGet } from "../parts/basic.js";
 import { Dialog } from "../parts/dialog.js";
 import { Diff } from "../parts/diff.js";
@@ -23,12 +23,12 @@ function Asks({ p }) {
 function Enable({ p, close }) {
     const [on, setOn] = useState(status.value.machine);
     const [name, setName] = useState("");
-    const words = ["enable", idOf(p), ...(name ? ["--name", name] : []), "--on", on];
-    const { value, error } = useGet(() => post("/preview", { words }), [words.join(" ")]);
+    const words = ["enable", idOf(p), ...(name ? ["--as", name] : []), "--on", on];
+    const { value, error } = useGet(async () => has("/preview") && post("/preview", { words }), [words.join(" ")]);
     return html`<${Dialog} title=${t("enable.name", { name: p.title || idOf(p) })} close=${close} wide=${true}><form class="fields" onSubmit=${(e) => e.preventDefault()}>
         <label>${t("enable.where")}<select value=${on} onChange=${(e) => setOn(e.target.value)}>${lists.machines.value.filter((m) => !m.phone_behind).map((m) => html`<option key=${m.id} value=${m.name}>${m.name}</option>`)}</select></label>
-        <label>${t("enable.called")}<input value=${name} placeholder=${idOf(p)} maxlength="63" pattern="[a-z0-9][a-z0-9-]*" onInput=${(e) => setName(e.target.value)} /></label></form>
-        <h3>${t("asks")}</h3><${Asks} p=${p} /><h3>${t("diff")}</h3><${Trouble} error=${error} />${value && html`<${Diff} lines=${value.diff} />`}
+        <label>${t("enable.called")}<input value=${name} placeholder=${idOf(p)} maxlength="63" pattern="[a-z0-9][a-z0-9\\-]*" onInput=${(e) => setName(e.target.value)} /></label></form>
+        <h3>${t("asks")}</h3><${Asks} p=${p} /><h3>${t("diff")}</h3><${Trouble} error=${error} />${value && value.diff && html`<${Diff} lines=${value.diff} />`}
         <${Propose} words=${words} disabled=${!!error} /></${Dialog}>`;
 }
 

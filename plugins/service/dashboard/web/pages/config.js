@@ -20,8 +20,8 @@ function lineDiff(a, b) {
 }
 
 function Problems({ list, jump }) {
-    return html`<ul class="lines" role="alert">${list.map((p, i) => html`<li key=${i} class="line bad"><button class="small" onClick=${() => jump(p)}>${t("config.line", { line: p.line })}</button>
-        <div><strong>${p.text}</strong>${p.near && html`<pre class="near">${p.near}</pre>`}</div></li>`)}</ul>`;
+    return html`<div role="alert"><ul class="lines">${list.map((p, i) => html`<li key=${i} class="line bad"><button class="small" onClick=${() => jump(p)}>${t("config.line", { line: p.line })}</button>
+        <div><strong>${p.text}</strong>${p.near && html`<pre class="near">${p.near}</pre>`}</div></li>`)}</ul></div>`;
 }
 
 function History({ head }) {
@@ -30,7 +30,7 @@ function History({ head }) {
     const show = async (v) => setOld({ version: v.version, text: (await get("/config/" + v.version)).text });
     return html`<h2>${t("config.history")}</h2><${Trouble} error=${error} />
         <${Table} label=${t("config.history")} rows=${value?.versions || []} keyOf=${(v) => v.version} columns=${[
-            { name: t("version"), show: (v) => html`<b>${v.version}</b>` }, { name: t("time"), show: (v) => when(v.time) },
+            { name: t("version"), show: (v) => html`<b>${v.version}</b>` }, { name: t("time"), kind: "long", show: (v) => when(v.time) },
             { name: t("signed.by"), kind: "mid", show: (v) => (v.signers || []).join(", ") },
             { name: t("compare"), kind: "end", show: (v) => v.here !== false && v.version !== head.version ? html`<button class="small" onClick=${() => show(v)}>${t("compare")}<span class="hidden"> ${v.version}</span></button>` : "" }]} />
         ${old && html`<h3>${t("config.since", { version: old.version })}</h3><${Diff} lines=${lineDiff(old.text || "", head.text || "")} />`}<${Command} words=${["config", "log"]} />`;

@@ -19,8 +19,8 @@ export default function First() {
         return html`<div class="splash"><${Recovery} made=${made} /></div>`;
     if (step === "create")
         return html`<div class="splash"><${Head} title=${t("create")} sub=${t("create.text")} /><form class="fields" onSubmit=${(e) => e.preventDefault()}>
-            <label>${t("create.name")}<input value=${name} maxlength="32" required pattern="[a-z0-9][a-z0-9-]*" onInput=${(e) => setName(e.target.value)} /></label>
-            <label>${t("create.machine")}<input value=${machine} maxlength="32" placeholder=${t("create.machine.hint")} pattern="[a-z0-9][a-z0-9-]*" onInput=${(e) => setMachine(e.target.value)} /></label></form>
+            <label>${t("create.name")}<input value=${name} maxlength="32" required pattern="[a-z0-9][a-z0-9\\-]*" onInput=${(e) => setName(e.target.value)} /></label>
+            <label>${t("create.machine")}<input value=${machine} maxlength="32" placeholder=${t("create.machine.hint")} pattern="[a-z0-9][a-z0-9\\-]*" onInput=${(e) => setMachine(e.target.value)} /></label></form>
             <div class="acts"><button onClick=${() => setStep("choose")}>${t("back")}</button><${Action} kind="primary" disabled=${!name} run=${async () => setMade({ ...await post("/first/create", { name, machine }) })}>${t("create")}</${Action}></div><${Command} words=${["up"]} /></div>`;
     if (step === "join")
         return html`<div class="splash"><${Head} title=${t("join")} sub=${t("join.how")} /><p>${t("join.terminal")}</p><${Command} words=${["join"]} /><div class="acts"><button onClick=${() => setStep("choose")}>${t("back")}</button></div></div>`;

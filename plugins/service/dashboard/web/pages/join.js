@@ -24,7 +24,7 @@ function Question({ q }) {
         <${Facts} rows=${[[t("join.for"), f.for_name], [t("invite.left"), left ? span(left - now.value) : ""], [t("join.door"), f.door]]} /></section>
         <div class="two"><section class="card"><h2>${t("join.may")}</h2><ul class="asks">${["a", "b", "c"].map((x) => html`<li key=${x}><${Icon} name="good" /><span>${t("join.may." + x)}</span></li>`)}</ul></section>
         <section class="card"><h2>${t("join.never")}</h2><ul class="asks never">${["a", "b", "c"].map((x) => html`<li key=${x}><${Icon} name="bad" /><span>${t("join.never." + x)}</span></li>`)}</ul></section></div>
-        <label class="single">${t("join.as")}<input value=${as} maxlength="32" pattern="[a-z0-9][a-z0-9-]*" onInput=${(e) => setAs(e.target.value)} /></label>
+        <label class="single">${t("join.as")}<input value=${as} maxlength="32" pattern="[a-z0-9][a-z0-9\\-]*" onInput=${(e) => setAs(e.target.value)} /></label>
         <div class="acts"><${Action} run=${act(q, "no")}>${t("cancel")}</${Action}><${Action} kind="primary" disabled=${!as} run=${act(q, "yes", as)}>${t("join")}</${Action}></div>`;
 }
 

@@ -1,6 +1,6 @@
 // One machine: what it is, how it is reached now and before, what runs there, its key in words.
 import { html, useState } from "../lib.js";
-import { get, post } from "../api.js";
+import { get, has, post } from "../api.js";
 import { lists, now } from "../store.js";
 import { link } from "../router.js";
 import { ago, bytes, rtt, span, t, when } from "../text.js";
@@ -42,9 +42,9 @@ export default function Machine({ arg }) {
             [t("keeper"), m.keeper ? t("yes") : ""], [t("admin"), m.admin ? t("yes") : ""], [t("page.config"), m.acked_version],
             [t("clock"), m.clock_offset_s ? span(Math.abs(m.clock_offset_s)) : ""]]} />
             ${m.words && html`<p class="label">${t("machine.words")}</p><${Words} text=${m.words} />`}</section>
-        ${m.self ? null : html`<${Paths} m=${m} />`}
+        ${m.self || !has("/machines", "/paths") ? null : html`<${Paths} m=${m} />`}
         <section class="card"><h2>${t("page.services")}</h2>${services.length ? html`<ul class="rows">${services.map((s) => html`<li key=${s.name}><a href=${link("services", s.name)}>${s.name}</a><${Badge} state=${s.state} /></li>`)}</ul>` : html`<p class="quiet">${t("machine.no.services")}</p>`}</section>
-        ${m.self ? null : html`<${Ping} m=${m} />`}</div>
+        ${m.self || !has("/machines", "/ping") ? null : html`<${Ping} m=${m} />`}</div>
         ${m.self ? null : html`<section class="card danger"><h2>${t("remove")}</h2><p>${t("remove.text", { name: m.name })}</p><button class="danger" onClick=${() => setRemoving(true)}>${t("remove.do", { name: m.name })}</button></section>`}
         ${removing && html`<${Change} title=${t("remove.do", { name: m.name })} lead=${t("remove.text", { name: m.name })} words=${["remove", m.name]} danger=${true} close=${() => setRemoving(false)} />`}`;
 }

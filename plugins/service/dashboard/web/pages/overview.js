@@ -3,7 +3,7 @@ import { html } from "../lib.js";
 import { lists, now, status } from "../store.js";
 import { link } from "../router.js";
 import { ago, t } from "../text.js";
-import { post } from "../api.js";
+import { has, post } from "../api.js";
 import { Action, Badge, Command, Empty, Facts, Head, Icon, Words, tone } from "../parts/basic.js";
 
 const reached = (m) => m.self || m.connected;
@@ -35,14 +35,14 @@ export default function Overview() {
         <div class="tiles">
             <a class="card tile" href=${link("machines")}><span>${t("page.machines")}</span><b>${here}<small> / ${machines.length}</small></b><em>${t("tile.reached")}</em></a>
             <a class="card tile" href=${link("services")}><span>${t("page.services")}</span><b>${up}<small> / ${services.length}</small></b><em>${t("tile.up")}</em></a>
-            <a class="card tile" href=${link("config")}><span>${t("page.config")}</span><b>${s.config_version}</b><em>${t(s.catching_up ? "tile.behind" : "tile.newest")}</em></a>
+            <a class="card tile" href=${has("/config") ? link("config") : undefined}><span>${t("page.config")}</span><b>${s.config_version}</b><em>${t(s.catching_up ? "tile.behind" : "tile.newest")}</em></a>
         </div>
         <div class="two">
             <section class="card"><h2>${t("page.services")}</h2>
                 ${services.length ? html`<ul class="rows">${services.slice(0, 6).map((x) => html`<li key=${x.name}><a href=${link("services", x.name)}>${x.name}</a><span class="quiet">${x.host}</span><${Badge} state=${x.state} /></li>`)}</ul>`
-        : html`<${Empty} icon="services" title=${t("services.none")} text=${t("services.none.text")}><a class="button" href=${link("catalogue")}>${t("page.catalogue")}</a></${Empty}>`}</section>
-            <section class="card"><h2>${t("recent")}</h2>
-                ${recent.length ? html`<ul class="events">${recent.map((e) => html`<${EventRow} key=${e.id ?? `${e.wall ?? e.time}${e.what}`} e=${e} />`)}</ul>` : html`<p class="quiet">${t("activity.none")}</p>`}</section>
+        : html`<${Empty} icon="services" title=${t("services.none")} text=${t("services.none.text")}>${has("/plugins") ? html`<a class="button" href=${link("catalogue")}>${t("page.catalogue")}</a>` : html`<${Command} words=${["plugin", "list"]} />`}</${Empty}>`}</section>
+            ${has("/activity") && html`<section class="card"><h2>${t("recent")}</h2>
+                ${recent.length ? html`<ul class="events">${recent.map((e) => html`<${EventRow} key=${e.id ?? `${e.wall ?? e.time}${e.what}`} e=${e} />`)}</ul>` : html`<p class="quiet">${t("activity.none")}</p>`}</section>`}
         </div>
         <section class="card"><h2>${t("this.clan")}</h2><${Facts} rows=${[
             [t("clan"), s.clan], [t("this.machine"), `${s.machine}.${s.petname}.clan`], [t("address"), html`<code>${s.address}</code>`],

@@ -1,5 +1,6 @@
 // What the clan offers: where it runs, whether it is up, why not, and the way in.
 import { html, useState } from "../lib.js";
+import { has } from "../api.js";
 import { lists } from "../store.js";
 import { go, link } from "../router.js";
 import { t } from "../text.js";
@@ -21,7 +22,7 @@ function One({ s }) {
     return html`<${Dialog} title=${s.name} close=${close}><p><${Badge} state=${s.state} /> ${s.why}</p>${s.remedy && html`<p>${s.remedy}</p>`}
         <${Facts} rows=${[[t("runs.on"), s.host], [t("plugin"), s.plugin], [t("address"), html`<code>${s.address}</code>`], [t("port"), s.port], [t("who.may"), (s.allow || []).join(", ")], [t("url"), html`<code>${s.url}</code>`]]} />
         <div class="acts"><${Open} s=${s} /><button class="danger" onClick=${() => setAsks(true)}>${t("disable")}</button></div>
-        <${Command} words=${["service", "list"]} /></${Dialog}>`;
+        <${Command} words=${["services"]} /></${Dialog}>`;
 }
 
 export default function Services({ arg }) {
@@ -35,9 +36,9 @@ export default function Services({ arg }) {
         { name: t("who.may"), kind: "wide", show: (s) => (s.allow || []).join(", ") },
         { name: t("open"), kind: "end", show: (s) => html`<${Open} s=${s} />` },
     ];
-    return html`<${Head} title=${t("page.services")} sub=${t("services.sub")}><a class="button primary" href=${link("catalogue")}><${Icon} name="catalogue" />${t("enable.one")}</a></${Head}>
+    return html`<${Head} title=${t("page.services")} sub=${t("services.sub")}>${has("/plugins") && html`<a class="button primary" href=${link("catalogue")}><${Icon} name="catalogue" />${t("enable.one")}</a>`}</${Head}>
         <${Table} label=${t("page.services")} columns=${columns} rows=${rows} keyOf=${(s) => s.name} href=${(s) => link("services", s.name)}
             search=${(s) => `${s.name} ${s.host} ${s.plugin} ${s.state}`}
-            empty=${html`<${Empty} icon="services" title=${t("services.none")} text=${t("services.none.text")}><a class="button" href=${link("catalogue")}>${t("page.catalogue")}</a></${Empty}>`} />
-        <${Command} words=${["service", "list"]} />${one && html`<${One} key=${one.name} s=${one} />`}`;
+            empty=${html`<${Empty} icon="services" title=${t("services.none")} text=${t("services.none.text")}>${has("/plugins") ? html`<a class="button" href=${link("catalogue")}>${t("page.catalogue")}</a>` : html`<${Command} words=${["plugin", "list"]} />`}</${Empty}>`} />
+        <${Command} words=${["services"]} />${one && html`<${One} key=${one.name} s=${one} />`}`;
 }

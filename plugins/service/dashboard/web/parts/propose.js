@@ -1,13 +1,13 @@
 // A change that needs an admin's signature: its command, what it does to clan.yaml, and how far the asking is.
 import { html, useState } from "../lib.js";
-import { drop, post, session } from "../api.js";
+import { drop, has, post, session } from "../api.js";
 import { lists } from "../store.js";
 import { t } from "../text.js";
 import { Action, Badge, Command, Icon, Trouble, useGet } from "./basic.js";
 import { Dialog } from "./dialog.js";
 import { Diff } from "./diff.js";
 
-export const mayPropose = () => !!session.value && session.value.owner && session.value.role !== "guest";
+export const mayPropose = () => has("/proposals") && !!session.value && session.value.owner && session.value.role !== "guest";
 
 export function Waiting({ id, children }) {
     const p = lists.proposals.value.find((x) => String(x.id) === String(id));
@@ -33,7 +33,7 @@ export function Propose({ words, text, label, danger, disabled, children }) {
 
 // The question before a change, with the lines of clan.yaml that it touches.
 export function Change({ title, words, label, danger, close, lead }) {
-    const { value, error } = useGet(() => post("/preview", { words }), [words.join(" ")]);
+    const { value, error } = useGet(async () => has("/preview") && post("/preview", { words }), [words.join(" ")]);
     return html`<${Dialog} title=${title} close=${close} wide=${true}>${lead && html`<p>${lead}</p>`}
         <${Trouble} error=${error} />${value && value.diff && html`<${Diff} lines=${value.diff} />`}
         <${Propose} words=${words} label=${label} danger=${danger} /></${Dialog}>`;

@@ -4,12 +4,12 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from "../lib.js";
 import { t } from "../text.js";
 import { Icon } from "./basic.js";
 
-const MARGIN = 12, FEW = 60;
+const MARGIN = 6, FEW = 60;
 
 export function Table({ label, columns, rows, keyOf, href, search, empty }) {
     const [filter, setFilter] = useState("");
     const [sort, setSort] = useState(null);
-    const [range, setRange] = useState([0, FEW]);
+    const [range, setRange] = useState([0, 30]);
     const body = useRef();
     const wanted = filter.trim().toLowerCase();
     let all = wanted && search ? rows.filter((r) => search(r).toLowerCase().includes(wanted)) : rows;
