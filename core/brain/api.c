@@ -108,7 +108,7 @@ void api_answer(struct client *c, clan_api_Answer *a, bool last)
 {
     static uint8_t bytes[FRAME_HEAD + WIRE_FRAME_MAX];
     size_t size;
-    if (!c || c->closing)
+    if (!c || c->closing || (!last && !client_sees(c, a)))
         return;
     a->last = last;
     if (last)
@@ -155,105 +155,7 @@ void api_progress(struct client *c, const char *step, const char *fmt, ...)
     api_answer(c, a, false);
 }
 
-/* ---- who may ask what ---- */
-
-enum {
-    ANYBODY,
-    OWNER
-}; /* whoever reaches the socket (group clan); root and the owner of the machine */
-enum { BOUND = 1, UNBOUND = 2, SHOWN = 4 }; /* SHOWN: also for a person who signed in to a plugin */
-
-static const struct {
-    pb_size_t tag;
-    int who, states;
-} api_table[] = {
-    {clan_api_Request_status_tag, ANYBODY, BOUND | SHOWN},
-    {clan_api_Request_machines_tag, ANYBODY, BOUND | SHOWN},
-    {clan_api_Request_services_tag, ANYBODY, BOUND | SHOWN},
-    {clan_api_Request_context_tag, ANYBODY, BOUND | SHOWN},
-    {clan_api_Request_blob_put_tag, OWNER, BOUND | UNBOUND},
-    {clan_api_Request_submit_tag, OWNER, BOUND},
-    {clan_api_Request_config_get_tag, ANYBODY, BOUND | SHOWN},
-    {clan_api_Request_config_log_tag, ANYBODY, BOUND | SHOWN},
-    {clan_api_Request_invitations_tag, ANYBODY, BOUND | SHOWN},
-    {clan_api_Request_wait_for_tag, ANYBODY, BOUND},
-    {clan_api_Request_ping_tag, ANYBODY, BOUND | SHOWN},
-    {clan_api_Request_paths_tag, ANYBODY, BOUND | SHOWN},
-    {clan_api_Request_create_tag, OWNER, UNBOUND},
-    {clan_api_Request_create_commit_tag, OWNER, UNBOUND},
-    {clan_api_Request_join_preview_tag, OWNER, UNBOUND},
-    {clan_api_Request_join_yes_tag, OWNER, UNBOUND},
-    {clan_api_Request_leave_tag, OWNER, BOUND},
-    {clan_api_Request_down_tag, OWNER, BOUND},
-    {clan_api_Request_machine_changed_tag, OWNER, BOUND},
-    {clan_api_Request_plugins_tag, ANYBODY, BOUND | SHOWN},
-    {clan_api_Request_start_tag, OWNER, UNBOUND},
-    {clan_api_Request_alarms_tag, ANYBODY, BOUND | SHOWN},
-    {clan_api_Request_dismiss_alarms_tag, OWNER, BOUND | SHOWN},
-    {clan_api_Request_netcheck_tag, ANYBODY, BOUND | SHOWN},
-    {clan_api_Request_phone_add_tag, OWNER, BOUND},
-    {clan_api_Request_ui_code_tag, OWNER, BOUND},
-    {clan_api_Request_session_end_tag, ANYBODY, BOUND | SHOWN},
-};
-
-static bool is_owner(const struct brain *b, uid_t uid)
-{
-    if (uid == 0 || (b->grants_ok && uid == b->grants.owner_uid))
-        return true;
-    for (unsigned i = 0; b->grants_ok && i < b->grants.user_count; i++)
-        if (b->grants.users[i] == uid)
-            return true;
-    return false;
-}
-
-/* A plugin asks for a person, and for nobody else; what that one may is looked at each time. */
-static clan_status for_a_person(struct client *c, int states, struct clan_error *e)
-{
-    if (!c->signed_in)
-        err_set(e, CLAN_E_PERM, "nobody signed in on this connection");
-    else if (!sessions_good(c->b, &c->session, c->session_id))
-        err_set(e, CLAN_E_AUTH, "the session has ended");
-    else if (!(states & SHOWN))
-        return err_set(e, CLAN_E_PERM, "that is not done from a browser");
-    else
-        return CLAN_OK;
-    err_why(e, "a plugin asks for a person, and for nobody else");
-    err_remedy(e, "sign in: clan ui");
-    return e->status;
-}
-
-static clan_status permitted(struct client *c, pb_size_t tag, struct clan_error *e)
-{
-    if (tag == clan_api_Request_session_open_tag || tag == clan_api_Request_session_use_tag) {
-        if (!c->plugin || c->signed_in)
-            err_set(e, c->plugin ? CLAN_E_STATE : CLAN_E_PERM,
-                c->plugin ? "somebody signed in on this connection"
-                          : "only a plugin asks for somebody else");
-        return e->status;
-    }
-    for (size_t i = 0; i < sizeof api_table / sizeof api_table[0]; i++) {
-        if (api_table[i].tag != tag)
-            continue;
-        if (c->plugin && for_a_person(c, api_table[i].states, e) != CLAN_OK)
-            return e->status;
-        if (!(api_table[i].states & (c->b->bound ? BOUND : UNBOUND))) {
-            err_set(e, CLAN_E_STATE,
-                c->b->bound ? "this clan is there already" : "there is no clan here yet");
-            return e->status;
-        }
-        if (api_table[i].who == OWNER && !is_owner(c->b, c->uid)) {
-            err_set(e, CLAN_E_PERM, "only the owner of this computer may do that");
-            err_why(e, "user %u is neither root nor the owner that machine.yaml names",
-                (unsigned)c->uid);
-            err_remedy(e, "use sudo, or have root run: clan machine apply --owner NAME");
-            return e->status;
-        }
-        return CLAN_OK;
-    }
-    err_set(e, CLAN_E_NOSYS, "this version of Clan does not know that request");
-    err_remedy(e, "the command line and the daemon should be of one version: clan version");
-    return e->status;
-}
+/* ---- requests ---- */
 
 static void give_code(struct client *c)
 {
@@ -304,7 +206,7 @@ static void handle(struct client *c, clan_api_Request *r)
     struct brain *b = c->b;
     struct clan_error e = CLAN_ERROR_INIT;
     c->busy = true;
-    if (permitted(c, r->which_m, &e) != CLAN_OK) {
+    if (client_may(c, r->which_m, &e) != CLAN_OK) {
         api_error(c, &e);
         return;
     }
@@ -393,9 +295,10 @@ static void handle(struct client *c, clan_api_Request *r)
         sign_in(c, r);
         break;
     case clan_api_Request_session_end_tag:
-        if (c->signed_in)
-            sessions_end(b, &c->session, c->session_id);
-        api_ok(c);
+        if (!c->signed_in || sessions_end(b, &c->session, c->session_id, &e) == CLAN_OK)
+            api_ok(c);
+        else
+            api_error(c, &e);
         break;
     default:
         api_status(b, c); /* alarms: health lines are part of it */
@@ -439,12 +342,14 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
 }
 
-static struct client *take(struct brain *b, int fd, bool first)
+/* Browsers and the command line do not take each other's places. */
+static struct client *take(struct brain *b, int fd, bool first, bool plugin)
 {
     unsigned count = 0;
     for (struct client *c = b->clients; c; c = c->next)
-        count++;
-    struct client *c = count < BRAIN_CLIENTS_MAX ? calloc(1, sizeof *c) : NULL;
+        count += c->plugin == plugin;
+    bool room = count < (plugin ? BRAIN_PLUGIN_MAX : BRAIN_CLIENTS_MAX);
+    struct client *c = room ? calloc(1, sizeof *c) : NULL;
     struct ucred cred = {.uid = (uid_t)-1};
     socklen_t len = sizeof cred;
     if (!c || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0) {
@@ -455,7 +360,8 @@ static struct client *take(struct brain *b, int fd, bool first)
     c->b = b;
     c->fd = fd;
     c->first = first;
-    c->uid = cred.uid;
+    c->plugin = plugin;
+    c->uid = plugin ? (uid_t)-1 : cred.uid; /* nobody yet: the one who made the pair is this core */
     c->reader = (struct frame_reader){.buf = c->in, .cap = sizeof c->in};
     c->next = b->clients;
     b->clients = c;
@@ -471,19 +377,17 @@ void api_plugin_connect(struct brain *b, int *ret_fd)
     *ret_fd = -1;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
         return;
-    struct client *c = take(b, pair[0], false);
+    struct client *c = take(b, pair[0], false, true);
     if (!c) {
         close(pair[1]);
         return;
     }
-    c->plugin = true;
-    c->uid = (uid_t)-1; /* nobody yet: the one who made the pair is this core */
     *ret_fd = pair[1];
 }
 
 void api_first(struct brain *b, int fd)
 {
-    take(b, fd, true);
+    take(b, fd, true, false);
 }
 
 static void on_accept(uv_poll_t *poll, int status, int events)
@@ -492,7 +396,7 @@ static void on_accept(uv_poll_t *poll, int status, int events)
     (void)status, (void)events;
     int fd = accept4(b->api_fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0)
-        take(b, fd, false);
+        take(b, fd, false, false);
 }
 
 void api_listen(struct brain *b, int fd)

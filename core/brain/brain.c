@@ -8,6 +8,7 @@
 #include "brain/demand.h"
 #include "brain/devices.h"
 #include "brain/reach.h"
+#include "brain/sessions.h"
 #include "wire/limits.h"
 
 #include <sodium.h>
@@ -162,6 +163,7 @@ static bool start_bound(struct brain *b)
     }
     onedoor_load(b);
     alarms_load(b);
+    sessions_load(b);
     brain_bound(b);
     api_listen(b, CHILD_FD_API);
     ward_simple(b, WARD_REQ_READY, on_ready, NULL);

@@ -30,6 +30,9 @@ struct client {
     uint32_t told_count; /* acknowledgements reported */
 };
 
+clan_status client_may(struct client *c, pb_size_t request, struct clan_error *reterr);
+/* What a guest may not see is taken out of the answer; false: all of it. */
+bool client_sees(const struct client *c, clan_api_Answer *a);
 void api_wait_check(struct brain *b, struct client *c); /* reports what is new; ends the wait */
 bool api_alive(const struct brain *b, const struct client *c); /* it may have hung up meanwhile */
 /* "laptop is off, desk": who did not acknowledge yet what is waited for. */

@@ -4,9 +4,12 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
 #include "noise/keys.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A cookie: what it says, then its MAC.  The token is another MAC, over all of the cookie. */
@@ -22,8 +25,12 @@ static struct code {
 
 static struct ended {
     uint8_t id[16];
-    int64_t expires;
+    int64_t expires; /* 0: free */
 } ended[SESSIONS_ENDED_MAX];
+static int64_t ended_all; /* those that expire until then have ended, whoever's they are */
+#define ENDED_FILE "signed-out"
+#define ENDED_HEAD "clan signed out v1\n"
+#define ENDED_SIZE (sizeof ENDED_HEAD - 1 + 8 + SESSIONS_ENDED_MAX * 24)
 
 /* ---- who ---- */
 
@@ -36,6 +43,13 @@ static int place_of(const struct brain *b, uint32_t uid)
         if (uids[i] == uid)
             return (int)i;
     return -1;
+}
+
+static void origin(const struct brain *b, int place, char ret_text[48])
+{
+    uint8_t at[16];
+    grants_address(b->ui_slot, (unsigned)place, at);
+    snprintf(ret_text, 48, "%u.%u.%u.%u:%u", at[12], at[13], at[14], at[15], GRANTS_PEOPLE_PORT);
 }
 
 static clan_status no_session(struct clan_error *e, const char *why)
@@ -71,7 +85,6 @@ static struct code *code_slot(uint64_t now)
 clan_status sessions_code(struct brain *b, uint32_t uid, clan_api_UiCode *ret, struct clan_error *e)
 {
     int place = place_of(b, uid);
-    uint8_t at[16];
     if (place < 0)
         return err_set(e, CLAN_E_PERM, "user %u does not use the clan on this machine", uid);
     if (!runs(b)) {
@@ -81,13 +94,11 @@ clan_status sessions_code(struct brain *b, uint32_t uid, clan_api_UiCode *ret, s
         return CLAN_E_NOTRUNNING;
     }
     struct code *c = code_slot(brain_now());
+    origin(b, place, ret->origin);
     randombytes_buf(c->code, sizeof c->code);
     c->uid = uid;
     c->until_ms = brain_now() + SESSIONS_CODE_S * 1000;
     memcpy(ret->code, c->code, sizeof c->code);
-    grants_address(b->ui_slot, (unsigned)place, at);
-    snprintf(ret->origin, sizeof ret->origin, "%u.%u.%u.%u:%u", at[12], at[13], at[14], at[15],
-        GRANTS_PEOPLE_PORT);
     ret->valid_s = SESSIONS_CODE_S;
     return CLAN_OK;
 }
@@ -133,6 +144,11 @@ static void fill(struct brain *b, uint32_t uid, int64_t expires, clan_api_Sessio
     ret->owner = place_of(b, uid) >= 0;
     snprintf(ret->role, sizeof ret->role, "%s", roles[m ? m->role : CONFIG_MEMBER]);
     snprintf(ret->person, sizeof ret->person, "%s", m ? m->person : "");
+}
+
+void sessions_refresh(struct brain *b, clan_api_Session *s)
+{
+    fill(b, s->uid, s->expires, s);
 }
 
 clan_status sessions_open(
@@ -199,16 +215,58 @@ bool sessions_good(struct brain *b, const clan_api_Session *s, const uint8_t id[
     for (unsigned i = 0; i < SESSIONS_ENDED_MAX; i++)
         if (ended[i].expires && memcmp(ended[i].id, id, sizeof ended[i].id) == 0)
             return false;
-    return clock_wall_s() < s->expires && place_of(b, s->uid) >= 0;
+    return s->expires > ended_all && clock_wall_s() < s->expires && place_of(b, s->uid) >= 0;
 }
 
-void sessions_end(struct brain *b, const clan_api_Session *s, const uint8_t id[16])
+void sessions_load(struct brain *b)
 {
-    struct ended *free_one = &ended[0];
-    (void)b;
-    for (unsigned i = 0; i < SESSIONS_ENDED_MAX; i++)
-        if (ended[i].expires < free_one->expires) /* one that is over by itself, or soon */
-            free_one = &ended[i];
-    memcpy(free_one->id, id, sizeof free_one->id);
-    free_one->expires = s->expires;
+    uint8_t *data, head[sizeof ENDED_HEAD - 1];
+    size_t size;
+    struct clan_error e = CLAN_ERROR_INIT;
+    memset(ended, 0, sizeof ended);
+    ended_all = 0;
+    clan_status st = file_read(b->state_fd, ENDED_FILE, ENDED_SIZE, &data, &size, &e);
+    if (st == CLAN_E_NOENT)
+        return;
+    struct buf_reader r = buf_reader_of(data, st == CLAN_OK ? size : 0);
+    buf_get(&r, head, sizeof head);
+    ended_all = (int64_t)buf_get_u64(&r);
+    for (unsigned i = 0; i < SESSIONS_ENDED_MAX; i++) {
+        buf_get(&r, ended[i].id, sizeof ended[i].id);
+        ended[i].expires = (int64_t)buf_get_u64(&r);
+    }
+    if (r.failed || memcmp(head, ENDED_HEAD, sizeof head) != 0) { /* who signed out stays out */
+        log_warn("the file of sessions that ended cannot be read: everybody signs in again");
+        memset(ended, 0, sizeof ended);
+        ended_all = clock_wall_s() + SESSIONS_HOURS * 3600;
+    }
+    if (st == CLAN_OK)
+        free(data);
+}
+
+static clan_status write_ended(struct brain *b, struct clan_error *e)
+{
+    uint8_t data[ENDED_SIZE];
+    struct buf_writer w = buf_writer_of(data, sizeof data);
+    buf_put(&w, ENDED_HEAD, sizeof ENDED_HEAD - 1);
+    buf_put_u64(&w, (uint64_t)ended_all);
+    for (unsigned i = 0; i < SESSIONS_ENDED_MAX; i++) {
+        buf_put(&w, ended[i].id, sizeof ended[i].id);
+        buf_put_u64(&w, (uint64_t)ended[i].expires);
+    }
+    return file_write_durable(b->state_fd, ENDED_FILE, data, w.len, 0600, e);
+}
+
+clan_status sessions_end(
+    struct brain *b, const clan_api_Session *s, const uint8_t id[16], struct clan_error *e)
+{
+    struct ended *place = &ended[0];
+    for (unsigned i = 1; i < SESSIONS_ENDED_MAX; i++)
+        if (ended[i].expires < place->expires) /* a free one, or the one that is over first */
+            place = &ended[i];
+    if (place->expires > ended_all) /* it must not be good again */
+        ended_all = place->expires;
+    memcpy(place->id, id, sizeof place->id);
+    place->expires = s->expires;
+    return write_ended(b, e);
 }

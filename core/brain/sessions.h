@@ -22,6 +22,11 @@ clan_status sessions_use(struct brain *b, const clan_api_SessionUse *m, clan_api
     uint8_t ret_id[16], struct clan_error *reterr);
 /* May still ask: it neither expired nor ended, and its user still uses the clan here. */
 bool sessions_good(struct brain *b, const clan_api_Session *s, const uint8_t id[16]);
-void sessions_end(struct brain *b, const clan_api_Session *s, const uint8_t id[16]);
+/* Person and role of now. */
+void sessions_refresh(struct brain *b, clan_api_Session *s);
+/* Durable: a core that starts anew knows it.  An error: it has ended here, and perhaps not for the next core. */
+clan_status sessions_end(
+    struct brain *b, const clan_api_Session *s, const uint8_t id[16], struct clan_error *reterr);
+void sessions_load(struct brain *b); /* those that ended; what cannot be read ends all */
 
 #endif

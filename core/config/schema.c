@@ -130,8 +130,8 @@ static const struct cfg_row clan_rows[] = {
         .choices = "admin|member|guest",
         .fallback = "member",
         .doc =
-            "What this person sees when signed in on such a machine; who may change the clan are "
-            "the admins' keys alone.",
+            "Signed in on such a machine, a guest sees it and the services open to it, the others "
+            "see all; the admins' keys alone change the clan.",
         .since = "0.1"},
     {.path = "services",
         .type = CFG_T_DICT,

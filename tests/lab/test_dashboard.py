@@ -143,6 +143,10 @@ def test_a_person_signs_in_and_reads(nas, owner):
     L.wait_for(lambda: owner.ask("GET", "/v1/machines").status == 200, what="the session after the core's death")
     assert owner.ask("DELETE", "/v1/session").status == 200
     assert owner.ask("GET", "/v1/machines").status == 401
+    # nor does the next one let in whoever signed out
+    os.kill(nas.pids("^clan-core home")[0], signal.SIGKILL)
+    L.wait_for(lambda: nas.clan("status", check=False).returncode == 0, what="the next core")
+    L.wait_for(lambda: owner.ask("GET", "/v1/machines").status == 401, what="the dashboard has the next core")
 
 
 STREAM = r"""

@@ -3,6 +3,7 @@
 #include "brain/sessions.h"
 #include "brain_fixture.h"
 
+#include <fcntl.h>
 #include <pb_decode.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,6 +47,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     uv_run(&b->loop, UV_RUN_NOWAIT);
+    unlinkat(b->state_fd, "signed-out", 0);
     return uv_loop_close(&b->loop) != 0 || brain_teardown(state) != 0;
 }
 
@@ -168,7 +170,9 @@ static void it_ends(void **state)
     memcpy(&m.cookie, &one.cookie, sizeof m.cookie);
     memcpy(&m.token, &one.token, sizeof m.token);
     assert_int_equal(sessions_use(b, &m, &got, id, NULL), CLAN_OK);
-    sessions_end(b, &got, id);
+    assert_int_equal(sessions_end(b, &got, id, NULL), CLAN_OK);
+    assert_int_equal(uses(&one, &one), CLAN_E_AUTH);
+    sessions_load(b); /* as a core that starts anew */
     assert_int_equal(uses(&one, &one), CLAN_E_AUTH);
     assert_int_equal(uses(&other, &other), CLAN_OK);
     b->grants.user_count = 0; /* the owner of the machine takes 1001 out */
@@ -179,9 +183,50 @@ static void it_ends(void **state)
     wall_s -= 12 * 3600;
 }
 
+static int64_t ended_at(unsigned i, uint8_t ret_id[16])
+{
+    memset(ret_id, 0xee, 16);
+    ret_id[0] = (uint8_t)i;
+    return wall_s + 3600 + i;
+}
+
+/* Whoever's place is needed stays out, with all that are as old. */
+static void more_that_ended_than_are_remembered(void **state)
+{
+    clan_api_Session s = {.uid = 1000}, young;
+    uint8_t id[16];
+    (void)state;
+    session_of(1000, &young);
+    for (unsigned i = 0; i <= SESSIONS_ENDED_MAX; i++) {
+        s.expires = ended_at(i, id);
+        assert_true(sessions_good(b, &s, id));
+        assert_int_equal(sessions_end(b, &s, id, NULL), CLAN_OK);
+    }
+    for (int anew = 0; anew < 2; anew++) {
+        for (unsigned i = 0; i <= SESSIONS_ENDED_MAX; i++) {
+            s.expires = ended_at(i, id);
+            assert_false(sessions_good(b, &s, id));
+        }
+        assert_int_equal(uses(&young, &young), CLAN_OK);
+        sessions_load(b);
+    }
+    /* nobody can tell who signed out: all did, and may sign in again */
+    int fd = openat(b->state_fd, "signed-out", O_WRONLY | O_TRUNC | O_CLOEXEC);
+    assert_true(fd >= 0);
+    close(fd);
+    sessions_load(b);
+    assert_int_equal(uses(&young, &young), CLAN_E_AUTH);
+    wall_s++;
+    session_of(1000, &young);
+    assert_int_equal(uses(&young, &young), CLAN_OK);
+    unlinkat(b->state_fd, "signed-out", 0);
+    sessions_load(b);
+}
+
 /* ---- over a plugin's connection ---- */
 
-static clan_api_Answer answer;
+static clan_api_Answer answer, row_before; /* the last one, and the one before */
+static unsigned rows;                      /* answers before the last */
 
 /* The last answer's error status, CLAN_OK without one. */
 static clan_status ask(int fd, clan_api_Request *r)
@@ -192,6 +237,7 @@ static clan_status ask(int fd, clan_api_Request *r)
     size_t size, room;
     assert_int_equal(frame_encode(clan_api_Request_fields, r, bytes, sizeof bytes, &size), CLAN_OK);
     assert_int_equal(send(fd, bytes, size, 0), (ssize_t)size);
+    rows = 0;
     for (int turns = 0; turns < 100; turns++) {
         uv_run(&b->loop, UV_RUN_NOWAIT);
         uint8_t *space = frame_space(&reader, &room);
@@ -200,8 +246,10 @@ static clan_status ask(int fd, clan_api_Request *r)
             frame_added(&reader, (size_t)n);
         while (frame_peek(&reader, &payload, &size) == CLAN_OK) {
             pb_istream_t is = pb_istream_from_buffer(payload, size);
+            row_before = answer;
             assert_true(pb_decode(&is, clan_api_Answer_fields, &answer));
             frame_pop(&reader);
+            rows += !answer.last;
             if (answer.last)
                 return answer.which_m == clan_api_Answer_error_tag
                            ? (clan_status)answer.m.error.status
@@ -256,6 +304,84 @@ static void what_a_session_may_ask(void **state)
     uv_run(&b->loop, UV_RUN_NOWAIT);
 }
 
+static int signed_in_fd(uint32_t uid)
+{
+    int fd;
+    clan_api_Session s;
+    clan_api_Request r = {.which_m = clan_api_Request_session_use_tag};
+    session_of(uid, &s);
+    api_plugin_connect(b, &fd);
+    memcpy(&r.m.session_use.cookie, &s.cookie, sizeof r.m.session_use.cookie);
+    memcpy(&r.m.session_use.token, &s.token, sizeof r.m.session_use.token);
+    assert_int_equal(ask(fd, &r), CLAN_OK);
+    return fd;
+}
+
+static void hang_up(int fd)
+{
+    close(fd);
+    uv_run(&b->loop, UV_RUN_NOWAIT);
+    uv_run(&b->loop, UV_RUN_NOWAIT);
+}
+
+/* Its own machine, what is open to it, and nothing else; as clan.yaml says now, not when it signed in. */
+static void what_a_guest_sees(void **state)
+{
+    struct clan_config_machine row[2] = {
+        {.person = "anna", .role = CONFIG_MEMBER, .name = "nas"}, {.name = "carl"}};
+    static struct clan_config cfg;
+    (void)state;
+    memcpy(row[0].id, nas.id, 32);
+    memcpy(row[1].id, carl.id, 32);
+    cfg.machine_count = cfg.service_count = 2;
+    cfg.machines = row;
+    cfg.services[0] = (struct clan_config_service){
+        .name = "files", .plugin = "files", .on = "carl", .allow_count = 1, .allow = {"all"}};
+    cfg.services[1] = (struct clan_config_service){
+        .name = "diary", .plugin = "files", .on = "carl", .allow_count = 1, .allow = {"carl"}};
+    b->cfg = &cfg;
+    int fd = signed_in_fd(1000);
+    assert_int_equal(asks(fd, clan_api_Request_machines_tag), CLAN_OK);
+    assert_int_equal(rows, 4);
+    assert_int_equal(asks(fd, clan_api_Request_services_tag), CLAN_OK);
+    assert_int_equal(rows, 2);
+    row[0].role = CONFIG_GUEST;
+    assert_int_equal(asks(fd, clan_api_Request_machines_tag), CLAN_OK);
+    assert_int_equal(rows, 1);
+    assert_true(row_before.m.machine.self);
+    assert_int_equal(asks(fd, clan_api_Request_services_tag), CLAN_OK);
+    assert_int_equal(rows, 1);
+    assert_string_equal(row_before.m.service.name, "files");
+    assert_int_equal(row_before.m.service.allow_count, 0);
+    assert_int_equal(asks(fd, clan_api_Request_status_tag), CLAN_OK);
+    static const pb_size_t never[] = {clan_api_Request_context_tag, clan_api_Request_config_get_tag,
+        clan_api_Request_config_log_tag, clan_api_Request_invitations_tag,
+        clan_api_Request_ping_tag, clan_api_Request_paths_tag, clan_api_Request_plugins_tag,
+        clan_api_Request_dismiss_alarms_tag, clan_api_Request_netcheck_tag};
+    for (unsigned i = 0; i < sizeof never / sizeof *never; i++)
+        assert_int_equal(asks(fd, never[i]), CLAN_E_PERM);
+    hang_up(fd);
+    b->cfg = NULL;
+}
+
+/* Browsers do not take the command line's places. */
+static void who_takes_whose_place(void **state)
+{
+    int fd[BRAIN_PLUGIN_MAX + 1], pair[2];
+    (void)state;
+    for (unsigned i = 0; i <= BRAIN_PLUGIN_MAX; i++)
+        api_plugin_connect(b, &fd[i]);
+    assert_true(fd[BRAIN_PLUGIN_MAX - 1] >= 0);
+    assert_int_equal(fd[BRAIN_PLUGIN_MAX], -1);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    api_first(b, pair[0]);
+    assert_int_equal(asks(pair[1], clan_api_Request_status_tag), CLAN_OK);
+    hang_up(pair[1]);
+    for (unsigned i = 0; i < BRAIN_PLUGIN_MAX; i++)
+        hang_up(fd[i]);
+    assert_null(b->clients);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,7 +390,10 @@ int main(void)
         cmocka_unit_test(many_codes_push_out_the_oldest),
         cmocka_unit_test(both_halves_must_fit),
         cmocka_unit_test(it_ends),
+        cmocka_unit_test(more_that_ended_than_are_remembered),
         cmocka_unit_test(what_a_session_may_ask),
+        cmocka_unit_test(what_a_guest_sees),
+        cmocka_unit_test(who_takes_whose_place),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
