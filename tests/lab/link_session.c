@@ -515,6 +515,50 @@ static void a_demand(void)
     lab_require(ping(1) == 0);
 }
 
+/* The other end is a peer whose sessions come by `via` only; those here have the transport "". */
+static void tell_via(int end, const char *via)
+{
+    const struct lab_end *o = &lab[!end];
+    memset(&to, 0, sizeof to);
+    to.which_m = clan_link_ToLink_peer_tag;
+    clan_link_Peer *p = &to.m.peer;
+    memcpy(p->machine_id, o->machine_id, 32);
+    memcpy(p->address, o->ip6, 16);
+    memcpy(p->link_key, o->link_key, 32);
+    memcpy(p->control_key, o->control_key, 32);
+    p->only = true;
+    p->via_count = via ? 1 : 0;
+    snprintf(p->via[0], sizeof p->via[0], "%s", via ? via : "");
+    lab_tell(end, &to, -1);
+}
+
+/* A peer that is to be reached by other transports: what is there ends, what it dials is refused, and so is
+ * what this machine's own core dials. */
+static void a_barred_transport(void)
+{
+    uint32_t live = lab_live(1, false);
+    int a, b;
+    lab_require(live);
+    tell_via(1, "other");
+    lab_require(wait_down(1, live) == clan_link_Reason_REASON_CORE);
+    for (int from = 0; from < 2; from++) {
+        lab_connect(from, &a, &b);
+        uint32_t theirs = lab_accept(!from, b, NULL), ours = lab_dial(from, LINK, a);
+        wait_down(1, from ? ours : theirs);
+        lab_require(!lab_live(1, false) && !lab_live(0, false));
+    }
+    tell_via(1, NULL); /* by none at all */
+    lab_connect(0, &a, &b);
+    uint32_t theirs = lab_accept(1, b, NULL);
+    lab_dial(0, LINK, a);
+    wait_down(1, theirs);
+    lab_require(!lab_live(1, false));
+    tell_via(1, "");
+    lab_session(0, LINK);
+    lab_peer(1, true);
+    lab_require(ping(3) == 0);
+}
+
 /* 8 Mbit/s: super-packets are cut to single ones, and a ping does not stand behind them. */
 static void a_slow_path(void)
 {
@@ -529,10 +573,12 @@ static void a_slow_path(void)
     r->longest = 0;
     snprintf(shell, sizeof shell,
         "ping -6 -c 40 -i 0.05 -W 3 %s | sed -n 's/.*time=\\([0-9]*\\).*/\\1/p' | sort -n | "
-        "awk '{t[NR] = $1} END {print NR \" answers, the median \" t[int((NR + 1) / 2)] \" ms\";"
-        " exit !(NR >= 30 && t[int((NR + 1) / 2)] < 300)}'",
+        "awk '{t[NR] = $1} END {print NR \" answers, the twentieth \" t[20] \" ms\";"
+        " exit !(NR >= 36 && t[20] < 150)}'",
         lab[1].address);
-    lab_run(0, shell);
+    int tries = 1; /* other work on this computer is no queue: three times it is one */
+    while (lab_try(0, shell) != 0)
+        lab_require(tries++ < 3);
     lab_require(r->bytes > 3500000); /* it was busy all the time */
     for (int i = 0; i < FLOWS; i++)
         lab_flow_end(flows[i]);
@@ -564,6 +610,7 @@ int main(int argc, char **argv)
         {"core restarts", core_restarts},
         {"a line of handshakes", a_line_of_handshakes},
         {"a demand", a_demand},
+        {"a barred transport", a_barred_transport},
         {"a slow path", a_slow_path},
         {"keys change", keys_change},
         {"a dead path", a_dead_path},
