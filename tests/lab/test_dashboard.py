@@ -106,8 +106,7 @@ def nas():
             f.write(YAML)
         m.start()
         L.up(m)
-        slot = int(re.search(r"home: bound to slot (\d+)", m.log())[1])
-        m.at = lambda place: f"127.{64 + slot}.117.{place}"
+        m.at = L.people(m)
         L.wait_for(lambda: "dashboard is up" in m.log(), what="the dashboard")
         yield m
 
