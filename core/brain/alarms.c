@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "brain/brain.h"
+#include "brain/watch.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -66,6 +66,7 @@ static void changed(struct brain *b)
 {
     bool soon = b->alarms_written_ms && brain_now() - b->alarms_written_ms < ALARMS_WRITE_MS;
     b->alarms_dirty = true;
+    watch_touch(b);
     if (!soon)
         write_now(b);
 }

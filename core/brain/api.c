@@ -4,9 +4,12 @@
 #include "base/text.h"
 #include "brain/brain.h"
 #include "brain/client.h"
+#include "brain/events.h"
 #include "brain/phones.h"
+#include "brain/proposals.h"
 #include "brain/reach.h"
 #include "brain/sessions.h"
+#include "brain/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,6 +63,7 @@ static void client_close(struct client *c)
     if (c->closing)
         return;
     c->closing = true;
+    watch_gone(b, c);
     for (struct client **p = &b->clients; *p; p = &(*p)->next)
         if (*p == c) {
             *p = c->next;
@@ -108,7 +112,13 @@ void api_answer(struct client *c, clan_api_Answer *a, bool last)
 {
     static uint8_t bytes[FRAME_HEAD + WIRE_FRAME_MAX];
     size_t size;
-    if (!c || c->closing || (!last && !client_sees(c, a)))
+    if (!c || c->closing)
+        return;
+    if (c->probe) {
+        watch_take(a);
+        return;
+    }
+    if (!last && !client_sees(c, a))
         return;
     a->last = last;
     if (last)
@@ -190,6 +200,31 @@ static void sign_in(struct client *c, const clan_api_Request *r)
     }
     api_answer(c, a, true);
     sodium_memzero(a, sizeof *a);
+}
+
+static void propose(struct client *c, const clan_api_Propose *m)
+{
+    struct clan_error e = CLAN_ERROR_INIT;
+    uint32_t id;
+    if (proposals_add(c->b, c, m, &id, &e) != CLAN_OK) {
+        api_error(c, &e);
+        return;
+    }
+    clan_api_Answer *a = api_blank();
+    a->which_m = clan_api_Answer_proposal_tag;
+    a->m.proposal.id = id;
+    a->m.proposal.mine = true;
+    a->m.proposal.signer = watch_signer(c->b);
+    snprintf(a->m.proposal.state, sizeof a->m.proposal.state, "waiting");
+    api_answer(c, a, true);
+}
+
+static void answer_with(struct client *c, clan_status st, const struct clan_error *e)
+{
+    if (st == CLAN_OK)
+        api_ok(c);
+    else
+        api_error(c, e);
 }
 
 static void wait_for(struct brain *b, struct client *c, const clan_api_WaitFor *w)
@@ -295,10 +330,27 @@ static void handle(struct client *c, clan_api_Request *r)
         sign_in(c, r);
         break;
     case clan_api_Request_session_end_tag:
-        if (!c->signed_in || sessions_end(b, &c->session, c->session_id, &e) == CLAN_OK)
-            api_ok(c);
-        else
-            api_error(c, &e);
+        answer_with(
+            c, c->signed_in ? sessions_end(b, &c->session, c->session_id, &e) : CLAN_OK, &e);
+        watch_touch(b); /* its other connections hear it */
+        break;
+    case clan_api_Request_watch_tag:
+        watch_begin(b, c);
+        break;
+    case clan_api_Request_propose_tag:
+        propose(c, &r->m.propose);
+        break;
+    case clan_api_Request_proposals_tag:
+        proposals_show(b, c);
+        break;
+    case clan_api_Request_proposal_set_tag:
+        answer_with(c, proposals_set(b, &r->m.proposal_set, &e), &e);
+        break;
+    case clan_api_Request_proposal_drop_tag:
+        answer_with(c, proposals_drop(b, c, r->m.proposal_drop.id, &e), &e);
+        break;
+    case clan_api_Request_activity_tag:
+        events_show(c);
         break;
     default:
         api_status(b, c); /* alarms: health lines are part of it */
@@ -416,6 +468,7 @@ void api_changed(struct brain *b)
         if (c->waiting)
             api_wait_check(b, c);
     }
+    watch_touch(b);
 }
 
 void api_tick(struct brain *b)

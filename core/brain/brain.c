@@ -7,6 +7,8 @@
 #include "base/title.h"
 #include "brain/demand.h"
 #include "brain/devices.h"
+#include "brain/events.h"
+#include "brain/proposals.h"
 #include "brain/reach.h"
 #include "brain/sessions.h"
 #include "wire/limits.h"
@@ -78,6 +80,7 @@ static void reconcile(uv_timer_t *t)
     peers_acknowledge(b);
     joiner_standing(b);
     founder_standing(b);
+    events_reconcile(b);
     api_changed(b);
 }
 
@@ -105,6 +108,7 @@ static void on_tick(uv_timer_t *t)
         catchup_tick(b);
         doors_tick(b);
         alarms_tick(b);
+        proposals_tick(b);
     }
     brain_soon(b);
 }

@@ -15,6 +15,7 @@ struct client {
     uid_t uid;
     bool first;     /* an unbound core lives for it */
     bool plugin;    /* of a plugin: nothing is its own to ask */
+    bool probe;     /* no connection: what would be answered is hashed, see watch.h */
     bool signed_in; /* it asks for this session */
     clan_api_Session session;
     uint8_t session_id[16];
@@ -28,11 +29,15 @@ struct client {
     clan_api_WaitFor wait;
     uint64_t deadline_ms;
     uint32_t told_count; /* acknowledgements reported */
+    bool watching;
+    uint32_t topics; /* that it was not told of yet */
 };
 
 clan_status client_may(struct client *c, pb_size_t request, struct clan_error *reterr);
 /* What a guest may not see is taken out of the answer; false: all of it. */
 bool client_sees(const struct client *c, clan_api_Answer *a);
+bool client_owns(const struct client *c);     /* root, the owner of the machine, a local user */
+bool client_is_guest(const struct client *c); /* by people: in clan.yaml */
 void api_wait_check(struct brain *b, struct client *c); /* reports what is new; ends the wait */
 bool api_alive(const struct brain *b, const struct client *c); /* it may have hung up meanwhile */
 /* "laptop is off, desk": who did not acknowledge yet what is waited for. */

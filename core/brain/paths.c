@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "brain/demand.h"
 #include "brain/devices.h"
+#include "brain/events.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,17 @@ static const char *name_of(const struct path_choice *c, uint32_t session)
     return p ? p->transport : "nothing";
 }
 
+/* From one transport to another, also when it broke before the other took over. */
+static void moved(struct brain *b, const struct peer *p, enum path_why why)
+{
+    const struct path_choice *c = p->paths;
+    const struct path_event *now = &c->history[(c->event_count - 1) % PATH_HISTORY], *from = now;
+    if (!from->from[0] && c->event_count > 1)
+        from = &c->history[(c->event_count - 2) % PATH_HISTORY];
+    if (now->to[0] && from->from[0] && strcmp(from->from, now->to) != 0)
+        events_path(b, p->id, from->from, now->to, path_why_text(why));
+}
+
 static void carried(struct brain *b, struct peer *p, uint32_t session, enum path_why why)
 {
     char name[33];
@@ -77,6 +89,7 @@ static void carried(struct brain *b, struct peer *p, uint32_t session, enum path
     if (session)
         log_info("packets for %s go by %s%s: %s", name, name_of(c, session),
             devices_is(b, name_of(c, session)) ? devices_mode(b) : "", path_why_text(why));
+    moved(b, p, why);
     api_changed(b);
 }
 

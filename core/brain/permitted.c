@@ -43,6 +43,12 @@ static const struct {
     {clan_api_Request_phone_add_tag, OWNER, BOUND},
     {clan_api_Request_ui_code_tag, OWNER, BOUND},
     {clan_api_Request_session_end_tag, ANYBODY, BOUND | SHOWN | GUEST},
+    {clan_api_Request_watch_tag, ANYBODY, BOUND | SHOWN | GUEST},
+    {clan_api_Request_propose_tag, OWNER, BOUND | SHOWN},
+    {clan_api_Request_proposals_tag, ANYBODY, BOUND | SHOWN},
+    {clan_api_Request_proposal_set_tag, OWNER, BOUND},
+    {clan_api_Request_proposal_drop_tag, OWNER, BOUND | SHOWN},
+    {clan_api_Request_activity_tag, ANYBODY, BOUND | SHOWN},
 };
 
 static bool is_owner(const struct brain *b, uid_t uid)
@@ -55,7 +61,12 @@ static bool is_owner(const struct brain *b, uid_t uid)
     return false;
 }
 
-static bool is_guest(const struct client *c)
+bool client_owns(const struct client *c)
+{
+    return is_owner(c->b, c->uid);
+}
+
+bool client_is_guest(const struct client *c)
 {
     return c->plugin && c->signed_in && strcmp(c->session.role, "guest") == 0;
 }
@@ -71,7 +82,7 @@ static clan_status for_a_person(struct client *c, int states, struct clan_error 
         return err_set(e, CLAN_E_PERM, "that is not done from a browser");
     else {
         sessions_refresh(c->b, &c->session);
-        if (!is_guest(c) || (states & GUEST))
+        if (!client_is_guest(c) || (states & GUEST))
             return CLAN_OK;
         err_set(e, CLAN_E_PERM, "a guest does not see that");
         err_why(e, "people: in clan.yaml says that whose machine this is is a guest");
@@ -118,7 +129,7 @@ clan_status client_may(struct client *c, pb_size_t tag, struct clan_error *e)
 /* A guest sees this machine, and what is open to it.  All answers pass here, so that none can forget it. */
 bool client_sees(const struct client *c, clan_api_Answer *a)
 {
-    if (!is_guest(c))
+    if (!client_is_guest(c))
         return true;
     switch (a->which_m) {
     case clan_api_Answer_machine_tag:
@@ -128,6 +139,7 @@ bool client_sees(const struct client *c, clan_api_Answer *a)
         a->m.service.allow_count = 0;
         return a->m.service.open_to_me;
     case clan_api_Answer_health_tag:
+    case clan_api_Answer_changed_tag:
         return true;
     default:
         return false;

@@ -7,7 +7,8 @@
 #define SESSIONS_CODE_S    30
 #define SESSIONS_HOURS     12
 #define SESSIONS_CODES_MAX 16 /* waiting at once, of all users; the oldest goes */
-#define SESSIONS_ENDED_MAX 64 /* remembered until they would expire */
+#define SESSIONS_ENDED_MAX                                                                         \
+    64 /* remembered until they would expire; more: all that are as old end too */
 
 /* A code for that user, good once within SESSIONS_CODE_S, and where the plugin answers it.  NOTRUNNING: no
  * such plugin runs. */

@@ -294,3 +294,54 @@ def test_other_users_reach_nothing(nas):
     assert other.ask("GET", "/v1/mode") == "error ConnectionRefusedError"
     other.close()
     assert "7180" not in nas.sh("ss -Hltn '( src 0.0.0.0 or src [::] )'").stdout
+
+
+# Asks for one thing on the socket of the command line; prints each answer in hex.
+API = r"""
+import os, socket, sys, threading
+threading.Thread(target=lambda: sys.stdin.read() or os._exit(0), daemon=True).start()
+s = socket.socket(socket.AF_UNIX)
+s.connect("/run/clan/home.sock")
+q = bytes.fromhex(sys.argv[1])
+s.sendall(len(q).to_bytes(2, "big") + q)
+f = s.makefile("rb")
+while (head := f.read(2)):
+    print(f.read(int.from_bytes(head, "big")).hex(), flush=True)
+"""
+WATCH, ACTIVITY = "f20100", "9a0200"  # Request.watch, Request.activity: fields 30 and 35
+INVITATIONS, TOLD = 8, 128  # Topic
+
+
+def topics(line):
+    """Of an Answer that holds Changed (field 25), which holds topics (field 1)."""
+    text = bytes.fromhex(line.strip())
+    assert text[:2] == b"\xca\x01" and text[3] == 8, text.hex()
+    value = shift = 0
+    for byte in text[4:]:
+        value |= (byte & 127) << shift
+        shift += 7
+    return value
+
+
+def asks(m, request):
+    return m.popen("/usr/bin/python3", "-c", API, request, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def ends(p):
+    p.stdin.close()
+    p.wait()
+
+
+def test_who_watches_is_told_at_once(nas):
+    p = asks(nas, WATCH)
+    assert topics(p.stdout.readline()) == 0x1FF, "all, at first"
+    nas.clan("invite", "--for", "tv")
+    got = 0
+    while got & (INVITATIONS | TOLD) != INVITATIONS | TOLD:
+        line = p.stdout.readline()
+        assert line, "it ended"
+        got |= topics(line)
+    ends(p)
+    p = asks(nas, ACTIVITY)
+    assert b"invited tv" in bytes.fromhex(p.stdout.readline().strip())
+    ends(p)

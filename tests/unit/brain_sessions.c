@@ -1,10 +1,9 @@
 /* Signing in by a plugin that shows the clan: codes, cookies and tokens, and what a session may ask. */
 #include "brain/client.h"
 #include "brain/sessions.h"
-#include "brain_fixture.h"
+#include "brain_client.h"
 
 #include <fcntl.h>
-#include <pb_decode.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,43 +12,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static uint64_t now_ms = 1000000;
-static int64_t wall_s = 1800000000;
-uint64_t __wrap_brain_now(void);
-int64_t __wrap_clock_wall_s(void);
-uint64_t __wrap_brain_now(void)
-{
-    return now_ms;
-}
-int64_t __wrap_clock_wall_s(void)
-{
-    return wall_s;
-}
-
-/* root, the owner 1000 and a local user 1001, and a plugin that runs */
-static int setup(void **state)
-{
-    if (brain_setup(state) != 0)
-        return -1;
-    become(&nas);
-    b->bound = true;
-    b->grants_ok = true;
-    b->grants.owner_uid = 1000;
-    b->grants.user_count = 1;
-    b->grants.users[0] = 1001;
-    b->ui_slot = 2;
-    b->hosts[0] =
-        (struct host){.used = true, .people = true, .state = HOST_STARTED, .plugin = "dashboard"};
-    return uv_loop_init(&b->loop);
-}
-
-static int teardown(void **state)
-{
-    uv_run(&b->loop, UV_RUN_NOWAIT);
-    unlinkat(b->state_fd, "signed-out", 0);
-    return uv_loop_close(&b->loop) != 0 || brain_teardown(state) != 0;
-}
 
 static clan_status signs_in(const clan_api_UiCode *code, uint32_t uid, clan_api_Session *ret)
 {
@@ -66,13 +28,6 @@ static clan_status uses(const clan_api_Session *cookie, const clan_api_Session *
     memcpy(&m.cookie, &cookie->cookie, sizeof m.cookie);
     memcpy(&m.token, &token->token, sizeof m.token);
     return sessions_use(b, &m, &s, id, NULL);
-}
-
-static void session_of(uint32_t uid, clan_api_Session *ret)
-{
-    clan_api_UiCode code;
-    assert_int_equal(sessions_code(b, uid, &code, NULL), CLAN_OK);
-    assert_int_equal(signs_in(&code, uid, ret), CLAN_OK);
 }
 
 static void a_code_is_good_once(void **state)
@@ -223,105 +178,34 @@ static void more_that_ended_than_are_remembered(void **state)
     sessions_load(b);
 }
 
+/* A cookie is good by the machine's seed alone. */
+static void it_outlives_the_core(void **state)
+{
+    static uint8_t other_seed[32] = {1};
+    uint8_t *seed = b->root;
+    clan_api_Session s;
+    (void)state;
+    session_of(1000, &s);
+    struct brain *before = b, *anew = calloc(1, sizeof *anew);
+    assert_non_null(anew);
+    anew->root = seed;
+    anew->grants = before->grants;
+    anew->grants_ok = true;
+    anew->state_fd = before->state_fd;
+    b = anew;
+    sessions_load(b);
+    assert_int_equal(uses(&s, &s), CLAN_OK);
+    b->root = other_seed;
+    assert_int_equal(uses(&s, &s), CLAN_E_AUTH);
+    b = before;
+    free(anew);
+}
+
 /* ---- over a plugin's connection ---- */
 
-static clan_api_Answer answer, row_before; /* the last one, and the one before */
-static unsigned rows;                      /* answers before the last */
-
-/* The last answer's error status, CLAN_OK without one. */
-static clan_status ask(int fd, clan_api_Request *r)
+static bool is_service(const clan_api_Answer *a)
 {
-    static uint8_t bytes[FRAME_HEAD + WIRE_FRAME_MAX], in[FRAME_HEAD + WIRE_FRAME_MAX];
-    struct frame_reader reader = {.buf = in, .cap = sizeof in};
-    const uint8_t *payload;
-    size_t size, room;
-    assert_int_equal(frame_encode(clan_api_Request_fields, r, bytes, sizeof bytes, &size), CLAN_OK);
-    assert_int_equal(send(fd, bytes, size, 0), (ssize_t)size);
-    rows = 0;
-    for (int turns = 0; turns < 100; turns++) {
-        uv_run(&b->loop, UV_RUN_NOWAIT);
-        uint8_t *space = frame_space(&reader, &room);
-        ssize_t n = recv(fd, space, room, MSG_DONTWAIT);
-        if (n > 0)
-            frame_added(&reader, (size_t)n);
-        while (frame_peek(&reader, &payload, &size) == CLAN_OK) {
-            pb_istream_t is = pb_istream_from_buffer(payload, size);
-            row_before = answer;
-            assert_true(pb_decode(&is, clan_api_Answer_fields, &answer));
-            frame_pop(&reader);
-            rows += !answer.last;
-            if (answer.last)
-                return answer.which_m == clan_api_Answer_error_tag
-                           ? (clan_status)answer.m.error.status
-                           : CLAN_OK;
-        }
-    }
-    fail_msg("no answer");
-    return CLAN_E_TIMEOUT;
-}
-
-static clan_status asks(int fd, pb_size_t tag)
-{
-    clan_api_Request r = {.which_m = tag};
-    return ask(fd, &r);
-}
-
-static void what_a_session_may_ask(void **state)
-{
-    int fd;
-    clan_api_UiCode code;
-    clan_api_Request r = {.which_m = clan_api_Request_session_open_tag};
-    (void)state;
-    api_plugin_connect(b, &fd);
-    assert_true(fd >= 0);
-    assert_int_equal(asks(fd, clan_api_Request_machines_tag), CLAN_E_PERM);
-    assert_int_equal(asks(fd, clan_api_Request_ui_code_tag), CLAN_E_PERM);
-    assert_int_equal(asks(fd, clan_api_Request_session_end_tag), CLAN_E_PERM);
-    assert_int_equal(sessions_code(b, 1000, &code, NULL), CLAN_OK);
-    memcpy(r.m.session_open.code, code.code, 16);
-    r.m.session_open.uid = 1000;
-    assert_int_equal(ask(fd, &r), CLAN_OK);
-    clan_api_Session s = answer.m.session;
-    /* who only has a code's session named nobody on this connection yet */
-    assert_int_equal(asks(fd, clan_api_Request_machines_tag), CLAN_E_PERM);
-    r = (clan_api_Request){.which_m = clan_api_Request_session_use_tag};
-    memcpy(&r.m.session_use.cookie, &s.cookie, sizeof r.m.session_use.cookie);
-    memcpy(&r.m.session_use.token, &s.token, sizeof r.m.session_use.token);
-    assert_int_equal(ask(fd, &r), CLAN_OK);
-    assert_int_equal(answer.m.session.cookie.size, 0); /* never told again */
-    assert_int_equal(ask(fd, &r), CLAN_E_STATE);       /* one session for one connection */
-    assert_int_equal(asks(fd, clan_api_Request_machines_tag), CLAN_OK);
-    static const pb_size_t never[] = {clan_api_Request_ui_code_tag, clan_api_Request_leave_tag,
-        clan_api_Request_down_tag, clan_api_Request_submit_tag, clan_api_Request_blob_put_tag,
-        clan_api_Request_machine_changed_tag, clan_api_Request_phone_add_tag,
-        clan_api_Request_wait_for_tag};
-    for (unsigned i = 0; i < sizeof never / sizeof *never; i++)
-        assert_int_equal(asks(fd, never[i]), CLAN_E_PERM);
-    assert_int_equal(asks(fd, clan_api_Request_session_end_tag), CLAN_OK);
-    assert_int_equal(asks(fd, clan_api_Request_machines_tag), CLAN_E_AUTH);
-    close(fd);
-    uv_run(&b->loop, UV_RUN_NOWAIT);
-    uv_run(&b->loop, UV_RUN_NOWAIT);
-}
-
-static int signed_in_fd(uint32_t uid)
-{
-    int fd;
-    clan_api_Session s;
-    clan_api_Request r = {.which_m = clan_api_Request_session_use_tag};
-    session_of(uid, &s);
-    api_plugin_connect(b, &fd);
-    memcpy(&r.m.session_use.cookie, &s.cookie, sizeof r.m.session_use.cookie);
-    memcpy(&r.m.session_use.token, &s.token, sizeof r.m.session_use.token);
-    assert_int_equal(ask(fd, &r), CLAN_OK);
-    return fd;
-}
-
-static void hang_up(int fd)
-{
-    close(fd);
-    uv_run(&b->loop, UV_RUN_NOWAIT);
-    uv_run(&b->loop, UV_RUN_NOWAIT);
+    return a->which_m == clan_api_Answer_service_tag;
 }
 
 /* Its own machine, what is open to it, and nothing else; as clan.yaml says now, not when it signed in. */
@@ -330,6 +214,7 @@ static void what_a_guest_sees(void **state)
     struct clan_config_machine row[2] = {
         {.person = "anna", .role = CONFIG_MEMBER, .name = "nas"}, {.name = "carl"}};
     static struct clan_config cfg;
+    int fd;
     (void)state;
     memcpy(row[0].id, nas.id, 32);
     memcpy(row[1].id, carl.id, 32);
@@ -340,46 +225,84 @@ static void what_a_guest_sees(void **state)
     cfg.services[1] = (struct clan_config_service){
         .name = "diary", .plugin = "files", .on = "carl", .allow_count = 1, .allow = {"carl"}};
     b->cfg = &cfg;
-    int fd = signed_in_fd(1000);
-    assert_int_equal(asks(fd, clan_api_Request_machines_tag), CLAN_OK);
-    assert_int_equal(rows, 4);
-    assert_int_equal(asks(fd, clan_api_Request_services_tag), CLAN_OK);
-    assert_int_equal(rows, 2);
+    fd = client_signs_in(1000);
+    assert_int_equal(client_asks(fd, clan_api_Request_machines_tag), CLAN_OK);
+    assert_int_equal(client_rows, 4);
+    assert_int_equal(client_asks(fd, clan_api_Request_services_tag), CLAN_OK);
+    assert_int_equal(client_rows, 2);
     row[0].role = CONFIG_GUEST;
-    assert_int_equal(asks(fd, clan_api_Request_machines_tag), CLAN_OK);
-    assert_int_equal(rows, 1);
-    assert_true(row_before.m.machine.self);
-    assert_int_equal(asks(fd, clan_api_Request_services_tag), CLAN_OK);
-    assert_int_equal(rows, 1);
-    assert_string_equal(row_before.m.service.name, "files");
-    assert_int_equal(row_before.m.service.allow_count, 0);
-    assert_int_equal(asks(fd, clan_api_Request_status_tag), CLAN_OK);
+    assert_int_equal(client_asks(fd, clan_api_Request_machines_tag), CLAN_OK);
+    assert_int_equal(client_rows, 1);
+    assert_true(client_row.m.machine.self);
+    assert_int_equal(client_asks(fd, clan_api_Request_services_tag), CLAN_OK);
+    assert_int_equal(client_rows, 1);
+    assert_true(is_service(&client_row));
+    assert_string_equal(client_row.m.service.name, "files");
+    assert_int_equal(client_row.m.service.allow_count, 0);
+    assert_int_equal(client_asks(fd, clan_api_Request_status_tag), CLAN_OK);
     static const pb_size_t never[] = {clan_api_Request_context_tag, clan_api_Request_config_get_tag,
         clan_api_Request_config_log_tag, clan_api_Request_invitations_tag,
         clan_api_Request_ping_tag, clan_api_Request_paths_tag, clan_api_Request_plugins_tag,
-        clan_api_Request_dismiss_alarms_tag, clan_api_Request_netcheck_tag};
+        clan_api_Request_dismiss_alarms_tag, clan_api_Request_netcheck_tag,
+        clan_api_Request_propose_tag, clan_api_Request_proposals_tag,
+        clan_api_Request_proposal_drop_tag, clan_api_Request_activity_tag};
     for (unsigned i = 0; i < sizeof never / sizeof *never; i++)
-        assert_int_equal(asks(fd, never[i]), CLAN_E_PERM);
-    hang_up(fd);
+        assert_int_equal(client_asks(fd, never[i]), CLAN_E_PERM);
+    client_hangs_up(fd);
     b->cfg = NULL;
 }
 
-/* Browsers do not take the command line's places. */
+/* Browsers do not take the command line's places, nor the other way round. */
 static void who_takes_whose_place(void **state)
 {
-    int fd[BRAIN_PLUGIN_MAX + 1], pair[2];
+    int fd[BRAIN_PLUGIN_MAX + 1];
     (void)state;
     for (unsigned i = 0; i <= BRAIN_PLUGIN_MAX; i++)
         api_plugin_connect(b, &fd[i]);
     assert_true(fd[BRAIN_PLUGIN_MAX - 1] >= 0);
     assert_int_equal(fd[BRAIN_PLUGIN_MAX], -1);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    api_first(b, pair[0]);
-    assert_int_equal(asks(pair[1], clan_api_Request_status_tag), CLAN_OK);
-    hang_up(pair[1]);
+    int line = client_connects();
+    assert_int_equal(client_asks(line, clan_api_Request_status_tag), CLAN_OK);
+    client_hangs_up(line);
     for (unsigned i = 0; i < BRAIN_PLUGIN_MAX; i++)
-        hang_up(fd[i]);
+        client_hangs_up(fd[i]);
     assert_null(b->clients);
+}
+
+static void what_a_session_may_ask(void **state)
+{
+    int fd;
+    clan_api_UiCode code;
+    clan_api_Request r = {.which_m = clan_api_Request_session_open_tag};
+    (void)state;
+    api_plugin_connect(b, &fd);
+    assert_true(fd >= 0);
+    assert_int_equal(client_asks(fd, clan_api_Request_machines_tag), CLAN_E_PERM);
+    assert_int_equal(client_asks(fd, clan_api_Request_ui_code_tag), CLAN_E_PERM);
+    assert_int_equal(client_asks(fd, clan_api_Request_session_end_tag), CLAN_E_PERM);
+    assert_int_equal(sessions_code(b, 1000, &code, NULL), CLAN_OK);
+    memcpy(r.m.session_open.code, code.code, 16);
+    r.m.session_open.uid = 1000;
+    assert_int_equal(client_ask(fd, &r), CLAN_OK);
+    clan_api_Session s = client_answer.m.session;
+    /* who only has a code's session named nobody on this connection yet */
+    assert_int_equal(client_asks(fd, clan_api_Request_machines_tag), CLAN_E_PERM);
+    r = (clan_api_Request){.which_m = clan_api_Request_session_use_tag};
+    memcpy(&r.m.session_use.cookie, &s.cookie, sizeof r.m.session_use.cookie);
+    memcpy(&r.m.session_use.token, &s.token, sizeof r.m.session_use.token);
+    assert_int_equal(client_ask(fd, &r), CLAN_OK);
+    assert_int_equal(client_answer.m.session.cookie.size, 0); /* never told again */
+    assert_int_equal(client_ask(fd, &r), CLAN_E_STATE);       /* one session for one connection */
+    assert_int_equal(client_asks(fd, clan_api_Request_machines_tag), CLAN_OK);
+    static const pb_size_t never[] = {clan_api_Request_ui_code_tag, clan_api_Request_leave_tag,
+        clan_api_Request_down_tag, clan_api_Request_submit_tag, clan_api_Request_blob_put_tag,
+        clan_api_Request_machine_changed_tag, clan_api_Request_phone_add_tag,
+        clan_api_Request_wait_for_tag, clan_api_Request_proposal_set_tag};
+    for (unsigned i = 0; i < sizeof never / sizeof *never; i++)
+        assert_int_equal(client_asks(fd, never[i]), CLAN_E_PERM);
+    assert_int_equal(client_asks(fd, clan_api_Request_session_end_tag), CLAN_OK);
+    assert_int_equal(client_asks(fd, clan_api_Request_machines_tag), CLAN_E_AUTH);
+    client_hangs_up(fd);
 }
 
 int main(void)
@@ -391,9 +314,10 @@ int main(void)
         cmocka_unit_test(both_halves_must_fit),
         cmocka_unit_test(it_ends),
         cmocka_unit_test(more_that_ended_than_are_remembered),
+        cmocka_unit_test(it_outlives_the_core),
         cmocka_unit_test(what_a_session_may_ask),
         cmocka_unit_test(what_a_guest_sees),
         cmocka_unit_test(who_takes_whose_place),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, client_setup, client_teardown);
 }
