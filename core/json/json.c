@@ -113,3 +113,32 @@ json_t *json_of_invitation(const clan_api_Invitation *i)
         json_object_set_new(o, "phone_behind", json_string(i->gateway));
     return o;
 }
+
+static json_t *json_of_facts(const clan_api_JoinFacts *f)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:s, s:s}", "clan", f->clan, "words",
+        f->words, "inviter", f->inviter, "inviter_words", f->inviter_words, "for_name", f->for_name,
+        "uses", (int)f->uses, "expires", json_time(f->expires), "door", f->door,
+        "suggested_petname", f->suggested_petname);
+}
+
+json_t *json_of_question(const clan_api_UiQuestion *q)
+{
+    json_t *endpoints = json_array();
+    for (unsigned i = 0; i < q->endpoints_count; i++)
+        json_array_append_new(endpoints, json_string(q->endpoints[i]));
+    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:s, s:s}", "id", (int)q->id, "step", q->step,
+        "endpoints", endpoints, "facts", q->has_facts ? json_of_facts(&q->facts) : json_null(),
+        "error", q->has_error ? json_of_error(&q->error) : json_null(), "progress", q->progress,
+        "url", q->url);
+}
+
+json_t *json_of_proposal(const clan_api_Proposal *p)
+{
+    json_t *words = json_array();
+    for (unsigned i = 0; i < p->words_count; i++)
+        json_array_append_new(words, json_string(p->words[i]));
+    return json_pack("{s:I, s:o, s:s, s:s, s:o, s:s, s:s, s:b, s:b}", "id", (json_int_t)p->id,
+        "words", words, "state", p->state, "by", p->by, "time", json_time(p->wall), "text", p->text,
+        "result", p->result, "mine", p->mine, "signer", p->signer);
+}

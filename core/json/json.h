@@ -18,6 +18,8 @@ json_t *json_of_machine(const clan_api_Machine *m);
 json_t *json_of_service(const clan_api_Service *s);
 json_t *json_of_invitation(const clan_api_Invitation *i);
 json_t *json_of_error(const clan_wire_Error *e);
-const char *json_severity(uint32_t severity); /* "note", "warning", "alarm" */
+json_t *json_of_proposal(const clan_api_Proposal *p);   /* without its body */
+json_t *json_of_question(const clan_api_UiQuestion *q); /* whether to join a clan */
+const char *json_severity(uint32_t severity);           /* "note", "warning", "alarm" */
 
 #endif

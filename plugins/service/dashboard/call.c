@@ -188,6 +188,13 @@ struct call *call_start(struct dashboard *d, const clan_api_SessionUse *use,
     return NULL;
 }
 
+void call_wait(struct call *c, uint64_t ms)
+{
+    clan_timer_stop(c->d->host, c->timer);
+    c->timer = 0;
+    clan_timer_start(c->d->host, ms, on_timer, c, &c->timer);
+}
+
 void call_cancel(struct call *c)
 {
     call_free(c);

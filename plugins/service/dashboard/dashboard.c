@@ -19,7 +19,7 @@ static clan_status dashboard_start(void *instance, struct clan_error *reterr)
     if (st != CLAN_OK)
         return st;
     d->started = true;
-    clan_program_host_get(d->host)->service_state(d->host->host_data, 1, NULL);
+    first_look(d);
     return CLAN_OK;
 }
 

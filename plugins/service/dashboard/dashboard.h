@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <microhttpd.h>
 #include <stdbool.h>
+#include <sys/socket.h>
 
 #define HTTP_BODY_MAX        (64u << 10)
 #define HTTP_CONNECTIONS_MAX 64 /* of one address */
@@ -39,6 +40,7 @@ struct dashboard {
     unsigned calls, streams;
     uint64_t timer;
     bool started;
+    bool mini; /* in `clan ui` or `clan open`: no clan, but one to be made or joined */
 };
 
 /* ---- call.c: a question to the core ---- */
@@ -51,7 +53,8 @@ typedef void call_done_fn(void *arg, const clan_wire_Error *error);
 /* use: the session that asks, NULL: nobody (for session_open).  NULL: too many at once. */
 struct call *call_start(struct dashboard *d, const clan_api_SessionUse *use,
     const clan_api_Request *request, call_answer_fn *answer, call_done_fn *done, void *arg);
-void call_cancel(struct call *c); /* done() is not called any more */
+void call_cancel(struct call *c);            /* done() is not called any more */
+void call_wait(struct call *c, uint64_t ms); /* so long instead of CALL_MS */
 
 /* ---- http.c: requests and answers ---- */
 
@@ -82,6 +85,11 @@ void http_wait(struct request *r); /* until http_answer(), later */
 void http_resume(struct door *o, struct MHD_Connection *c);
 void http_failed(struct request *r, const clan_wire_Error *e);
 
+/* ---- peer.c: whose connection it is ---- */
+
+/* Is the other end of a connection to this address that user's?  false also when it cannot be seen. */
+bool peer_is(const struct clan_api_listener *at, const struct sockaddr *from, socklen_t size);
+
 /* ---- stream.c ---- */
 
 /* NULL: too many listen. */
@@ -90,15 +98,33 @@ struct MHD_Response *stream_open(struct request *r);
 /* ---- routes.c: what may be asked ---- */
 
 struct route {
-    const char *method, *path; /* below /v1 */
+    const char *method, *path; /* below /v1; at the end {id} stands for a number */
     const char *words;         /* for the description */
     bool open;                 /* without a session */
     void (*handle)(struct request *r);
 };
 /* Puts an answer of the core into the object that becomes the answer of a path; false: out of memory. */
 bool route_take(json_t *o, const clan_api_Answer *a);
+/* Asks the core with the request's session (or without one, for open routes); the answer goes out by itself.
+ * list: of that name, also when it is empty; NULL: none. */
+void route_ask(struct request *r, const clan_api_Request *q, const char *list);
+uint32_t route_id(const struct request *r); /* what stands for {id}; 0: no number */
 /* NULL: no such path; *ret_known: it has another method. */
 const struct route *route_find(const char *method, const char *path, bool *ret_known);
+
+/* ---- first.c: a machine that is in no clan, and the question whether to join one ---- */
+
+void first_look(struct dashboard *d); /* is it one?  Tells the host then that the service is up. */
+void first_mode(struct request *r);
+void first_create(struct request *r);
+void first_questions(struct request *r);
+void first_act(struct request *r);
+
+/* ---- proposals.c: what an admin's key has to sign ---- */
+
+void proposals_get(struct request *r);
+void proposals_post(struct request *r);
+void proposals_delete(struct request *r);
 
 /* ---- assets.c, written by the build ---- */
 

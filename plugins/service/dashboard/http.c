@@ -327,11 +327,17 @@ static void on_timer(void *user) /* connections that idle are closed */
     clan_timer_start(d->host, 1000, on_timer, d, &d->timer);
 }
 
+static enum MHD_Result on_connect(void *cls, const struct sockaddr *from, socklen_t size)
+{
+    const struct door *o = cls;
+    return !o->d->mini || peer_is(&o->at, from, size) ? MHD_YES : MHD_NO;
+}
+
 static clan_status open_door(struct dashboard *d, struct door *o)
 {
     o->d = d;
-    o->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request,
-        o, MHD_OPTION_LISTEN_SOCKET, o->at.fd, MHD_OPTION_CONNECTION_LIMIT,
+    o->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, on_connect, o,
+        on_request, o, MHD_OPTION_LISTEN_SOCKET, o->at.fd, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEADERS_MAX, MHD_OPTION_STRICT_FOR_CLIENT,
         1, MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL, MHD_OPTION_END);

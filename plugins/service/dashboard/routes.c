@@ -4,6 +4,7 @@
 #include "json/json.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- lists and single things, as the core has them ---- */
@@ -39,6 +40,21 @@ bool route_take(json_t *o, const clan_api_Answer *a)
     case clan_api_Answer_invitation_tag:
         keep(o, "invitations", json_of_invitation(&a->m.invitation));
         break;
+    case clan_api_Answer_proposal_tag:
+        keep(o, "proposals", json_of_proposal(&a->m.proposal));
+        break;
+    case clan_api_Answer_ui_question_tag:
+        keep(o, "questions", json_of_question(&a->m.ui_question));
+        break;
+    case clan_api_Answer_ui_state_tag:
+        json_object_set_new(o, "mode", json_string(a->m.ui_state.mode));
+        json_object_set_new(o, "version", json_string(a->m.ui_state.version));
+        break;
+    case clan_api_Answer_ui_created_tag:
+        json_object_set_new(o, "words", json_string(a->m.ui_created.words));
+        json_object_set_new(o, "url", json_string(a->m.ui_created.url));
+        json_object_set_new(o, "petname", json_string(a->m.ui_created.petname));
+        break;
     default:
         break;
     }
@@ -66,12 +82,12 @@ static void done(void *arg, const clan_wire_Error *error)
     http_answer(r, MHD_HTTP_OK, o);
 }
 
-static void ask(struct request *r, const clan_api_Request *q, const char *list)
+void route_ask(struct request *r, const clan_api_Request *q, const char *list)
 {
     r->answer = json_pack("{s:i}", "v", 1);
     if (r->answer && list)
         json_object_set_new(r->answer, list, json_array());
-    r->call = call_start(r->door->d, &r->use, q, take, done, r);
+    r->call = call_start(r->door->d, r->route->open ? NULL : &r->use, q, take, done, r);
     if (r->call)
         http_wait(r);
     else
@@ -82,7 +98,7 @@ static void ask(struct request *r, const clan_api_Request *q, const char *list)
 #define SIMPLE(name, tag, list)                                                                    \
     static void get_##name(struct request *r)                                                      \
     {                                                                                              \
-        ask(r, &(clan_api_Request){.which_m = clan_api_Request_##tag##_tag}, list);                \
+        route_ask(r, &(clan_api_Request){.which_m = clan_api_Request_##tag##_tag}, list);          \
     }
 SIMPLE(status, status, "health")
 SIMPLE(machines, machines, "machines")
@@ -176,7 +192,7 @@ static void delete_session(struct request *r)
 {
     snprintf(
         r->cookie, sizeof r->cookie, "clan_session=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
-    ask(r, &(clan_api_Request){.which_m = clan_api_Request_session_end_tag}, NULL);
+    route_ask(r, &(clan_api_Request){.which_m = clan_api_Request_session_end_tag}, NULL);
 }
 
 /* ---- about itself ---- */
@@ -186,16 +202,10 @@ static void get_stream(struct request *r)
     r->streams = true;
 }
 
-static void get_mode(struct request *r)
-{
-    http_answer(r, MHD_HTTP_OK,
-        json_pack("{s:i, s:s, s:s}", "v", 1, "mode", "clan", "version", CLAN_VERSION));
-}
-
 static void get_openapi(struct request *r);
 
 static const struct route routes[] = {
-    {"GET", "/mode", "What this page is for: clan.", true, get_mode},
+    {"GET", "/mode", "What this page is for: clan, first-run or join.", true, first_mode},
     {"GET", "/openapi.json", "This description.", true, get_openapi},
     {"POST", "/session", "A one-time code of \"clan ui\" becomes a session.", true, post_session},
     {"GET", "/session", "Who is signed in.", false, get_session},
@@ -205,6 +215,14 @@ static const struct route routes[] = {
     {"GET", "/services", "Services of the clan, where they run and why not.", false, get_services},
     {"GET", "/invitations", "Invitations and who came by them.", false, get_invitations},
     {"GET", "/stream", "text/event-stream: snapshots of what changed.", false, get_stream},
+    {"GET", "/proposals", "What waits for an admin's key, and what came of it.", false,
+        proposals_get},
+    {"POST", "/proposals", "Asks for a command that an admin's key has to sign.", false,
+        proposals_post},
+    {"DELETE", "/proposals/{id}", "Takes it back.", false, proposals_delete},
+    {"POST", "/first/create", "Makes a clan of this machine.", false, first_create},
+    {"GET", "/join", "Invitations that wait for an answer.", false, first_questions},
+    {"POST", "/join/{id}", "Answers one: ask, yes or no.", false, first_act},
     {"POST", "/alarms/dismiss", "Alarms about invitations were read.", false, get_dismiss},
 };
 
@@ -234,11 +252,25 @@ static void get_openapi(struct request *r)
             "name", "Clan-Token"));
 }
 
+static bool fits(const char *pattern, const char *path)
+{
+    size_t n = strcspn(pattern, "{");
+    return pattern[n] ? strncmp(pattern, path, n) == 0 && path[n] && !strchr(path + n, '/')
+                      : strcmp(pattern, path) == 0;
+}
+
+uint32_t route_id(const struct request *r)
+{
+    const char *text = strrchr(r->path, '/') + 1;
+    size_t n = strspn(text, "0123456789");
+    return n && n < 10 && !text[n] ? (uint32_t)strtoul(text, NULL, 10) : 0;
+}
+
 const struct route *route_find(const char *method, const char *path, bool *ret_known)
 {
     *ret_known = false;
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
-        if (strcmp(routes[i].path, path) != 0)
+        if (!fits(routes[i].path, path))
             continue;
         *ret_known = true;
         if (strcmp(routes[i].method, method) == 0)

@@ -8,17 +8,21 @@
 
 #define LOOK_MS   1000         /* until the core tells by itself that something changed */
 #define QUEUE_MAX (256u << 10) /* of a page that does not read: it is hung up on, and comes back */
-#define QUIET     15 /* looks without news, then a comment shows that the page still listens */
-#define TOPICS    4
+#define QUIET     15  /* looks without news, then a comment shows that the page still listens */
+#define MINI_MS   250 /* questions are one machine's own: cheap to ask */
+#define TOPICS    6
 
 static const struct topic {
     const char *name, *list; /* NULL: the whole answer is the one row */
     pb_size_t request;
+    bool mini; /* where there is no clan, and only there */
 } topics[TOPICS] = {
-    {"status", NULL, clan_api_Request_status_tag},
-    {"machines", "machines", clan_api_Request_machines_tag},
-    {"services", "services", clan_api_Request_services_tag},
-    {"invitations", "invitations", clan_api_Request_invitations_tag},
+    {"status", NULL, clan_api_Request_status_tag, false},
+    {"machines", "machines", clan_api_Request_machines_tag, false},
+    {"services", "services", clan_api_Request_services_tag, false},
+    {"invitations", "invitations", clan_api_Request_invitations_tag, false},
+    {"proposals", "proposals", clan_api_Request_proposals_tag, false},
+    {"questions", "questions", clan_api_Request_ui_state_tag, true},
 };
 
 struct stream {
@@ -89,23 +93,33 @@ static bool hung_up(const struct stream *s)
     return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
+/* The first topic from this one on that there is here; false: none. */
+static bool find_topic(struct stream *s, unsigned from)
+{
+    for (s->topic = from; s->topic < TOPICS; s->topic++)
+        if (topics[s->topic].mini == s->d->mini)
+            return true;
+    return false;
+}
+
 static void next(struct stream *s)
 {
     if (!s->over && hung_up(s))
         end(s);
     if (s->over)
         return;
-    if (++s->topic < TOPICS) {
+    if (find_topic(s, s->topic + 1)) {
         look(s);
         return;
     }
-    s->topic = 0;
+    find_topic(s, 0);
     if (++s->quiet > QUIET) {
         s->quiet = 0;
         put(s, ":\n\n", 3);
         wake_up(s);
     }
-    if (!s->over && clan_timer_start(s->d->host, LOOK_MS, look, s, &s->timer) != CLAN_OK)
+    if (!s->over &&
+        clan_timer_start(s->d->host, s->d->mini ? MINI_MS : LOOK_MS, look, s, &s->timer) != CLAN_OK)
         end(s);
 }
 
@@ -221,6 +235,7 @@ struct MHD_Response *stream_open(struct request *r)
         return NULL;
     }
     d->streams++;
+    find_topic(s, 0);
     look(s);
     return m;
 }
