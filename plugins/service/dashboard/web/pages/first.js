@@ -6,11 +6,17 @@ import { Action, Command, Head, Icon, Words } from "../parts/basic.js";
 
 function Recovery({ made }) {
     const [kept, setKept] = useState(false), [over, setOver] = useState(false);
+    const next = async () => {
+        made.words = "";
+        // writing down took longer than the code of the first answer is good
+        made.url = await post("/first/create", { name: made.petname }).then((again) => again.url, () => "");
+        setOver(true);
+    };
     if (over)
         return html`<${Head} title=${t("first.done", { name: made.petname })} sub=${t("first.done.text")} /><div class="acts">${/^http:\/\/[\w.:-]+\/#/.test(made.url || "") ? html`<a class="button primary" href=${made.url}>${t("first.open")}</a>` : html`<${Command} words=${["ui"]} />`}</div>`;
     return html`<${Head} title=${t("recovery")} sub=${t("recovery.text")} /><section class="card"><${Words} text=${made.words} /></section>
         <label class="check"><input type="checkbox" checked=${kept} onChange=${(e) => setKept(e.target.checked)} />${t("recovery.kept")}</label>
-        <button class="primary big" disabled=${!kept} onClick=${() => { made.words = ""; setOver(true); }}>${t("next")}</button>`;
+        <button class="primary big" disabled=${!kept} onClick=${next}>${t("next")}</button>`;
 }
 
 export default function First() {
