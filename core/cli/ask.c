@@ -61,6 +61,8 @@ clan_status ask_go_on(struct cli *c, const char *question)
     char prompt[400], line[32];
     if (c->yes)
         return CLAN_OK;
+    if (c->ask)
+        return c->ask(c, question);
     if (!ask_possible(c))
         return nobody_to_ask(c, question);
     snprintf(prompt, sizeof prompt, "%s [y/N] ", question);

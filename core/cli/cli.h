@@ -61,6 +61,9 @@ struct cli {
     unsigned width;      /* columns; 0: do not fold */
     bool progress_drawn; /* a line without its end stands on err */
 
+    /* asks a question elsewhere than on the terminal; NULL: there */
+    clan_status (*ask)(struct cli *c, const char *question);
+
     char petname[33]; /* of the clan that the session speaks with */
     struct clan_error e;
 };
@@ -105,7 +108,7 @@ cli_run_fn cmd_remove, cmd_rename;                         /* remove.c */
 cli_run_fn cmd_ping;                                       /* ping.c */
 cli_run_fn cmd_paths;                                      /* paths.c */
 cli_run_fn cmd_netcheck;                                   /* netcheck.c */
-cli_run_fn cmd_ui;                                         /* ui.c */
+cli_run_fn cmd_ui, cmd_open, cmd_sign;                     /* ui.c, open.c, sign.c */
 cli_run_fn cmd_logs;                                       /* logs.c */
 cli_run_fn cmd_help, cmd_completion, cmd_version, cmd_man; /* help.c */
 

@@ -85,6 +85,15 @@ static const struct cli_option status_options[] = {
 static const struct cli_option ping_options[] = {{"count", "N", "how many times (4)", 'c', false},
     {"interval", "MS", "milliseconds between two (1000)", 'i', false},
     {"control", NULL, "over the control channel only", 0, false}, END};
+static const struct cli_option ui_options[] = {
+    {"print", NULL, "print the address instead of opening it", 0, false},
+    {"no-sign", NULL, "do not stay to sign what the page asks for", 0, false},
+    {"plugin-dir", "DIR", "where the plugins lie", 0, false}, END};
+static const struct cli_option open_options[] = {
+    {"print", NULL, "print the page's address instead of opening it", 0, false},
+    {"plugin-dir", "DIR", "where the plugins lie", 0, false}, END};
+static const struct cli_option sign_options[] = {
+    {"watch", NULL, "stay for what comes", 'w', false}, KEY_OPTION, END};
 static const struct cli_option logs_options[] = {
     {"follow", NULL, "go on with what comes", 'f', false},
     {"process", "NAME", "of one process: core, link, resolver, keeper, host-NAME, cland", 'p',
@@ -216,9 +225,22 @@ const struct cli_command cli_commands[] = {
         "0; "
         "it is 1 also where Clan does not run. It sends packets to machines of the clan only. Some "
         "things root alone may see."},
-    {"ui", "", "the address of the dashboard, which signs you in", NULL, "clan ui\n", 0, 0, cmd_ui,
-        "It is good once, for half a minute, in a browser of the user who asks. The dashboard is a "
-        "plugin: sudo clan plugin grant dashboard."},
+    {"ui", "", "the dashboard in your browser, signed in", ui_options, "clan ui\nclan ui --print\n",
+        0, 0, cmd_ui,
+        "Its address is good once, for half a minute, in a browser of the user who asks. On a "
+        "terminal it then does as `clan sign --watch`. In no clan yet the page makes one or joins "
+        "one. The dashboard is a plugin: sudo clan plugin grant dashboard."},
+    {"open", "[LINK | -]", "ask about an invitation link, for desktops that open clan: links",
+        open_options, "clan open - < link.txt\nclan open --print - < link.txt\n", 0, 1, cmd_open,
+        "The question comes in the browser, else on the terminal, else in a window of zenity or "
+        "kdialog. Nothing is contacted before the first yes. On a terminal `clan join` is the "
+        "same; "
+        "a link that is pasted there is seen by nobody else."},
+    {"sign", "", "sign what pages of the dashboard ask for", sign_options,
+        "clan sign\nclan sign --watch\n", 0, 0, cmd_sign,
+        "Each request is shown with the command that it is and what would change, and asked about. "
+        "Pages may ask for enable, disable, invite, invite withdraw, remove and config apply, and "
+        "for nothing else. --json lists the requests and signs none."},
     {"logs", "", "what the processes of Clan said", logs_options,
         "clan logs\nclan logs -f -p core\n", 0, 0, cmd_logs, NULL},
     {"down", "", "stop a clan on this machine; `clan up` starts it again", NULL, "clan down\n", 0,

@@ -2,29 +2,23 @@
  * A7). */
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/text.h"
-#include "cli/machine.h"
-#include "cli/names.h"
+#include "cli/joinlink.h"
 #include "cli/out.h"
 #include "cli/session.h"
 #include "noise/keys.h"
-#include "statement/link.h"
-#include "wire/grants.h"
 
 #include <ctype.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define JOIN_IDLE_MS  60000
 #define JOIN_WAIT_MAX 120
-#define JOIN_WAIT_MS  5000 /* for the confirmation, after the admission */
 
 struct join {
     struct cli *c;
     struct api_client *api;
     struct invite_link link;
-    char text[LINK_TEXT_MAX + 64];
+    char text[JOINLINK_TEXT_MAX];
     char petname[33];
     clan_api_JoinFacts facts;
     bool got_facts;
@@ -92,17 +86,10 @@ static clan_status read_link(struct join *j)
     struct cli *c = j->c;
     const char *given = c->arg_count ? c->args[0] : NULL;
     if (given && strcmp(given, "-") != 0) {
-        snprintf(j->text, sizeof j->text, "%s", given);
-        bool whole = strlen(given) < sizeof j->text;
-        /* every user of the machine can read a command line */
-        char *overwrite;
-        memcpy(&overwrite, &given, sizeof overwrite);
-        sodium_memzero(overwrite, strlen(overwrite));
+        joinlink_take_argument(given, j->text);
         out_warn(c,
             "the link was on the command line, where other users and the shell's history see it; "
             "next time paste it when `clan join` asks");
-        if (!whole)
-            j->text[0] = 0;
     } else if (given || !c->in_tty) {
         if (!fgets(j->text, sizeof j->text, c->in))
             j->text[0] = 0;
@@ -117,29 +104,19 @@ static clan_status read_link(struct join *j)
 static clan_status ask_dialling(struct join *j)
 {
     struct cli *c = j->c;
-    char list[400] = "", text[LINK_ENDPOINT_TEXT];
+    char list[400] = "", text[JOINLINK_ENDPOINT_MAX];
     unsigned allowed = 0;
-    clan_status st = CLAN_E_INVAL;
     for (unsigned i = 0; i < link_endpoint_count(&j->link); i++) {
-        clan_status ok = link_endpoint_allowed(&j->link, i, &c->e);
-        if (ok != CLAN_OK) {
+        if (joinlink_endpoint(&j->link, i, text, &c->e) != CLAN_OK) {
             if (link_endpoint_count(&j->link) > 1)
                 out_warn(c, "%s: %s", c->e.what, c->e.why);
             continue;
         }
         size_t len = strlen(list);
-        link_endpoint_text(&j->link, i, text);
-        const char *transport = link_endpoint_transport(&j->link, i);
-        bool usual = strcmp(transport, LINK_TRANSPORT_USUAL) == 0;
-        snprintf(list + len, sizeof list - len, "%s%s%s%s", allowed++ ? " or " : "", text,
-            usual ? "" : " by ", usual ? "" : transport);
-    }
-    if (!link_endpoint_count(&j->link)) {
-        err_set(&c->e, st, "the link names no address to ask");
-        err_remedy(&c->e, "ask for a new link");
+        snprintf(list + len, sizeof list - len, "%s%s", allowed++ ? " or " : "", text);
     }
     if (!allowed)
-        return st;
+        return joinlink_usable(&j->link, &c->e);
     out_note(c,
         "The link asks this machine to contact %s about an invitation to a clan. Nothing has been "
         "contacted yet.",
@@ -176,59 +153,7 @@ static clan_status preview(struct join *j)
     free(req);
     if (st != CLAN_OK)
         return st;
-    if (!j->got_facts || memcmp(j->facts.clan_id, j->link.clan_id, 32) != 0) {
-        err_set(&c->e, CLAN_E_PROTO, "Clan answered for another clan than the link's");
-        err_remedy(&c->e, "restart cland after an update and try again");
-        return CLAN_E_PROTO;
-    }
-    return CLAN_OK;
-}
-
-/* By the owner's machine.yaml, compiled; a machine without one allows nothing. */
-static const char *consent_words(void)
-{
-    struct grants *g = calloc(1, sizeof *g);
-    const char *words = "run nothing here and manage nothing";
-    clan_assert(g);
-    if (grants_load(machine_grants(), true, g, NULL) == CLAN_OK) {
-        if (g->manage == GRANT_MANAGE_SERVICES)
-            words = "start services here that your machine.yaml grants";
-        else if (g->manage == GRANT_MANAGE_MANAGE)
-            words = "manage this machine (machine.yaml says manage: manage)";
-        else
-            words = "run the services that you grant by name, manage nothing else";
-    }
-    free(g);
-    return words;
-}
-
-/* The clan's own name, or the next free one: a second clan called home is home-2 here. */
-static void free_petname(struct join *j, const char *name)
-{
-    char names[API_CLANS_MAX][33];
-    size_t count = api_clans(j->c->run_dir, names);
-    snprintf(j->petname, sizeof j->petname, "%s", name);
-    for (unsigned n = 2; n < 100; n++) {
-        bool taken = false;
-        for (size_t i = 0; i < count; i++)
-            taken = taken || strcmp(names[i], j->petname) == 0;
-        if (!taken)
-            return;
-        snprintf(j->petname, sizeof j->petname, "%.28s-%u", name, n);
-    }
-}
-
-static clan_status choose_petname(struct join *j)
-{
-    const char *as = cli_opt(j->c, "as"), *suggested = j->facts.suggested_petname;
-    const char *name = as ? as : suggested[0] ? suggested : j->facts.clan;
-    if (strlen(name) > TEXT_NAME_MAX || !text_name_ok(name))
-        return names_refuse(j->c, "clan", name);
-    if (as)
-        snprintf(j->petname, sizeof j->petname, "%s", as);
-    else
-        free_petname(j, name);
-    return CLAN_OK;
+    return joinlink_check(j->got_facts ? &j->facts : NULL, &j->link, &c->e);
 }
 
 static void fact(struct cli *c, const char *label, const char *text)
@@ -250,7 +175,8 @@ static clan_status ask_joining(struct join *j)
     out_note(c, "\n%sJoin the clan %s?%s", c->err_tty ? out_on(c, OUT_BOLD) : "", f->clan,
         c->err_tty ? out_off(c) : "");
     snprintf(inviter, sizeof inviter, "%s (%s)", f->inviter, f->inviter_words);
-    snprintf(may, sizeof may, "reach what this machine shares with the clan; %s.", consent_words());
+    snprintf(
+        may, sizeof may, "reach what this machine shares with the clan; %s.", joinlink_consent());
     fact(c, "its six words:", words);
     fact(c, "invited by:", inviter);
     fact(c, "asked through:", f->door[0] ? f->door : "a machine of the clan");
@@ -333,6 +259,46 @@ static clan_status read_wait(struct join *j)
     return CLAN_OK;
 }
 
+static clan_status run(struct join *j)
+{
+    struct cli *c = j->c;
+    clan_status st = check_fingerprint(j);
+    if (st == CLAN_OK)
+        st = ask_dialling(j);
+    if (st == CLAN_OK)
+        st = preview(j);
+    sodium_memzero(j->text, sizeof j->text);
+    sodium_memzero(j->link.seed, sizeof j->link.seed);
+    if (st == CLAN_OK)
+        st = joinlink_petname(c->run_dir, cli_opt(c, "as"), &j->facts, j->petname, &c->e);
+    if (st == CLAN_OK)
+        st = ask_joining(j);
+    if (st == CLAN_OK)
+        st = join_yes(j);
+    if (st == CLAN_OK)
+        print_joined(j);
+    return st;
+}
+
+static void close_join(struct join *j)
+{
+    api_close(j->api);
+    sodium_memzero(j, sizeof *j);
+    free(j);
+}
+
+clan_status join_by(struct cli *c, const struct invite_link *link)
+{
+    struct join *j = calloc(1, sizeof *j);
+    clan_assert(j);
+    j->c = c;
+    j->link = *link;
+    j->wait_ms = JOIN_WAIT_MS;
+    clan_status st = run(j);
+    close_join(j);
+    return st;
+}
+
 clan_status cmd_join(struct cli *c)
 {
     struct join *j = calloc(1, sizeof *j);
@@ -342,23 +308,7 @@ clan_status cmd_join(struct cli *c)
     if (st == CLAN_OK)
         st = read_link(j);
     if (st == CLAN_OK)
-        st = check_fingerprint(j);
-    if (st == CLAN_OK)
-        st = ask_dialling(j);
-    if (st == CLAN_OK)
-        st = preview(j);
-    sodium_memzero(j->text, sizeof j->text);
-    sodium_memzero(j->link.seed, sizeof j->link.seed);
-    if (st == CLAN_OK)
-        st = choose_petname(j);
-    if (st == CLAN_OK)
-        st = ask_joining(j);
-    if (st == CLAN_OK)
-        st = join_yes(j);
-    if (st == CLAN_OK)
-        print_joined(j);
-    api_close(j->api);
-    sodium_memzero(j, sizeof *j);
-    free(j);
+        st = run(j);
+    close_join(j);
     return st;
 }

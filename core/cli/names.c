@@ -86,9 +86,14 @@ clan_status names_free(struct cli *c, struct api_client *api, const char *name)
     return e->status;
 }
 
+clan_status names_error(struct clan_error *e, const char *what, const char *name)
+{
+    err_set(e, CLAN_E_INVAL, "\"%.60s\" cannot be the name of a %s", name, what);
+    err_why(e, "a name has 1 to 32 of a-z, 0-9 and hyphens, without a hyphen at either end");
+    return CLAN_E_INVAL;
+}
+
 clan_status names_refuse(struct cli *c, const char *what, const char *name)
 {
-    err_set(&c->e, CLAN_E_INVAL, "\"%.60s\" cannot be the name of a %s", name, what);
-    err_why(&c->e, "a name has 1 to 32 of a-z, 0-9 and hyphens, without a hyphen at either end");
-    return CLAN_E_INVAL;
+    return names_error(&c->e, what, name);
 }

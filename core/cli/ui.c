@@ -1,9 +1,18 @@
-/* clan ui: the address of the dashboard, with a code that signs in once. */
+/* clan ui: the dashboard in the browser, signed in; where there is no clan yet, the page that makes or joins one. */
+#include "base/error.h"
+#include "cli/desktop.h"
 #include "cli/out.h"
 #include "cli/session.h"
+#include "cli/sign.h"
+#include "cli/uihost.h"
 
 #include <sodium.h>
 #include <string.h>
+
+static bool wants_print(const struct cli *c)
+{
+    return c->json || cli_opt(c, "print") || !desktop_browses();
+}
 
 static clan_status take(void *arg, const clan_api_Answer *a)
 {
@@ -12,30 +21,72 @@ static clan_status take(void *arg, const clan_api_Answer *a)
     return CLAN_OK;
 }
 
-clan_status cmd_ui(struct cli *c)
+/* A page asks for what needs the admin's key; the person who has it stays here. */
+static clan_status sign_on(struct cli *c)
+{
+    if (c->json || c->yes || cli_opt(c, "no-sign") || cli_opt(c, "print") || !ask_possible(c))
+        return CLAN_OK;
+    clan_status st = sign_run(c, true);
+    if (st != CLAN_E_PERM && st != CLAN_E_NOENT && st != CLAN_E_NOSYS)
+        return st;
+    out_note(c,
+        "What a page asks for and needs an admin's key is signed where that key is: clan sign "
+        "--watch");
+    c->e = (struct clan_error)CLAN_ERROR_INIT;
+    return CLAN_OK;
+}
+
+static clan_status of_clan(struct cli *c)
 {
     struct api_client *api = NULL;
     clan_api_UiCode code = clan_api_UiCode_init_zero;
-    char hex[2 * sizeof code.code + 1], url[sizeof code.origin + sizeof hex + 16];
     clan_status st = session_open(c, &api);
     if (st == CLAN_OK)
         st = session_ask(c, api, clan_api_Request_ui_code_tag, take, &code);
     api_close(api);
+    if (st == CLAN_OK)
+        st = uihost_open_url(c, &code, !wants_print(c));
+    sodium_memzero(&code, sizeof code);
+    return st == CLAN_OK ? sign_on(c) : st;
+}
+
+/* The mini host of this user that runs already, else one of our own. */
+static clan_status of_no_clan(struct cli *c)
+{
+    struct uihost *h = NULL;
+    clan_api_UiCode code = clan_api_UiCode_init_zero;
+    clan_status st = uisocket_hand(c, NULL, &code);
+    if (st != CLAN_E_NOENT) {
+        if (st == CLAN_OK)
+            st = uihost_open_url(c, &code, !wants_print(c));
+        sodium_memzero(&code, sizeof code);
+        return st;
+    }
+    st = uihost_open(c, &h);
     if (st != CLAN_OK)
         return st;
-    sodium_bin2hex(hex, sizeof hex, code.code, sizeof code.code);
-    snprintf(url, sizeof url, "http://%s/#code=%s", code.origin, hex);
-    if (c->json) {
-        out_json(c, json_pack("{s:s, s:s, s:s, s:i}", "url", url, "origin", code.origin, "code",
-                        hex, "valid_s", (int)code.valid_s));
-    } else {
-        out_line(c, "%s", url);
-        out_note(c,
-            "Open it in a browser of this computer within %u seconds: it signs you in once.",
-            code.valid_s);
+    h->browses = !wants_print(c);
+    st = uisocket_listen(h, &c->e);
+    if (st == CLAN_OK)
+        st = uihost_show(h);
+    if (st == CLAN_OK) {
+        out_note(c, "This machine is in no clan yet: the page makes one or joins one. Ctrl-C ends "
+                    "this.");
+        st = uihost_run(h);
     }
-    sodium_memzero(hex, sizeof hex);
-    sodium_memzero(url, sizeof url);
-    sodium_memzero(&code, sizeof code);
-    return CLAN_OK;
+    uihost_free(h);
+    return st;
+}
+
+clan_status cmd_ui(struct cli *c)
+{
+    char names[API_CLANS_MAX][33];
+    struct api_client *probe = NULL;
+    desktop_check_handler(c);
+    if (c->clan || api_clans(c->run_dir, names) > 0)
+        return of_clan(c);
+    /* where cland does not run, a page could do nothing either */
+    clan_status st = api_connect(c->run_dir, NULL, &probe, &c->e);
+    api_close(probe);
+    return st == CLAN_OK ? of_no_clan(c) : st;
 }

@@ -1,4 +1,5 @@
 /* clan up: makes a clan of one machine, or starts one that was put down. */
+#include "cli/up.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -471,8 +472,6 @@ static clan_status make_clan(struct up *u)
         st = adminkey_store(&u->key, u->name, u->admin, &c->e);
     if (st == CLAN_OK)
         st = commit(u);
-    if (st == CLAN_OK)
-        say_created(u);
     return st;
 }
 
@@ -492,6 +491,14 @@ static clan_status ask_name(struct up *u)
     return CLAN_OK;
 }
 
+static void close_up(struct up *u)
+{
+    adminkey_wipe(&u->key);
+    api_close(u->api);
+    free(u->text);
+    free(u);
+}
+
 clan_status cmd_up(struct cli *c)
 {
     struct up *u = calloc(1, sizeof *u);
@@ -504,10 +511,40 @@ clan_status cmd_up(struct cli *c)
         st = ask_name(u);
         if (st == CLAN_OK)
             st = make_clan(u);
+        if (st == CLAN_OK)
+            say_created(u);
     }
-    adminkey_wipe(&u->key);
-    api_close(u->api);
-    free(u->text);
-    free(u);
+    close_up(u);
+    return st;
+}
+
+clan_status up_by_name(
+    struct cli *c, const char *name, const char *machine, clan_api_UiCreated *ret)
+{
+    struct up *u = calloc(1, sizeof *u);
+    clan_assert(u);
+    u->c = c;
+    _Static_assert(sizeof ret->words >= KEYS_RECOVERY_MAX, "all twelve fit");
+    clan_status st = choose_names(u);
+    if (st == CLAN_OK && !(strlen(name) <= TEXT_NAME_MAX && text_name_ok(name)))
+        st = names_refuse(c, "clan", name);
+    if (st == CLAN_OK && machine[0] && !(strlen(machine) <= TEXT_NAME_MAX && text_name_ok(machine)))
+        st = names_refuse(c, "machine", machine);
+    if (st == CLAN_OK) {
+        snprintf(u->name, sizeof u->name, "%s", name);
+        if (machine[0])
+            snprintf(u->machine, sizeof u->machine, "%s", machine);
+        st = start_existing(u);
+    }
+    if (st == CLAN_OK)
+        snprintf(ret->petname, sizeof ret->petname, "%s", u->name);
+    if (st == CLAN_E_NOENT) {
+        st = make_clan(u);
+        if (st == CLAN_OK)
+            snprintf(ret->petname, sizeof ret->petname, "%s", u->created.petname);
+        if (st == CLAN_OK && !u->key.in_agent)
+            keys_recovery_words(ADMINKEY_ENTROPY(&u->key), ret->words);
+    }
+    close_up(u);
     return st;
 }

@@ -1,5 +1,5 @@
 # Each file plays the core of unit/cli/ and runs the commands of one subject.
-foreach(part cli cli_agent cli_change cli_join cli_netcheck cli_phone cli_plugin cli_plugin_new)
+foreach(part cli cli_agent cli_change cli_join cli_netcheck cli_phone cli_plugin cli_plugin_new cli_ui)
   clan_unit_test(${part} SOURCES unit/${part}.c unit/cli/run.c unit/cli/fake.c LIBS clan_cli)
   target_include_directories(unit_${part} PRIVATE ${CMAKE_CURRENT_LIST_DIR})
 endforeach()
