@@ -292,7 +292,8 @@ static const struct cfg_row machine_rows[] = {
         .example =
             "\n"
             "  tcp-noise: {allow: [net.listen, \"net.connect:lan\", \"net.connect:internet\"]}\n"
-            "  files: {allow: [fs.state, net.service, \"exec:lighttpd\"]}"},
+            "  files: {allow: [fs.state, net.service, \"exec:lighttpd\"]}\n"
+            "  dashboard: {allow: [api.session]}"},
     {.path = "plugins.*", .type = CFG_T_MAP, .doc = "A plugin.", .since = "0.1"},
     {.path = "plugins.*.allow",
         .type = CFG_T_LIST,

@@ -49,6 +49,7 @@ static void test_default_machine(void **state)
         "20G}\nplugins:\n"
         "  tcp-noise: {allow: [net.listen, \"net.connect:lan\", \"net.connect:internet\"]}\n"
         "  files: {allow: [fs.state, net.service, \"exec:lighttpd\"]}\n"
+        "  dashboard: {allow: [api.session]}\n"
         "listen: {tcp-noise: [\"[::]:7117\", \"0.0.0.0:7117\"]}\ndns: auto\nsandbox: {weaker: "
         "[]}\n";
     char *text = generated("example-machine"), got[2048] = "";
