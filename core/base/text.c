@@ -95,6 +95,23 @@ bool text_hex_decode(const char *text, size_t len, void *ret_data, size_t size)
     return true;
 }
 
+const char *text_ago(int64_t seconds, char ret_text[48])
+{
+    static const struct {
+        int64_t size;
+        const char *word;
+    } units[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
+    for (unsigned i = 0; i < 4; i++) {
+        long long n = seconds / units[i].size;
+        if (n >= 1) {
+            snprintf(ret_text, 48, "%lld %s%s ago", n, units[i].word, n == 1 ? "" : "s");
+            return ret_text;
+        }
+    }
+    snprintf(ret_text, 48, "a moment ago");
+    return ret_text;
+}
+
 bool text_name_ok(const char *name)
 {
     size_t len = strnlen(name, TEXT_NAME_MAX + 1);

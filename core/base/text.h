@@ -21,6 +21,9 @@ bool text_hex_decode(const char *text, size_t len, void *ret_data, size_t size);
 #define TEXT_UTC_MAX 32
 void text_utc(int64_t wall_s, char ret_text[TEXT_UTC_MAX]);
 
+/* "3 minutes ago", in the largest unit that fits.  Returns ret_text. */
+const char *text_ago(int64_t seconds, char ret_text[48]);
+
 /* [a-z0-9-]{1,32}, no hyphen at either end (a DNS label) */
 bool text_name_ok(const char *name);
 /* Replaces control characters and invalid UTF-8 by '?': for printing text from outside */

@@ -342,6 +342,8 @@ void api_plugins(struct brain *b, struct client *c)
         a->which_m = clan_api_Answer_plugin_tag;
         snprintf(p->id, sizeof p->id, "%s", g->id);
         snprintf(p->file, sizeof p->file, "%s", g->file);
+        snprintf(p->kind, sizeof p->kind, "%s",
+            g->kind == GRANT_KIND_TRANSPORT ? "transport" : "service");
         snprintf(p->state, sizeof p->state, "%s", state_text[h ? h->state : HOST_IDLE]);
         if (h) {
             snprintf(p->why, sizeof p->why, "%s", h->why);

@@ -12,6 +12,7 @@
 
 static struct event {
     int64_t wall;
+    uint64_t id;
     bool many; /* of a kind that pushes out only its like */
     char kind[24], what[240], machine[33], service[33];
 } events[EVENTS_MAX]; /* the oldest first */
@@ -94,9 +95,9 @@ void events_note(struct brain *b, const char *kind, const char *machine, const c
     snprintf(e.kind, sizeof e.kind, "%s", kind);
     snprintf(e.machine, sizeof e.machine, "%s", machine);
     snprintf(e.service, sizeof e.service, "%s", service);
+    e.id = ++serial;
     events[event_count++] = e;
     many_count += e.many;
-    serial++;
     watch_touch(b);
 }
 
@@ -113,6 +114,7 @@ void events_show(struct client *c)
         clan_api_Event *m = &a->m.event;
         a->which_m = clan_api_Answer_event_tag;
         m->wall = e->wall;
+        m->id = e->id;
         snprintf(m->kind, sizeof m->kind, "%s", e->kind);
         snprintf(m->what, sizeof m->what, "%s", e->what);
         snprintf(m->machine, sizeof m->machine, "%s", e->machine);

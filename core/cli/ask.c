@@ -132,23 +132,6 @@ const char *out_rtt(uint32_t us, char ret[32])
     return ret;
 }
 
-const char *out_ago(int64_t seconds, char ret[48])
-{
-    static const struct {
-        int64_t size;
-        const char *word;
-    } units[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
-    for (unsigned i = 0; i < 4; i++) {
-        long long n = seconds / units[i].size;
-        if (n >= 1) {
-            snprintf(ret, 48, "%lld %s%s ago", n, units[i].word, n == 1 ? "" : "s");
-            return ret;
-        }
-    }
-    snprintf(ret, 48, "a moment ago");
-    return ret;
-}
-
 const char *out_time(int64_t wall, char ret[48])
 {
     time_t t = (time_t)wall;

@@ -203,13 +203,7 @@ static clan_status take_version_row(void *arg, const clan_api_Answer *a)
     if (a->which_m != clan_api_Answer_config_version_tag)
         return CLAN_OK;
     if (l->json) {
-        json_t *signers = json_array();
-        for (unsigned i = 0; i < v->signers_count; i++)
-            json_array_append_new(signers, json_string(v->signers[i]));
-        json_array_append_new(
-            l->json, json_pack("{s:I, s:o, s:o, s:o, s:I, s:b}", "version", (json_int_t)v->version,
-                         "id", json_b32(v->id, 32), "time", json_time(v->time), "signers", signers,
-                         "bytes", (json_int_t)v->body_size, "here", v->body_here));
+        json_array_append_new(l->json, json_of_config_version(v));
         return CLAN_OK;
     }
     snprintf(number, sizeof number, "version %" PRIu64, v->version);

@@ -116,78 +116,38 @@ static clan_status review_and_publish(
     return st;
 }
 
-static bool is_machine_word(const char *word)
+/* Machines whose name may be written into clan.yaml. */
+static size_t known_machines(const struct session_machines *m, struct config_known *ret)
 {
-    return strcmp(word, "all") != 0 && strcmp(word, "provisional") != 0 &&
-           strncmp(word, "tag:", 4) != 0;
+    size_t count = 0;
+    for (size_t i = 0; i < m->count; i++) {
+        if (strcmp(m->rows[i].standing, "member") != 0)
+            continue;
+        memcpy(ret[count].id, m->rows[i].id, 32);
+        snprintf(ret[count++].name, sizeof ret->name, "%s", m->rows[i].name);
+    }
+    return count;
 }
 
-static bool is_named(const struct clan_config *cfg, const char *name)
-{
-    for (unsigned i = 0; i < cfg->machine_count; i++)
-        if (strcmp(cfg->machines[i].name, name) == 0)
-            return true;
-    return false;
-}
-
-/* A machine that got its name from its invitation stands nowhere in clan.yaml yet: it is written
- * there, so that the service means this machine whatever others are called later. */
-static clan_status name_machine(struct cli *c, struct change *ch, const struct clan_config *cfg,
-    const struct session_machines *m, const char *name)
-{
-    const clan_api_Machine *machine = is_named(cfg, name) ? NULL : session_find(m, name);
-    char *text;
-    size_t size;
-    if (!machine || strcmp(machine->name, name) != 0 || strcmp(machine->standing, "member") != 0)
-        return CLAN_OK; /* the edit finds the words for it */
-    clan_status st = config_edit_machine(ch->wanted ? ch->wanted : ch->text,
-        ch->wanted ? ch->wanted_size : ch->size, machine->id, name, &text, &size, &c->e);
-    if (st != CLAN_OK)
-        return st;
-    free(ch->wanted);
-    ch->wanted = text;
-    ch->wanted_size = size;
-    return CLAN_OK;
-}
-
-static clan_status name_machines(struct cli *c, struct change *ch, const char *on,
-    const char *const *allow, unsigned allow_count)
+static clan_status edit(
+    struct cli *c, struct change *ch, const struct config_service_wanted *wanted)
 {
     struct session_machines m = {0};
     struct clan_config *cfg = NULL;
+    struct config_known *known = NULL;
     clan_status st = change_check(c, "clan.yaml", ch->text, ch->size, &cfg);
     if (st == CLAN_OK)
         st = session_machines(c, ch->api, &m);
-    if (st == CLAN_OK)
-        st = name_machine(c, ch, cfg, &m, on);
-    for (unsigned i = 0; i < allow_count && st == CLAN_OK; i++)
-        if (is_machine_word(allow[i]) && strcmp(allow[i], on) != 0)
-            st = name_machine(c, ch, cfg, &m, allow[i]);
+    if (st == CLAN_OK) {
+        known = calloc(m.count + 1, sizeof *known);
+        clan_assert(known);
+        st = config_change_enable(ch->text, ch->size, ch->version, wanted, known,
+            known_machines(&m, known), &ch->wanted, &ch->wanted_size, &c->e);
+    }
+    free(known);
     free(m.rows);
     config_clan_free(cfg);
     return st;
-}
-
-/* Several edits raise the version several times; it is one version. */
-static clan_status edit(struct cli *c, struct change *ch, const char *name, const char *plugin,
-    const char *on, const char *const *allow, unsigned allow_count)
-{
-    char *text = NULL, *numbered = NULL;
-    size_t size, numbered_size;
-    clan_status st = name_machines(c, ch, on, allow, allow_count);
-    if (st == CLAN_OK)
-        st = config_edit_enable(ch->wanted ? ch->wanted : ch->text,
-            ch->wanted ? ch->wanted_size : ch->size, name, plugin, on, allow, allow_count, &text,
-            &size, &c->e);
-    if (st == CLAN_OK)
-        st = config_edit_version(text, size, ch->version, &numbered, &numbered_size, &c->e);
-    free(text);
-    if (st != CLAN_OK)
-        return st;
-    free(ch->wanted);
-    ch->wanted = numbered;
-    ch->wanted_size = numbered_size;
-    return CLAN_OK;
 }
 
 /* ---- is there such a plugin? ---- */
@@ -280,7 +240,8 @@ clan_status cmd_enable(struct cli *c)
         return st;
     if (!on)
         on = ch.context->machine; /* here */
-    st = edit(c, &ch, name, plugin, on, allow, allow_count);
+    const struct config_service_wanted service = {name, plugin, on, allow, allow_count};
+    st = edit(c, &ch, &service);
     if (st == CLAN_OK)
         st = expect_plugin(c, &ch, plugin, name, on);
     if (st == CLAN_OK)

@@ -1,7 +1,7 @@
 /* clan netcheck: what of this machine's network works, and what to do about the rest. */
 #include "base/error.h"
 #include "base/text.h"
-#include "cli/netfacts.h"
+#include "cli/netprobe.h"
 #include "cli/out.h"
 #include "cli/session.h"
 
@@ -63,18 +63,6 @@ static void print(struct cli *c, const struct net_checks *l)
     }
 }
 
-static void print_json(struct cli *c, const struct net_checks *l)
-{
-    json_t *list = json_array();
-    for (unsigned i = 0; i < l->count; i++) {
-        const struct net_check *n = &l->rows[i];
-        json_array_append_new(list,
-            json_pack("{s:s, s:s, s:s, s:s, s:s}", "check", n->id, "state",
-                net_verdict_word(n->verdict), "what", n->what, "why", n->why, "remedy", n->remedy));
-    }
-    out_json(c, json_pack("{s:s, s:o}", "worst", net_verdict_word(l->worst), "checks", list));
-}
-
 static void sanitize(struct net_checks *l)
 {
     for (unsigned i = 0; i < l->count; i++) {
@@ -91,6 +79,7 @@ clan_status cmd_netcheck(struct cli *c)
     clan_assert(f && l);
     clan_status st = ask_core(c, f);
     if (st == CLAN_OK) {
+        f->probed = true;
         net_probe_addresses(f);
         if (f->daemon) {
             net_probe_names(f);
@@ -100,7 +89,7 @@ clan_status cmd_netcheck(struct cli *c)
         net_judge(f, l);
         sanitize(l);
         if (c->json)
-            print_json(c, l);
+            out_json(c, json_of_net_checks(l));
         else
             print(c, l);
         c->exit = l->worst == NET_FAIL;

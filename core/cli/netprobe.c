@@ -1,6 +1,6 @@
 /* Looks at the network of this computer for clan netcheck; whatever it sends goes to the clan only. */
+#include "cli/netprobe.h"
 #include "cli/echo.h"
-#include "cli/netfacts.h"
 
 #include <arpa/inet.h>
 #include <arpa/nameser.h>

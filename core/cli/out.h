@@ -63,7 +63,6 @@ const char *out_bytes(uint64_t bytes, char ret[32]);
 /* Words of more than 48 columns, as the addresses of onions, by their two ends. */
 const char *out_short(const char *text, char *ret, size_t cap);
 const char *out_rtt(uint32_t us, char ret[32]);
-const char *out_ago(int64_t seconds, char ret[48]);
 const char *out_time(int64_t wall, char ret[48]); /* local time */
 
 #endif

@@ -1,6 +1,7 @@
 /* clan paths: by which transports a machine is reached, and when packets moved from one to another. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "cli/out.h"
 #include "cli/session.h"
 
@@ -26,15 +27,6 @@ static clan_status take(void *arg, const clan_api_Answer *a)
     return CLAN_OK;
 }
 
-static const char *state_of(const clan_api_Path *p)
-{
-    return p->in_use      ? "in use"
-           : p->connected ? "spare"
-           : p->barred[0] ? "not allowed"
-           : p->possible  ? "not connected"
-                          : "not there";
-}
-
 static void put_row(struct cli *c, struct out_table *t, const clan_api_Path *p)
 {
     char name[48], state[48], facts[sizeof p->barred] = "", rtt[32], ago[48], via[sizeof p->via];
@@ -45,10 +37,10 @@ static void put_row(struct cli *c, struct out_table *t, const clan_api_Path *p)
                        : "not connected",
         &colour);
     snprintf(name, sizeof name, "%s %s", shape, p->transport);
-    snprintf(state, sizeof state, "%s", state_of(p));
+    snprintf(state, sizeof state, "%s", json_path_state(p));
     if (p->connected)
         snprintf(facts, sizeof facts, "%s%sconnected %s", p->rtt_us ? out_rtt(p->rtt_us, rtt) : "",
-            p->rtt_us ? ", " : "", out_ago(p->since_s, ago));
+            p->rtt_us ? ", " : "", text_ago(p->since_s, ago));
     else if (p->barred[0])
         snprintf(facts, sizeof facts, "%s", p->barred);
     else if (p->possible && p->failures)
@@ -78,30 +70,17 @@ static void print(struct cli *c, const struct paths *x)
         else
             snprintf(moved, sizeof moved, "%s%s%s%s", e->from[0] ? "from " : "", e->from,
                 e->from[0] ? " to " : "packets take ", e->to);
-        out_para(c, 4, "%s: %s: %s", out_ago(clock_wall_s() - e->wall, ago), moved, e->why);
+        out_para(c, 4, "%s: %s: %s", text_ago(clock_wall_s() - e->wall, ago), moved, e->why);
     }
 }
 
 static void print_json(struct cli *c, const struct paths *x)
 {
     json_t *rows = json_array(), *events = json_array();
-    for (unsigned i = 0; i < x->count; i++) {
-        const clan_api_Path *p = &x->rows[i];
-        json_t *row = json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:s}", "transport",
-            p->transport, "state", state_of(p), "via", p->via, "in_use", p->in_use, "connected",
-            p->connected, "rtt_us", (json_int_t)p->rtt_us, "since_s", (json_int_t)p->since_s,
-            "failures", (json_int_t)p->failures, "watched_s", (json_int_t)p->watched_s, "why",
-            p->why);
-        if (p->barred[0])
-            json_object_set_new(row, "barred", json_string(p->barred));
-        json_array_append_new(rows, row);
-    }
-    for (unsigned i = 0; i < x->event_count; i++) {
-        const clan_api_PathEvent *e = &x->events[i];
-        json_t *o = json_pack("{s:s, s:s, s:s}", "from", e->from, "to", e->to, "why", e->why);
-        json_object_set_new(o, "time", json_time(e->wall));
-        json_array_append_new(events, o);
-    }
+    for (unsigned i = 0; i < x->count; i++)
+        json_array_append_new(rows, json_of_path(&x->rows[i]));
+    for (unsigned i = 0; i < x->event_count; i++)
+        json_array_append_new(events, json_of_path_event(&x->events[i]));
     out_json(
         c, json_pack("{s:s, s:o, s:o}", "machine", c->args[0], "paths", rows, "history", events));
 }

@@ -167,21 +167,6 @@ static clan_status look_at_files(struct plugins *x, const char *directory)
     return st;
 }
 
-static json_t *words_json(char (*words)[48], unsigned count)
-{
-    json_t *list = json_array();
-    for (unsigned i = 0; i < count; i++)
-        json_array_append_new(list, json_string(words[i]));
-    return list;
-}
-
-static json_t *plugin_json(clan_api_Plugin *p)
-{
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "plugin", p->id, "file", p->file,
-        "version", p->version, "state", p->state, "why", p->why, "remedy", p->remedy, "asks",
-        words_json(p->asks, p->asks_count), "granted", words_json(p->granted, p->granted_count));
-}
-
 static void plugin_row(struct cli *c, struct out_table *t, clan_api_Plugin *p)
 {
     char name[80], why[600], granted[900] = "";
@@ -215,7 +200,7 @@ clan_status cmd_plugin_list(struct cli *c)
     json_t *list = json_array();
     out_table_init(&table, 4);
     for (unsigned i = 0; st == CLAN_OK && i < x.count; i++) {
-        json_array_append_new(list, plugin_json(&x.rows[i]));
+        json_array_append_new(list, json_of_plugin(&x.rows[i]));
         if (!c->json) /* only what is printed is freed */
             plugin_row(c, &table, &x.rows[i]);
     }

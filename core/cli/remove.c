@@ -148,22 +148,13 @@ static clan_status check_roles(struct cli *c, const struct change *ch, const cla
     return st;
 }
 
-static bool names_it(const struct change *ch, const uint8_t id[32])
-{
-    char text[TEXT_ID_CHARS + 1];
-    text_base32(id, 32, text);
-    return strstr(ch->text, text) != NULL;
-}
-
 /* Its name and tags leave clan.yaml too.  There is a new version in any case: what is issued from
  * now on is told from what the removal closed by the version it names, and the floor of new links
  * is one that the removed machine cannot show. */
 static uint64_t next_version(struct cli *c, struct change *ch, const clan_api_Machine *gone)
 {
-    clan_status st = names_it(ch, gone->id) ? config_edit_machine_gone(ch->text, ch->size, gone->id,
-                                                  &ch->wanted, &ch->wanted_size, &c->e)
-                                            : config_edit_version(ch->text, ch->size, ch->version,
-                                                  &ch->wanted, &ch->wanted_size, &c->e);
+    clan_status st = config_change_remove(
+        ch->text, ch->size, ch->version, gone->id, &ch->wanted, &ch->wanted_size, &c->e);
     if (st == CLAN_OK)
         st = change_submit(c, ch);
     if (st == CLAN_OK)

@@ -55,7 +55,7 @@ static void machine_row(struct cli *c, struct out_table *t, const clan_api_Machi
         else if (m->rtt_us)
             snprintf(traffic, sizeof traffic, "%s", out_rtt(m->rtt_us, rtt));
     } else if (!m->self && m->last_seen) {
-        snprintf(path, sizeof path, "seen %s", out_ago(clock_wall_s() - m->last_seen, ago));
+        snprintf(path, sizeof path, "seen %s", text_ago(clock_wall_s() - m->last_seen, ago));
     }
     size_t len = (size_t)snprintf(extra, sizeof extra, "%s%s", m->keeper ? "keeper" : "",
         m->admin ? (m->keeper ? ", admin" : "admin") : "");

@@ -3,6 +3,7 @@
 #define CONFIG_CONFIG_H
 
 #include "config/clan_config.h"
+#include "config/known.h"
 
 #include <clan/status.h>
 #include <stddef.h>
@@ -47,6 +48,19 @@ clan_status config_edit_machine(const char *text, size_t size, const uint8_t id[
     const char *name, char **ret_text, size_t *ret_size, struct clan_error *reterr);
 clan_status config_edit_machine_gone(const char *text, size_t size, const uint8_t id[32],
     char **ret_text, size_t *ret_size, struct clan_error *reterr);
+
+struct config_service_wanted {
+    const char *name, *plugin, *on;
+    const char *const *allow;
+    unsigned allow_count;
+};
+/* What `clan enable` does: machines that are meant are named in machines: first; the result has that version. */
+clan_status config_change_enable(const char *text, size_t size, uint64_t version,
+    const struct config_service_wanted *wanted, const struct config_known *known, size_t count,
+    char **ret_text, size_t *ret_size, struct clan_error *reterr);
+/* What `clan remove` does: the machine leaves clan.yaml, if it stands there; the result has that version in any case. */
+clan_status config_change_remove(const char *text, size_t size, uint64_t version,
+    const uint8_t id[32], char **ret_text, size_t *ret_size, struct clan_error *reterr);
 
 /* The first text of a clan, commented.  transports: in order of preference; none: the usual one. */
 clan_status config_clan_first(const char *clan, const char *admin_name, const uint8_t admin_key[32],

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "noise/keys.h"
+#include "permission/permission.h"
 
 #include <arpa/inet.h>
 #include <time.h>
@@ -122,7 +123,7 @@ static json_t *json_of_facts(const clan_api_JoinFacts *f)
         "suggested_petname", f->suggested_petname);
 }
 
-json_t *json_of_question(const clan_api_UiQuestion *q)
+json_t *json_of_ui_question(const clan_api_UiQuestion *q)
 {
     json_t *endpoints = json_array();
     for (unsigned i = 0; i < q->endpoints_count; i++)
@@ -141,4 +142,88 @@ json_t *json_of_proposal(const clan_api_Proposal *p)
     return json_pack("{s:I, s:o, s:s, s:s, s:o, s:s, s:s, s:b, s:b}", "id", (json_int_t)p->id,
         "words", words, "state", p->state, "by", p->by, "time", json_time(p->wall), "text", p->text,
         "result", p->result, "mine", p->mine, "signer", p->signer);
+}
+
+json_t *json_of_config_version(const clan_api_ConfigVersion *v)
+{
+    json_t *signers = json_array();
+    for (unsigned i = 0; i < v->signers_count; i++)
+        json_array_append_new(signers, json_string(v->signers[i]));
+    return json_pack("{s:I, s:o, s:o, s:o, s:I, s:b}", "version", (json_int_t)v->version, "id",
+        json_b32(v->id, 32), "time", json_time(v->time), "signers", signers, "bytes",
+        (json_int_t)v->body_size, "here", v->body_here);
+}
+
+json_t *json_of_event(const clan_api_Event *e)
+{
+    return json_pack("{s:I, s:o, s:s, s:s, s:s, s:s}", "id", (json_int_t)e->id, "time",
+        json_time(e->wall), "kind", e->kind, "what", e->what, "machine", e->machine, "service",
+        e->service);
+}
+
+const char *json_path_state(const clan_api_Path *p)
+{
+    return p->in_use      ? "in use"
+           : p->connected ? "spare"
+           : p->barred[0] ? "not allowed"
+           : p->possible  ? "not connected"
+                          : "not there";
+}
+
+json_t *json_of_path(const clan_api_Path *p)
+{
+    json_t *o = json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:s}", "transport",
+        p->transport, "state", json_path_state(p), "via", p->via, "in_use", p->in_use, "connected",
+        p->connected, "rtt_us", (json_int_t)p->rtt_us, "since_s", (json_int_t)p->since_s,
+        "failures", (json_int_t)p->failures, "watched_s", (json_int_t)p->watched_s, "why", p->why);
+    if (p->barred[0])
+        json_object_set_new(o, "barred", json_string(p->barred));
+    return o;
+}
+
+json_t *json_of_path_event(const clan_api_PathEvent *e)
+{
+    return json_pack("{s:s, s:s, s:s, s:o}", "from", e->from, "to", e->to, "why", e->why, "time",
+        json_time(e->wall));
+}
+
+json_t *json_of_ping(const clan_api_PingResult *r)
+{
+    return json_pack("{s:s, s:o, s:b, s:I, s:b, s:s, s:s}", "machine", r->machine, "address",
+        json_address(r->address), "reachable", r->reachable, "control_rtt_us",
+        (json_int_t)r->control_rtt_us, "data_allowed", r->data_allowed, "refusal", r->refusal,
+        "path", r->path);
+}
+
+static json_t *words_json(const char (*words)[PERM_WORD_MAX], unsigned count, json_t *means)
+{
+    char text[200];
+    json_t *list = json_array();
+    for (unsigned i = 0; i < count; i++) {
+        json_array_append_new(list, json_string(words[i]));
+        json_object_set_new(means, words[i], json_string(perm_lets(words[i], text, sizeof text)));
+    }
+    return list;
+}
+
+json_t *json_of_plugin(const clan_api_Plugin *p)
+{
+    json_t *means = json_object();
+    json_t *asks = words_json(p->asks, p->asks_count, means);
+    json_t *granted = words_json(p->granted, p->granted_count, means);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "plugin", p->id, "kind",
+        p->kind, "file", p->file, "version", p->version, "state", p->state, "why", p->why, "remedy",
+        p->remedy, "asks", asks, "granted", granted, "means", means);
+}
+
+json_t *json_of_net_checks(const struct net_checks *l)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < l->count; i++) {
+        const struct net_check *n = &l->rows[i];
+        json_array_append_new(list,
+            json_pack("{s:s, s:s, s:s, s:s, s:s}", "check", n->id, "state",
+                net_verdict_word(n->verdict), "what", n->what, "why", n->why, "remedy", n->remedy));
+    }
+    return json_pack("{s:s, s:o}", "worst", net_verdict_word(l->worst), "checks", list);
 }

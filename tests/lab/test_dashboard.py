@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 
@@ -171,12 +172,24 @@ class Stream:
         head = {"Host": f"{b.at}:7180", "Connection": "close", **b.session}
         request = "GET /v1/stream HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in head.items()) + "\r\n"
         self.process = m.popen("/usr/bin/python3", "-c", STREAM, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.rest = b""
         self.process.stdin.write(json.dumps({"uid": OWNER, "at": b.at, "request": request}) + "\n")
         self.process.stdin.flush()
 
+    def line(self):
+        """"" when the stream is over, or when nothing came for 40 s."""
+        fd = self.process.stdout.fileno()
+        while b"\n" not in self.rest:
+            some = os.read(fd, 65536) if select.select([fd], [], [], 40)[0] else b""
+            if not some:
+                return ""
+            self.rest += some
+        line, self.rest = self.rest.split(b"\n", 1)
+        return line.decode()
+
     def next(self, kind, topic=None):
         """The next event of that kind, about that topic."""
-        while line := self.process.stdout.readline():
+        while line := self.line():
             got, _, text = line.partition(" ")
             data = json.loads(text)
             if got == kind and data.get("topic") == topic:
@@ -194,10 +207,14 @@ def test_what_changes_comes_by_itself(nas, signed_in):
         rows = events.next("snapshot", topic)["rows"]
         assert len(rows) == (1 if topic in ("status", "machines") else 0), (topic, rows)
     nas.clan("invite", "--for", "laptop")
-    assert [r["for"] for r in events.next("snapshot", "invitations")["rows"]] == ["laptop"]
+    first = events.next("delta", "invitations")
+    assert [r["for"] for r in first["set"]] == ["laptop"] and first["del"] == []
     os.kill(nas.pids("^clan-core home")[0], signal.SIGKILL)  # the stream lives on with the next core
     L.wait_for(lambda: nas.clan("invite", "--for", "desk", check=False).returncode == 0, what="the next core")
-    assert len(events.next("snapshot", "invitations")["rows"]) == 2
+    events.next("away")
+    events.next("back")
+    while not any(r["for"] == "desk" for r in events.next("delta", "invitations")["set"]):
+        pass
     core = nas.pids("^clan-core home")[0]
     os.kill(core, signal.SIGSTOP)
     events.next("away")
@@ -205,6 +222,7 @@ def test_what_changes_comes_by_itself(nas, signed_in):
     events.next("back")
     # the session ends, and so does what it reads
     assert signed_in.ask("DELETE", "/v1/session").status == 200
+    events.next("ended")
     with pytest.raises(AssertionError):
         events.next("snapshot", "nothing")
     events.close()
@@ -228,6 +246,55 @@ def again(nas, b):
         return False
     finally:
         s.close()
+
+
+def test_the_configuration_and_what_would_change_it(nas, signed_in):
+    head = signed_in.ask("GET", "/v1/config").json
+    assert head["text"] == nas.clan("config", "show").stdout and head["signers"]
+    log = signed_in.ask("GET", "/v1/config/log").json["versions"]
+    assert [v["version"] for v in log][-1] == head["version"]
+    assert signed_in.ask("GET", f"/v1/config/{head['version']}").json["text"] == head["text"]
+    assert signed_in.ask("GET", "/v1/config/9999").status == 404 and signed_in.ask("GET", "/v1/config/x").status == 404
+    found = signed_in.ask("POST", "/v1/config/check", {"text": head["text"]}).json
+    changed = [line for line in found["diff"] if line["op"] in "+-"]  # the number that it would get
+    assert found["ok"] and [line["text"].split(":")[0] for line in changed] == ["version", "version"]
+    bad = signed_in.ask("POST", "/v1/config/check", {"text": head["text"] + "services: {files: 7}\nwhat: [\n"}).json
+    assert not bad["ok"] and bad["problems"][0]["line"] > 1 and "^" in bad["problems"][0]["near"], bad
+    old = head["text"].replace(f"version: {head['version']}", "version: 1")
+    assert "changed since" in signed_in.ask("POST", "/v1/config/check", {"text": old}).json["problems"][0]["text"]
+    diff = signed_in.ask("POST", "/v1/preview", {"words": ["enable", "files", "--on", "nas"]}).json["diff"]
+    assert any("files" in line["text"] for line in diff if line["op"] == "+"), diff
+    # as the command line would do it, and nothing happened
+    dry = nas.json("enable", "files", "--on", "nas", "--dry-run")[-1]["config"].splitlines()
+    assert all(line["text"] in dry for line in diff if line["op"] == "+")
+    assert nas.clan("config", "show").stdout == head["text"]
+    refused = signed_in.ask("POST", "/v1/preview", {"words": ["enable", "files", "--on", "nobody"]})
+    assert refused.status == 404 and "nobody" in refused.json["error"]["what"]
+    for body in ({}, {"words": []}, {"words": [1]}, {"words": ["x"] * 17}):
+        assert signed_in.ask("POST", "/v1/preview", body).status == 400, body
+
+
+def test_plugins_activity_network_and_codes(nas, signed_in):
+    plugins = {p["plugin"]: p for p in signed_in.ask("GET", "/v1/plugins").json["plugins"]}
+    assert plugins["dashboard"]["kind"] == "service" and plugins["tcp-noise"]["kind"] == "transport"
+    assert "sign" in plugins["dashboard"]["means"]["api.session"], plugins
+    nas.clan("invite", "--for", "tablet")
+    what = L.wait_for(lambda: [e for e in signed_in.ask("GET", "/v1/activity").json["activity"] if "tablet" in e["what"]],
+                      what="the event")
+    assert what[0]["kind"] == "invited" and what[0]["id"] > 0
+    checks = {c["check"]: c for c in signed_in.ask("GET", "/v1/netcheck").json["checks"]}
+    assert checks["daemon"]["state"] == "ok" and "addresses" not in checks, "a plugin sees no interfaces"
+    qr = signed_in.ask("POST", "/v1/qr", {"text": "clan://join/x"}).json
+    assert qr["size"] % 4 == 1 and qr["path"].startswith("M0 0h7v1h-7z"), qr  # the corner's square
+    assert signed_in.ask("POST", "/v1/qr", {"text": "x" * 3000}).status == 400
+    assert signed_in.ask("POST", "/v1/machines/nobody/ping").status == 404
+    assert signed_in.ask("GET", "/v1/machines/nobody/paths").status == 404
+    for token in ("0" * 64, ""):  # what asks the core for nothing asks it for the session
+        stranger = dict(signed_in.session, **{"Clan-Token": token})
+        for method, path, body in (("POST", "/v1/qr", {"text": "x"}), ("GET", "/v1/config", None), ("GET", "/v1/netcheck", None)):
+            kept, signed_in.session = signed_in.session, stranger
+            assert signed_in.ask(method, path, body).status == 401, (path, token)
+            signed_in.session = kept
 
 
 def test_the_pages_are_there(nas, owner):

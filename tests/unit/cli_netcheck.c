@@ -1,6 +1,6 @@
 /* What clan netcheck makes of the facts, one fault at a time; and its form against a core of the test. */
-#include "cli/netfacts.h"
 #include "cli/out.h"
+#include "netcheck/netcheck.h"
 #include "wire/grants.h"
 
 #include <setjmp.h>
@@ -19,7 +19,7 @@ static struct net_facts f;
 static void good(void)
 {
     memset(&f, 0, sizeof f);
-    f.daemon = true;
+    f.daemon = f.probed = true;
     strcpy(f.status.machine, "nas");
     strcpy(f.status.petname, "home");
     f.status.address[0] = 0xfd;

@@ -11,8 +11,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static const unsigned places[CALL_KINDS] = {[CALL_ASKED] = 16, [CALL_LIST] = 8, [CALL_WATCH] = 32};
+
 struct call {
     struct dashboard *d;
+    enum call_kind kind;
     int fd; /* -1: it is being opened */
     uint64_t timer;
     bool over;   /* done() was called, or nobody waits any more */
@@ -41,7 +44,7 @@ static void call_free(struct call *c)
         clan_io_unwatch(host, c->fd);
         close(c->fd);
     }
-    c->d->calls--;
+    c->d->calls[c->kind]--;
     sodium_memzero(c, sizeof *c);
     free(c);
 }
@@ -88,6 +91,10 @@ static bool on_answer(struct call *c, const clan_api_Answer *a)
         }
         c->signed_in = true;
     }
+    if (c->kind == CALL_WATCH) { /* it may take as long as it likes from now on */
+        clan_timer_stop(c->d->host, c->timer);
+        c->timer = 0;
+    }
     if (a->which_m != clan_api_Answer_ok_tag && !c->answer(c->arg, a)) {
         fail(c, CLAN_E_LIMIT, "the answer is too long", "");
         return false;
@@ -112,7 +119,9 @@ static void on_io(void *user, int32_t fd, uint32_t events)
     ssize_t n = recv(fd, space, room, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (n <= 0 || (c->total += (size_t)n) > ANSWER_MAX) {
+    if (n > 0 && c->kind != CALL_WATCH)
+        c->total += (size_t)n;
+    if (n <= 0 || c->total > ANSWER_MAX) {
         fail(c, CLAN_E_NOTRUNNING, "the clan hung up", "its core may have been started anew");
         return;
     }
@@ -163,13 +172,14 @@ static void on_opened(void *user, int fd, const struct clan_error *error)
         fail(c, CLAN_E_NOTRUNNING, "the clan takes no question now", "");
 }
 
-struct call *call_start(struct dashboard *d, const clan_api_SessionUse *use,
+struct call *call_start(struct dashboard *d, enum call_kind kind, const clan_api_SessionUse *use,
     const clan_api_Request *request, call_answer_fn *answer, call_done_fn *done, void *arg)
 {
-    struct call *c = d->calls < CALLS_MAX ? calloc(1, sizeof *c) : NULL;
+    struct call *c = d->calls[kind] < places[kind] ? calloc(1, sizeof *c) : NULL;
     if (!c)
         return NULL;
     *c = (struct call){.d = d,
+        .kind = kind,
         .fd = -1,
         .request = *request,
         .answer = answer,
@@ -179,7 +189,7 @@ struct call *call_start(struct dashboard *d, const clan_api_SessionUse *use,
     c->reader = (struct frame_reader){.buf = c->in, .cap = sizeof c->in};
     if (use)
         c->use = *use;
-    d->calls++;
+    d->calls[kind]++;
     if (clan_timer_start(d->host, CALL_MS, on_timer, c, &c->timer) == CLAN_OK &&
         d->api->open(d->host->host_data, on_opened, c, NULL) == CLAN_OK)
         return c;

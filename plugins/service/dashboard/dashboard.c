@@ -76,7 +76,8 @@ static const void *dashboard_get_interface(void *instance, const char *id)
     return strcmp(id, CLAN_SERVICE) == 0 ? &service : NULL;
 }
 
-CLAN_PLUGIN_LIBRARIES("libmicrohttpd.so.12 libjansson.so.4 libsodium.so.23");
+CLAN_PLUGIN_LIBRARIES(
+    "libmicrohttpd.so.12 libjansson.so.4 libsodium.so.23 libqrencode.so.4 libyaml-0.so.2");
 CLAN_PLUGIN_DEFINE(CLAN_KIND_SERVICE, "dashboard", "0.1.0", "Dashboard",
     "Shows the clan to the people of this machine, in the browser.", 7180, CLAN_ASKS("api.session"),
     "Clan", "same as Clan", dashboard_create, dashboard_destroy, dashboard_get_interface)

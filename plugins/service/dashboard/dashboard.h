@@ -13,15 +13,22 @@
 #include <sys/socket.h>
 
 #define HTTP_BODY_MAX        (64u << 10)
-#define HTTP_CONNECTIONS_MAX 64 /* of one address */
+#define HTTP_CONNECTIONS_MAX 192 /* of one address */
 #define HTTP_HEADERS_MAX     (16u << 10)
 #define HTTP_IDLE_S          30
-#define CALLS_MAX            16 /* to core, at once: the others hear 503 */
 #define CALL_MS              10000
 #define ANSWER_MAX           (4u << 20)
-#define STREAMS_MAX          16 /* pages that listen */
 
 struct dashboard;
+struct feed;
+
+/* Connections to the core, which has 64 for a plugin: none takes the places of the others. */
+enum call_kind {
+    CALL_ASKED, /* a request of a page: 16 at once, the others hear 503 */
+    CALL_LIST,  /* for the event streams: 8 at once, the others wait */
+    CALL_WATCH, /* 32: one for each session whose pages listen */
+    CALL_KINDS
+};
 
 /* One address of one person. */
 struct door {
@@ -37,7 +44,8 @@ struct dashboard {
     const struct clan_api_host *api;
     struct door doors[CLAN_API_LISTENERS_MAX];
     uint32_t door_count;
-    unsigned calls, streams;
+    unsigned calls[CALL_KINDS];
+    struct feed *feeds;
     uint64_t timer;
     bool started;
     bool mini; /* in `clan ui` or `clan open`: no clan, but one to be made or joined */
@@ -51,7 +59,7 @@ typedef bool call_answer_fn(void *arg, const clan_api_Answer *a);
 /* error NULL: all answers came.  Once; never before call_start() returned.  [loop] */
 typedef void call_done_fn(void *arg, const clan_wire_Error *error);
 /* use: the session that asks, NULL: nobody (for session_open).  NULL: too many at once. */
-struct call *call_start(struct dashboard *d, const clan_api_SessionUse *use,
+struct call *call_start(struct dashboard *d, enum call_kind kind, const clan_api_SessionUse *use,
     const clan_api_Request *request, call_answer_fn *answer, call_done_fn *done, void *arg);
 void call_cancel(struct call *c);            /* done() is not called any more */
 void call_wait(struct call *c, uint64_t ms); /* so long instead of CALL_MS */
@@ -73,6 +81,8 @@ struct request {
     json_t *answer;
     unsigned status;
     char cookie[160]; /* Set-Cookie, "" none */
+    void *job;        /* of what takes several questions to the core */
+    void (*job_free)(void *job);
 };
 
 clan_status http_start(struct dashboard *d, struct clan_error *e);
@@ -98,19 +108,43 @@ struct MHD_Response *stream_open(struct request *r);
 /* ---- routes.c: what may be asked ---- */
 
 struct route {
-    const char *method, *path; /* below /v1; at the end {id} stands for a number */
+    const char *method, *path; /* below /v1; a word in braces stands for any */
     const char *words;         /* for the description */
     bool open;                 /* without a session */
     void (*handle)(struct request *r);
 };
+/* An answer of the core that is a row of a list: it, and the list's name.  NULL: none (*ret_list NULL), or out of memory. */
+json_t *route_row(const clan_api_Answer *a, const char **ret_list);
 /* Puts an answer of the core into the object that becomes the answer of a path; false: out of memory. */
 bool route_take(json_t *o, const clan_api_Answer *a);
-/* Asks the core with the request's session (or without one, for open routes); the answer goes out by itself.
- * list: of that name, also when it is empty; NULL: none. */
+/* Asks the core with the request's session (or without one, for open routes).  What comes is the caller's to answer. */
+void route_call(
+    struct request *r, const clan_api_Request *q, call_answer_fn *answer, call_done_fn *done);
+/* The answer goes out by itself.  list: of that name, also when it is empty; NULL: none. */
 void route_ask(struct request *r, const clan_api_Request *q, const char *list);
-uint32_t route_id(const struct request *r); /* what stands for {id}; 0: no number */
+/* What stands for the word in braces; false: it is longer. */
+bool route_word(const struct request *r, char *ret, size_t cap);
+uint32_t route_id(const struct request *r); /* as a number; 0: it is none */
 /* NULL: no such path; *ret_known: it has another method. */
 const struct route *route_find(const char *method, const char *path, bool *ret_known);
+
+/* ---- session.c ---- */
+
+void session_post(struct request *r);
+void session_get(struct request *r);
+void session_delete(struct request *r);
+
+/* ---- config.c: clan.yaml ---- */
+
+void config_get(struct request *r);
+void config_get_version(struct request *r);
+void config_check(struct request *r);
+void config_preview(struct request *r);
+
+/* ---- netcheck.c, qr.c ---- */
+
+void netcheck_get(struct request *r);
+void qr_post(struct request *r);
 
 /* ---- first.c: a machine that is in no clan, and the question whether to join one ---- */
 

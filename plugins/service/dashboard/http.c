@@ -1,5 +1,5 @@
 /* HTTP: who may knock, what a request must look like, and the answers. */
-#include "dashboard.h"
+#include "feed.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -96,6 +96,8 @@ void http_failed(struct request *r, const clan_wire_Error *e)
 
 void http_wait(struct request *r)
 {
+    if (r->suspended) /* the second of its questions; the server takes no second wait */
+        return;
     r->suspended = true;
     MHD_suspend_connection(r->connection);
 }
@@ -278,6 +280,8 @@ static void on_end(
         return;
     if (r->call)
         call_cancel(r->call);
+    if (r->job)
+        r->job_free(r->job);
     json_decref(r->answer);
     sodium_memzero(r, sizeof *r); /* a code, a session */
     free(r);
@@ -324,6 +328,7 @@ static void on_timer(void *user) /* connections that idle are closed */
     d->timer = 0;
     for (uint32_t i = 0; i < d->door_count; i++)
         run(&d->doors[i]);
+    feed_tick(d);
     clan_timer_start(d->host, 1000, on_timer, d, &d->timer);
 }
 

@@ -77,11 +77,7 @@ void proposals_post(struct request *r)
         return;
     }
     r->answer = json_pack("{s:i}", "v", 1);
-    r->call = call_start(r->door->d, &r->use, &q, take, done, r);
-    if (r->call)
-        http_wait(r);
-    else
-        http_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "too much is asked at once", "", "try again");
+    route_call(r, &q, take, done);
 }
 
 void proposals_delete(struct request *r)

@@ -3,7 +3,6 @@
 
 #include "json/json.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,53 +18,60 @@ static void keep(json_t *o, const char *list, json_t *row)
     json_array_append_new(rows, row);
 }
 
+json_t *route_row(const clan_api_Answer *a, const char **ret_list)
+{
+    const clan_api_Answer *x = a;
+    switch (a->which_m) {
+#define ROW(tag, list)                                                                             \
+    case clan_api_Answer_##tag##_tag:                                                              \
+        *ret_list = list;                                                                          \
+        return json_of_##tag(&x->m.tag)
+        ROW(health, "health");
+        ROW(machine, "machines");
+        ROW(service, "services");
+        ROW(invitation, "invitations");
+        ROW(proposal, "proposals");
+        ROW(plugin, "plugins");
+        ROW(event, "activity");
+        ROW(config_version, "versions");
+        ROW(path, "paths");
+        ROW(path_event, "history");
+        ROW(ui_question, "questions");
+#undef ROW
+    default:
+        *ret_list = NULL;
+        return NULL;
+    }
+}
+
+static void update(json_t *o, json_t *from)
+{
+    json_object_update(o, from);
+    json_decref(from);
+}
+
 bool route_take(json_t *o, const clan_api_Answer *a)
 {
-    switch (a->which_m) {
-    case clan_api_Answer_status_tag: {
-        json_t *s = json_of_status(&a->m.status);
-        json_object_update(o, s);
-        json_decref(s);
-        break;
-    }
-    case clan_api_Answer_health_tag:
-        keep(o, "health", json_of_health(&a->m.health));
-        break;
-    case clan_api_Answer_machine_tag:
-        keep(o, "machines", json_of_machine(&a->m.machine));
-        break;
-    case clan_api_Answer_service_tag:
-        keep(o, "services", json_of_service(&a->m.service));
-        break;
-    case clan_api_Answer_invitation_tag:
-        keep(o, "invitations", json_of_invitation(&a->m.invitation));
-        break;
-    case clan_api_Answer_proposal_tag:
-        keep(o, "proposals", json_of_proposal(&a->m.proposal));
-        break;
-    case clan_api_Answer_ui_question_tag:
-        keep(o, "questions", json_of_question(&a->m.ui_question));
-        break;
-    case clan_api_Answer_ui_state_tag:
-        json_object_set_new(o, "mode", json_string(a->m.ui_state.mode));
-        json_object_set_new(o, "version", json_string(a->m.ui_state.version));
-        break;
-    case clan_api_Answer_ui_created_tag:
-        json_object_set_new(o, "words", json_string(a->m.ui_created.words));
-        json_object_set_new(o, "url", json_string(a->m.ui_created.url));
-        json_object_set_new(o, "petname", json_string(a->m.ui_created.petname));
-        break;
-    default:
-        break;
-    }
+    const char *list;
+    json_t *row = route_row(a, &list);
+    if (list)
+        keep(o, list, row);
+    else if (a->which_m == clan_api_Answer_status_tag)
+        update(o, json_of_status(&a->m.status));
+    else if (a->which_m == clan_api_Answer_ping_tag)
+        update(o, json_of_ping(&a->m.ping));
+    else if (a->which_m == clan_api_Answer_ui_state_tag)
+        update(o,
+            json_pack("{s:s, s:s}", "mode", a->m.ui_state.mode, "version", a->m.ui_state.version));
+    else if (a->which_m == clan_api_Answer_ui_created_tag)
+        update(o, json_pack("{s:s, s:s, s:s}", "words", a->m.ui_created.words, "url",
+                      a->m.ui_created.url, "petname", a->m.ui_created.petname));
     return o != NULL;
 }
 
 static bool take(void *arg, const clan_api_Answer *a)
 {
     struct request *r = arg;
-    if (a->which_m == clan_api_Answer_session_tag)
-        r->session = a->m.session;
     return route_take(r->answer, a);
 }
 
@@ -82,17 +88,25 @@ static void done(void *arg, const clan_wire_Error *error)
     http_answer(r, MHD_HTTP_OK, o);
 }
 
+void route_call(
+    struct request *r, const clan_api_Request *q, call_answer_fn *answer, call_done_fn *answered)
+{
+    r->call =
+        call_start(r->door->d, CALL_ASKED, r->route->open ? NULL : &r->use, q, answer, answered, r);
+    if (r->call) {
+        http_wait(r);
+        return;
+    }
+    http_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "too much is asked at once",
+        "16 questions wait for the clan's answer", "try again");
+}
+
 void route_ask(struct request *r, const clan_api_Request *q, const char *list)
 {
     r->answer = json_pack("{s:i}", "v", 1);
     if (r->answer && list)
         json_object_set_new(r->answer, list, json_array());
-    r->call = call_start(r->door->d, r->route->open ? NULL : &r->use, q, take, done, r);
-    if (r->call)
-        http_wait(r);
-    else
-        http_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "too much is asked at once",
-            "16 questions wait for the clan's answer", "try again");
+    route_call(r, q, take, done);
 }
 
 #define SIMPLE(name, tag, list)                                                                    \
@@ -104,95 +118,36 @@ SIMPLE(status, status, "health")
 SIMPLE(machines, machines, "machines")
 SIMPLE(services, services, "services")
 SIMPLE(invitations, invitations, "invitations")
+SIMPLE(plugins, plugins, "plugins")
+SIMPLE(activity, activity, "activity")
+SIMPLE(config_log, config_log, "versions")
 SIMPLE(dismiss, dismiss_alarms, NULL)
 
-/* ---- the session ---- */
+/* ---- one machine ---- */
 
-static json_t *session_json(const clan_api_Session *s)
+static bool machine_of(struct request *r, char ret[33])
 {
-    return json_pack("{s:i, s:s, s:s, s:b, s:o}", "v", 1, "person", s->person, "role", s->role,
-        "owner", s->owner, "expires", json_time(s->expires));
+    if (route_word(r, ret, 33))
+        return true;
+    http_error(r, MHD_HTTP_NOT_FOUND, "there is no such machine", "", "see /v1/machines");
+    return false;
 }
 
-static void session_told(void *arg, const clan_wire_Error *error)
+static void get_paths(struct request *r)
 {
-    struct request *r = arg;
-    r->call = NULL;
-    json_decref(r->answer);
-    r->answer = NULL;
-    if (error)
-        http_failed(r, error);
-    else
-        http_answer(r, MHD_HTTP_OK, session_json(&r->session));
-}
-
-/* Any question that the session may ask says who it is. */
-static void get_session(struct request *r)
-{
-    r->answer = json_object();
-    clan_api_Request q = {.which_m = clan_api_Request_status_tag};
-    r->call = call_start(r->door->d, &r->use, &q, take, session_told, r);
-    if (r->call)
-        http_wait(r);
-    else
-        http_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "too much is asked at once", "", "try again");
-}
-
-static void signed_in(void *arg, const clan_wire_Error *error)
-{
-    struct request *r = arg;
-    const clan_api_Session *s = &r->session;
-    char cookie[sodium_base64_ENCODED_LEN(64, sodium_base64_VARIANT_URLSAFE_NO_PADDING)];
-    char token[65];
-    r->call = NULL;
-    json_decref(r->answer);
-    r->answer = NULL;
-    if (error || s->cookie.size != 64 || s->token.size != 32) {
-        static const clan_wire_Error odd = {.status = CLAN_E_PROTO, .what = "no session came"};
-        http_failed(r, error ? error : &odd);
+    clan_api_Request q = {.which_m = clan_api_Request_paths_tag};
+    if (!machine_of(r, q.m.paths.machine))
         return;
-    }
-    sodium_bin2base64(cookie, sizeof cookie, s->cookie.bytes, s->cookie.size,
-        sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    sodium_bin2hex(token, sizeof token, s->token.bytes, s->token.size);
-    snprintf(
-        r->cookie, sizeof r->cookie, "clan_session=%s; HttpOnly; SameSite=Strict; Path=/", cookie);
-    json_t *o = session_json(s);
-    json_object_set_new(o, "token", json_string(token));
-    http_answer(r, MHD_HTTP_OK, o);
-    sodium_memzero(token, sizeof token);
+    route_ask(r, &q, "paths");
+    if (r->answer)
+        json_object_set_new(r->answer, "history", json_array());
 }
 
-static void post_session(struct request *r)
+static void post_ping(struct request *r)
 {
-    clan_api_Request q = {.which_m = clan_api_Request_session_open_tag};
-    json_t *body = json_loadb(r->body, r->body_size, JSON_REJECT_DUPLICATES, NULL);
-    const char *code = json_string_value(json_object_get(body, "code"));
-    size_t size = 0;
-    bool ok = code && strlen(code) == 32 &&
-              sodium_hex2bin(q.m.session_open.code, 16, code, 32, NULL, &size, NULL) == 0 &&
-              size == 16;
-    json_decref(body);
-    if (!ok) {
-        http_error(r, MHD_HTTP_BAD_REQUEST, "that is no code",
-            "{\"code\": \"32 hexadecimal digits\"} was expected", "sign in: clan ui");
-        return;
-    }
-    q.m.session_open.uid = r->door->at.uid;
-    r->answer = json_object();
-    r->call = call_start(r->door->d, NULL, &q, take, signed_in, r);
-    sodium_memzero(&q, sizeof q);
-    if (r->call)
-        http_wait(r);
-    else
-        http_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "too much is asked at once", "", "try again");
-}
-
-static void delete_session(struct request *r)
-{
-    snprintf(
-        r->cookie, sizeof r->cookie, "clan_session=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
-    route_ask(r, &(clan_api_Request){.which_m = clan_api_Request_session_end_tag}, NULL);
+    clan_api_Request q = {.which_m = clan_api_Request_ping_tag};
+    if (machine_of(r, q.m.ping.machine))
+        route_ask(r, &q, NULL);
 }
 
 /* ---- about itself ---- */
@@ -207,14 +162,26 @@ static void get_openapi(struct request *r);
 static const struct route routes[] = {
     {"GET", "/mode", "What this page is for: clan, first-run or join.", true, first_mode},
     {"GET", "/openapi.json", "This description.", true, get_openapi},
-    {"POST", "/session", "A one-time code of \"clan ui\" becomes a session.", true, post_session},
-    {"GET", "/session", "Who is signed in.", false, get_session},
-    {"DELETE", "/session", "Signs out.", false, delete_session},
+    {"POST", "/session", "A one-time code of \"clan ui\" becomes a session.", true, session_post},
+    {"GET", "/session", "Who is signed in.", false, session_get},
+    {"DELETE", "/session", "Signs out.", false, session_delete},
     {"GET", "/status", "How the clan is, health first.", false, get_status},
     {"GET", "/machines", "Machines, their paths and traffic.", false, get_machines},
     {"GET", "/services", "Services of the clan, where they run and why not.", false, get_services},
+    {"GET", "/machines/{name}/paths", "How a machine is reached, and was.", false, get_paths},
+    {"POST", "/machines/{name}/ping", "Does it answer, and how fast?", false, post_ping},
     {"GET", "/invitations", "Invitations and who came by them.", false, get_invitations},
     {"GET", "/stream", "text/event-stream: snapshots of what changed.", false, get_stream},
+    {"GET", "/plugins", "What is installed and granted here, and may do what.", false, get_plugins},
+    {"GET", "/activity", "What happened lately, the newest first.", false, get_activity},
+    {"GET", "/netcheck", "What this machine's network lets through.", false, netcheck_get},
+    {"GET", "/config", "clan.yaml as it is in force, and who signed it.", false, config_get},
+    {"GET", "/config/log", "Its versions.", false, get_config_log},
+    {"GET", "/config/{version}", "An earlier version.", false, config_get_version},
+    {"POST", "/config/check", "What is wrong in a text, and what it would change.", false,
+        config_check},
+    {"POST", "/preview", "What a command would change in clan.yaml.", false, config_preview},
+    {"POST", "/qr", "A text as a QR code, for SVG.", false, qr_post},
     {"GET", "/proposals", "What waits for an admin's key, and what came of it.", false,
         proposals_get},
     {"POST", "/proposals", "Asks for a command that an admin's key has to sign.", false,
@@ -252,18 +219,37 @@ static void get_openapi(struct request *r)
             "name", "Clan-Token"));
 }
 
+/* A word in braces stands for one that is not empty. */
 static bool fits(const char *pattern, const char *path)
 {
-    size_t n = strcspn(pattern, "{");
-    return pattern[n] ? strncmp(pattern, path, n) == 0 && path[n] && !strchr(path + n, '/')
-                      : strcmp(pattern, path) == 0;
+    while (*pattern && *path) {
+        if (*pattern == '{') {
+            size_t n = strcspn(path, "/");
+            if (n == 0)
+                return false;
+            path += n;
+            pattern += strcspn(pattern, "}") + 1;
+        } else if (*pattern++ != *path++)
+            return false;
+    }
+    return !*pattern && !*path;
+}
+
+bool route_word(const struct request *r, char *ret, size_t cap)
+{
+    const char *at = r->path + strlen("/v1") + strcspn(r->route->path, "{");
+    size_t n = strcspn(at, "/");
+    snprintf(ret, cap, "%.*s", (int)n, at);
+    return n < cap;
 }
 
 uint32_t route_id(const struct request *r)
 {
-    const char *text = strrchr(r->path, '/') + 1;
-    size_t n = strspn(text, "0123456789");
-    return n && n < 10 && !text[n] ? (uint32_t)strtoul(text, NULL, 10) : 0;
+    char text[11];
+    if (!route_word(r, text, sizeof text) || strspn(text, "0123456789") != strlen(text))
+        return 0;
+    unsigned long long n = strtoull(text, NULL, 10);
+    return n <= UINT32_MAX ? (uint32_t)n : 0;
 }
 
 const struct route *route_find(const char *method, const char *path, bool *ret_known)

@@ -105,7 +105,9 @@ function event(block) {
             kind = line.slice(6).trim();
         else if (line.startsWith("data:"))
             data += line.slice(5).trimStart();
-    if (kind === "away" || kind === "back")
+    if (kind === "ended")
+        signedOut.value = true;
+    else if (kind === "away" || kind === "back")
         tell(kind);
     else if (data)
         tell(kind, JSON.parse(data));

@@ -12,11 +12,11 @@ const idOf = (p) => p.id || p.plugin;
 const isService = (p) => !p.kind || /service/.test(p.kind);
 
 function Asks({ p }) {
-    const asks = p.asks || [];
+    const asks = p.asks?.length ? p.asks : p.granted || [];
     if (!asks.length)
         return html`<p class="quiet">${t("asks.none")}</p>`;
     const granted = new Set(p.granted || []);
-    return html`<ul class="asks">${asks.map((a) => { const w = a.word || a; return html`<li key=${w}><${Icon} name=${granted.has(w) ? "good" : "off"} /><span>${a.lets || w}
+    return html`<ul class="asks">${asks.map((a) => { const w = a.word || a; return html`<li key=${w}><${Icon} name=${granted.has(w) ? "good" : "off"} /><span>${a.lets || p.means?.[w] || w}
         <small>${w} · ${t(granted.has(w) ? "granted" : "not.granted")}</small></span></li>`; })}</ul>`;
 }
 

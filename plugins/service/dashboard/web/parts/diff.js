@@ -6,12 +6,15 @@ const NEAR = 3;
 
 export function Diff({ lines }) {
     const all = lines || [];
-    const shown = all.map((_, i) => all.slice(Math.max(0, i - NEAR), i + NEAR + 1).some((x) => x.op !== " "));
+    const shown = all.map((_, i) => all.slice(Math.max(0, i - NEAR), i + NEAR + 1).some((x) => x.op === "+" || x.op === "-"));
     if (!shown.includes(true))
         return html`<p class="quiet">${t("diff.same")}</p>`;
     const rows = [];
     all.forEach((x, i) => {
-        if (shown[i])
+        if (x.op === "@") {
+            if (i)
+                rows.push(html`<div key=${i} class="gap">…</div>`);
+        } else if (shown[i])
             rows.push(html`<div key=${i} class=${x.op === "+" ? "plus" : x.op === "-" ? "minus" : ""}><span>${x.op}</span>${x.text}</div>`);
         else if (i && shown[i - 1])
             rows.push(html`<div key=${i} class="gap">…</div>`);

@@ -1,8 +1,11 @@
-/* What clan netcheck finds out, and what it makes of it. */
-#ifndef CLI_NETFACTS_H
-#define CLI_NETFACTS_H
+/* What is known of this machine's network, and what is made of it. */
+#ifndef NETCHECK_NETCHECK_H
+#define NETCHECK_NETCHECK_H
 
-#include "cli/cli.h"
+#include "wire/api.pb.h"
+
+#include <clan/status.h>
+#include <stdbool.h>
 
 #define NET_ADDRESSES_MAX  32
 #define NET_TRANSPORTS_MAX 8
@@ -25,6 +28,7 @@ struct net_facts {
     clan_api_NetTransport transports[NET_TRANSPORTS_MAX];
     unsigned transport_count;
 
+    bool probed; /* what follows was looked at: a plugin cannot */
     struct net_address addresses[NET_ADDRESSES_MAX];
     unsigned address_count;
     char overlay[16]; /* the interface with the machine's own clan address; "": none has it */
@@ -53,13 +57,7 @@ struct net_checks {
     enum net_verdict worst;
 };
 
-/* netprobe.c: looks at this computer, and sends to machines of the clan only. */
-void net_probe_addresses(struct net_facts *f);
-void net_probe_names(struct net_facts *f);
-void net_probe_firewall(struct net_facts *f);
-void net_probe_paths(struct net_facts *f);
-
-/* netjudge.c: without I/O */
+/* Without I/O. */
 void net_judge(const struct net_facts *f, struct net_checks *ret);
 const char *net_verdict_word(enum net_verdict v);
 

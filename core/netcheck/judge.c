@@ -1,11 +1,13 @@
 /* What the facts of a network mean: ok, not known, warn or fail, and what to do.  Logic without I/O. */
 #include "base/error.h"
-#include "cli/netfacts.h"
-#include "cli/out.h"
+#include "base/text.h"
+#include "netcheck/netcheck.h"
 #include "wire/grants.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +72,7 @@ static void daemon_of(const struct net_facts *f, struct net_checks *l)
         return;
     }
     n = say(l, "daemon", s->catching_up ? NET_WARN : NET_OK, "Clan runs; it started %s",
-        out_ago(f->core.runs_s, ago));
+        text_ago(f->core.runs_s, ago));
     if (s->catching_up)
         why(n, "this machine was away and looks for somebody who knows where the clan is");
     if (s->machines <= 1)
@@ -90,11 +92,11 @@ static void overlay_of(const struct net_facts *f, struct net_checks *l)
     char address[64];
     if (f->overlay[0]) {
         say(l, "overlay", NET_OK, "%s has %s, packets of up to %u bytes", f->overlay,
-            out_address(f->status.address, address), f->overlay_mtu);
+            inet_ntop(AF_INET6, f->status.address, address, sizeof address), f->overlay_mtu);
         return;
     }
     struct net_check *n = say(l, "overlay", NET_FAIL, "no interface has this machine's address %s",
-        out_address(f->status.address, address));
+        inet_ntop(AF_INET6, f->status.address, address, sizeof address));
     why(n, f->core.net_up ? "somebody took it away, or IPv6 is switched off on this computer"
                           : "the network of the clan is not up yet");
     todo(n, "see: clan status; clan down and clan up build it anew; sysctl "
@@ -255,11 +257,11 @@ static void goes_out(const clan_api_NetTransport *t, struct net_checks *l)
     snprintf(id, sizeof id, "%s out", t->transport);
     if (t->out_s && (t->sessions || !t->failures)) {
         say(l, id, NET_OK, "this machine reached %s by %s %s", t->out_to, t->transport,
-            out_ago(t->out_s, ago));
+            text_ago(t->out_s, ago));
     } else if (t->failures) {
         n = say(l, id, t->sessions ? NET_WARN : NET_FAIL,
             "%u call%s by %s came to nothing, the last one to %s %s", t->failures,
-            t->failures == 1 ? "" : "s", t->transport, t->failed_to, out_ago(t->failed_s, ago));
+            t->failures == 1 ? "" : "s", t->transport, t->failed_to, text_ago(t->failed_s, ago));
         why(n, "that machine is off or elsewhere, or a firewall on the way or there lets nothing "
                "through");
         todo(n, "if it is on, run clan netcheck there");
@@ -278,7 +280,7 @@ static void comes_in(
     snprintf(id, sizeof id, "%s in", t->transport);
     if (t->in_s) {
         say(l, id, NET_OK, "%s came to this machine by %s %s%s", t->in_from, t->transport,
-            out_ago(t->in_s, ago), t->far_s ? "; others did from another network" : "");
+            text_ago(t->in_s, ago), t->far_s ? "; others did from another network" : "");
         return;
     }
     bool missed = f->status.reachable < f->status.machines;
@@ -359,10 +361,12 @@ void net_judge(const struct net_facts *f, struct net_checks *ret)
     bool any = false;
     *ret = (struct net_checks){0};
     daemon_of(f, ret);
-    addresses_of(f, ret);
+    if (f->probed)
+        addresses_of(f, ret);
     if (!f->daemon)
         return;
-    overlay_of(f, ret);
+    if (f->probed)
+        overlay_of(f, ret);
     for (unsigned i = 0; i < f->transport_count; i++) {
         const clan_api_NetTransport *t = &f->transports[i];
         bool up = strcmp(t->state, "up") == 0;

@@ -1,0 +1,5 @@
+# Parts of the dashboard that need neither a browser nor a clan.
+set(dashboard ${PROJECT_SOURCE_DIR}/plugins/service/dashboard)
+clan_unit_test(dashboard SOURCES unit/dashboard.c ${dashboard}/yaml.c ${dashboard}/rows.c
+  LIBS clan_config clan_base PkgConfig::JANSSON)
+target_include_directories(unit_dashboard PRIVATE ${dashboard})
