@@ -7,7 +7,7 @@ const library = createRequire(process.env.CLAN_E2E_MODULES + "/");
 const axe = readFileSync(library.resolve("axe-core/axe.min.js"), "utf8");
 
 // Root is what the lab needs; Chromium has no sandbox of its own then.
-export const launch = (...args) => library("playwright-core").chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox", ...args] });
+export const launch = ({ program = process.env.CHROMIUM || "/usr/bin/chromium", args = [] } = {}) => library("playwright-core").chromium.launch({ executablePath: program, args: ["--no-sandbox", ...args] });
 
 // No page breaks a rule of accessibility, and none scrolls sideways.
 export async function judged(page, what) {
