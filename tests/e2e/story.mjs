@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Person, heading, lab, press, shot, told, turned } from "./lab.mjs";
 
-let nas, laptop, page, there, signer, link, words;
+let nas, laptop, phone, page, second, there, signer, link, words;
 
 // What the page asked for is signed by the person at the terminal, who reads it first.
 async function signs(...expected) {
@@ -11,6 +11,18 @@ async function signs(...expected) {
         assert.ok(shown.includes(text), `the terminal shows ${text}: ${shown}`);
     await lab("type", signer, "y");
 }
+
+// Only by Tab to it, and that key.
+async function by_keys(tab, text, key) {
+    for (let i = 0; i < 25; i++) {
+        await tab.keyboard.press("Tab");
+        if (await tab.evaluate((t) => document.activeElement.textContent.trim() === t, text))
+            return tab.keyboard.press(key);
+    }
+    assert.fail(`${text} is not reached by Tab`);
+}
+
+const row = (tab, name) => tab.locator("tr[data-row] b").getByText(name, { exact: true });
 
 const steps = {
     async "first run: a clan is made, its recovery words are shown once"() {
@@ -60,12 +72,66 @@ const steps = {
         await there.getByRole("link", { name: "Open the dashboard" }).click();
         await there.waitForSelector(".tiles");
     },
-    async "both machines are seen from both"() {
+    async "both machines are seen from both; a second tab is signed in by the first"() {
         await turned(page, "Machines");
         await turned(there, "Machines");
         await page.getByText("online").waitFor();
         await there.getByText("online").waitFor();
         await shot(page, "machines");
+        second = await nas.tab(new URL("/", page.url()).href);
+        await second.waitForSelector(".tiles");
+        await turned(second, "Machines");
+        assert.equal(await second.locator("tr[data-row]").count(), 2);
+    },
+    async "a third machine joins by keyboard alone, and every open page shows it"() {
+        phone = await Person.at("phone");
+        const question = await phone.tab();
+        await turned(page, "Invite");
+        await press(page, "Start again");
+        await page.getByLabel("For which machine").fill("phone");
+        await press(page, "Make the invitation");
+        await signs("clan invite --for phone");
+        const box = page.getByLabel("Invitation link");
+        await box.waitFor();
+        const opened = performance.now();
+        await question.goto(await lab("open", "phone", await box.inputValue()));
+        await by_keys(question, "Ask", "Enter");
+        await question.waitForSelector(".never");
+        await by_keys(question, "Join a clan", "Space");
+        await heading(question, "You are in");
+        console.log(`     by keyboard: ${((performance.now() - opened) / 1000).toFixed(2)} s`);
+        await by_keys(question, "Open the dashboard", "Enter");
+        await question.waitForSelector(".tiles");
+        await turned(page, "Machines");
+        for (const tab of [page, second, there])
+            await row(tab, "phone").waitFor();
+    },
+    async "a core that is killed is followed by another, and the pages go on"() {
+        await turned(page, "Invite");
+        assert.equal(await lab("kill", "nas", "^clan-core home"), 1);
+        await lab("again", "nas", "invite", "--for", "attic");
+        await row(page, "attic").waitFor();
+        assert.equal(await page.locator(".away").count(), 0);
+        await turned(page, "Machines");
+    },
+    async "nothing answers: old data is grey and says its age; then all tabs are back, signed in as before"() {
+        await lab("falls", "nas");
+        for (const tab of [page, second])
+            await tab.waitForSelector("main.stale .away");
+        await page.getByText(/[3-9] seconds old/).waitFor();
+        assert.ok(await page.locator("tr[data-row]").count() === 3, "what was known is still shown");
+        await shot(page, "away");
+        await turned(page, "Map");   // which was never looked at
+        await turned(page, "Machines");
+        await lab("rises", "nas");
+        for (const tab of [page, second])
+            await tab.waitForSelector(".away", { state: "detached" });
+        await page.locator("tr[data-row]").getByText("online").first().waitFor();
+        await shot(page, "back");
+    },
+    async "no page complained"() {
+        const own = (text) => !text.includes("net::ERR_");   // those are of the time when nothing answered
+        assert.deepEqual([nas, laptop, phone].flatMap((p) => p.errors).filter(own), []);
     },
 };
 

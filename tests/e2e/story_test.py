@@ -74,6 +74,10 @@ class Verbs:
     def clan(self, name, *args):
         return self.machines[name].clan(*args).stdout
 
+    def again(self, name, *args):
+        """A command, as often as it takes: the core may just be starting."""
+        L.wait_for(lambda: self.machines[name].clan(*args, check=False).returncode == 0, what=f"clan {' '.join(args)}")
+
     def json(self, name, *args):
         return self.machines[name].json(*args)
 
@@ -87,10 +91,16 @@ class Verbs:
             os.kill(pid, signal.SIGKILL)
         return len(doomed)
 
-    def off(self, name):
-        self.machines[name].stop()
+    def falls(self, name):
+        """cland dies without a word, and everything of Clan's with it."""
+        m = self.machines[name]
+        self.kill(name, "^(cland|clan-|/.*/sbin/cland)")
+        m.daemon.wait()
+        m.daemon = None
+        L.wait_for(lambda: not m.pids("^(cland|clan-)"), what="the end of everything")
+        m._no_sockets()
 
-    def on(self, name):
+    def rises(self, name):
         self.machines[name].start(apply=False)
 
     def end(self):

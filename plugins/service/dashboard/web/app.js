@@ -1,5 +1,5 @@
 // The frame: signs in, follows the clan, and shows the page that the address names.
-import { html, render, signal, useEffect, useRef, useState } from "./lib.js";
+import { effect, html, render, signal, useEffect, useRef, useState } from "./lib.js";
 import { has, learn, session, signIn, signOut, signedOut } from "./api.js";
 import { away, follow, lists, loaded, now, status } from "./store.js";
 import { go, link, route } from "./router.js";
@@ -14,14 +14,21 @@ const there = (page) => PAGES.has(page) && (!NEEDS[page] || has(NEEDS[page]));
 const mode = signal(null), failed = signal(null), finding = signal(false), menu = signal(false);
 const ready = {};
 
+const bring = (name) => import(`./pages/${name}.js`).then((m) => { ready[name] = m.default; });
+
+// A page comes once, and is asked for again while nothing answers.
 function usePage(name) {
-    const [, again] = useState(0);
+    const [turn, again] = useState(0);
     useEffect(() => {
+        const more = () => again(turn + 1);
         if (!ready[name])
-            import(`./pages/${name}.js`).then((m) => { ready[name] = m.default; again((n) => n + 1); }, (e) => { failed.value = e; });
-    }, [name]);
+            bring(name).then(more, (e) => { if (away.value || turn < 3) setTimeout(more, 1000); else failed.value = e; });
+    }, [name, turn]);
     return ready[name];
 }
+
+// When the first page is there the others come too: then they are there when the clan is not.
+effect(() => { if (loaded.value && mode.value?.mode === "clan") setTimeout(() => [...PAGES].forEach((name) => bring(name).catch(() => {})), 500); });
 
 function Page({ name, arg }) {
     const Body = usePage(name);

@@ -1,6 +1,6 @@
 // Inviting a machine: the link with its QR code, shown once it is signed, and the invitations that are open.
 import { html, useState } from "../lib.js";
-import { post } from "../api.js";
+import { has, post } from "../api.js";
 import { lists, now } from "../store.js";
 import { seconds, span, t } from "../text.js";
 import { Badge, Command, Empty, Head, Icon, Trouble, copy, useGet } from "../parts/basic.js";
@@ -8,7 +8,7 @@ import { Change, Propose } from "../parts/propose.js";
 import { Table } from "../parts/table.js";
 
 export function Qr({ text }) {
-    const { value, error } = useGet(() => post("/qr", { text }), [text]);
+    const { value, error } = useGet(async () => has("/qr") && post("/qr", { text }), [text]);
     return html`<${Trouble} error=${error} />${value && html`<svg class="qr" viewBox=${`-4 -4 ${value.size + 8} ${value.size + 8}`} role="img" aria-label=${t("qr")}>
         <rect x="-4" y="-4" width=${value.size + 8} height=${value.size + 8} class="paper" /><path d=${value.path} class="ink" /></svg>`}`;
 }

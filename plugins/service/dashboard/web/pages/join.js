@@ -43,5 +43,5 @@ function Step({ q }) {
 export default function Join() {
     const all = lists.questions.value, q = all.find((x) => x.step !== "waits");
     return html`<div class="splash wide"><svg class="logo" aria-hidden="true"><use href="/icons.svg#logo" /></svg>${q ? html`<${Step} key=${q.id + q.step} q=${q} />` : html`<${Head} title=${t("join")} /><${Empty} icon="invite" title=${t("join.nothing")} text=${t("join.terminal")} />`}
-        ${all.length > 1 && html`<p class="quiet" role="status">${t("join.more", { n: all.length - 1 })}</p>`}<p class="quiet">${t("same.command")}</p><${Command} words=${["join"]} /></div>`;
+        ${all.length > 1 && html`<p class="quiet" role="status">${t("join.more", { n: all.length - 1 })}</p>`}${q?.step !== "joined" && html`<p class="quiet">${t("same.command")}</p><${Command} words=${["join"]} />`}</div>`;
 }

@@ -13,7 +13,7 @@ export default function Machines() {
     const columns = [
         { name: t("machine"), by: (m) => m.name, show: (m) => html`<b dir="auto">${m.name}</b>` },
         { name: t("state"), by: stateOf, show: (m) => html`<${Badge} state=${stateOf(m)} />` },
-        { name: t("path"), kind: "wide", by: (m) => m.path || "", show: (m) => m.path || (m.self ? "" : m.connected ? "" : t("seen", { ago: ago(m.last_seen, now.value) })) },
+        { name: t("path"), kind: "wide", by: (m) => m.path || "", show: (m) => m.path ? html`<span title=${m.path}>${m.path}</span>` : m.self || m.connected ? "" : t("seen", { ago: ago(m.last_seen, now.value) }) },
         { name: t("round.trip"), kind: "number mid", by: (m) => m.rtt_us || 1e12, show: (m) => rtt(m.rtt_us) },
         { name: t("traffic"), kind: "number wide", by: (m) => m.rx_bytes + m.tx_bytes, show: (m) => m.self ? "" : `↓ ${bytes(m.rx_bytes)}  ↑ ${bytes(m.tx_bytes)}` },
         { name: t("tags"), kind: "wide", show: (m) => (m.tags || []).map((x) => html`<span class="tag" key=${x} dir="auto">${x}</span>`) },

@@ -2,7 +2,7 @@
 import { html, signal, useEffect, useRef, useState } from "../lib.js";
 import { t, word } from "../text.js";
 
-export const Icon = ({ name }) => html`<svg class="i" aria-hidden="true"><use href=${"/icons.svg#" + name} /></svg>`;
+export const Icon = ({ name }) => SHAPES[name] ? html`<${SHAPES[name]} />` : html`<svg class="i" aria-hidden="true"><use href=${"/icons.svg#" + name} /></svg>`;
 
 const TONES = {
     good: ["up", "ok", "online", "member", "running", "done", "admitted", "open", "joined", "loaded", "connected", "this machine", "in use"],
@@ -17,7 +17,8 @@ export function tone(state) {
     return "off";
 }
 
-// The shapes of a state are drawn in the page itself: a table shows hundreds, and each <use> of a file costs a tree.
+// The shapes of a state are drawn in the page itself: a table shows hundreds, and each <use> of a file costs a tree;
+// and when nothing answers, that file does not come either.
 const shape = (Form, form, mark) => () => html`<svg class="i" viewBox="0 0 16 16" aria-hidden="true"><${Form} ...${form} />${mark && html`<path class="mark" d=${mark} />`}</svg>`;
 const full = { fill: "currentColor" }, ring = { cx: 8, cy: 8, r: 5.2, fill: "none", stroke: "currentColor", "stroke-width": 1.6 };
 const SHAPES = {
