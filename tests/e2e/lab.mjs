@@ -62,8 +62,16 @@ export const turned = async (page, name) => {
     await heading(page, name);
 };
 
+export async function until(condition, what) {
+    for (const end = Date.now() + 20000; !await condition();) {
+        if (Date.now() > end)
+            throw new Error(`${what} did not come`);
+        await new Promise((done) => setTimeout(done, 50));
+    }
+}
+
 let count = 0;
-export const shot = (page, name) => page.screenshot({ path: join(shots, `story-${String(++count).padStart(2, "0")}-${name}.png`), fullPage: true });
+export const shot = (page, name) => page.screenshot({ path: join(shots, `${process.argv[1].match(/(\w+)\.mjs/)[1]}-${String(++count).padStart(2, "0")}-${name}.png`), fullPage: true });
 
 // Each step needs the one before; the first that fails ends the story, with a picture of every tab.
 export async function told(steps) {
@@ -76,7 +84,7 @@ export async function told(steps) {
             console.log(`FAIL ${name}\n${e.stack}`);
             for (const p of people)
                 for (const [i, page] of p.context.pages().entries()) {
-                    console.log(`  ${p.name}, tab ${i}: ${page.url().split("#code=")[0]} ${p.errors.join(" | ")}`);
+                    console.log(`  ${p.name}, tab ${i}: ${page.url().split("#code=")[0]} ${p.errors.slice(-5).join(" | ")}`);
                     await page.screenshot({ path: join(shots, `failed-${p.name}-${i}.png`), timeout: 5000 }).catch(() => {});
                 }
             process.exitCode = 1;

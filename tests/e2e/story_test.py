@@ -28,7 +28,7 @@ class Verbs:
     """What happens outside of the browser, by the machine's name."""
 
     def __init__(self, lab, shots):
-        self.lab, self.shots, self.machines, self.terminals, self.shown = lab, shots, {}, [], []
+        self.lab, self.shots, self.machines, self.terminals, self.shown, self.servers = lab, shots, {}, [], [], []
 
     def machine(self, name):
         """A machine with Clan running, in no clan; the program that is its browser."""
@@ -103,7 +103,27 @@ class Verbs:
     def rises(self, name):
         self.machines[name].start(apply=False)
 
+    def evil(self, name, address, port, uid, pages):
+        """Somebody else's server on that machine."""
+        m = self.machines[name]
+        p = m.popen("/usr/bin/python3", "-B", os.path.join(here, "evil.py"), address, str(port), str(uid), f"{m.dir}/evil", stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE)
+        self.servers.append((m, p))
+        p.stdin.write(json.dumps(pages))
+        p.stdin.close()
+        assert p.stdout.readline() == "ready\n"
+
+    def evil_saw(self, name):
+        path = f"{self.machines[name].dir}/evil"
+        return [json.loads(line) for line in open(path)] if os.path.exists(path) else []
+
     def end(self):
+        for m, p in self.servers:
+            for pid in m.pids(f"^/usr/bin/python3 -B {here}/evil.py"):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            p.wait(10)
+            p.stdout.close()
         for t in self.terminals:
             t.end()
         for m in self.machines.values():

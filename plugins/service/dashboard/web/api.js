@@ -14,9 +14,18 @@ function keep(value) {
         sessionStorage.removeItem("token");
 }
 
+// The session is over, here or for everybody: no tab passes its token on any more.
+export function out() {
+    keep("");
+    session.value = null;
+    signedOut.value = true;
+}
+
 tabs.onmessage = (e) => {
     if (e.data === "ask" && token)
         tabs.postMessage({ token });
+    else if (e.data === "out")
+        out();
     else if (e.data && typeof e.data.token === "string" && /^[0-9a-f]{64}$/.test(e.data.token))
         keep(e.data.token);
 };
@@ -71,7 +80,7 @@ export async function call(method, path, body) {
         json = { error: { what: `HTTP ${answer.status}` } };
     }
     if (answer.status === 401)
-        signedOut.value = true;
+        out();
     if (!answer.ok)
         throw new Failure(answer.status, json.error || {});
     return json;
@@ -112,7 +121,6 @@ export async function signIn() {
 
 export async function signOut() {
     await drop("/session");
-    keep("");
-    session.value = null;
-    signedOut.value = true;
+    tabs.postMessage("out");
+    out();
 }

@@ -1,7 +1,7 @@
 // What the clan looks like now: the event stream as signals. One tab reads it and tells the others, because a
 // browser has six connections to a host.
 import { batch, signal } from "@preact/signals";
-import { headers, signedOut } from "./api.js";
+import { headers, out, signedOut } from "./api.js";
 
 const KEYS = { services: "name" };
 const WHOLE = new Set(["status", "config"]);
@@ -116,7 +116,7 @@ function event(block) {
 async function read() {
     const answer = await fetch("/v1/stream", { headers: headers(), cache: "no-store" });
     if (answer.status === 401) {
-        signedOut.value = true;
+        out();
         return false;
     }
     if (!answer.ok)
