@@ -6,12 +6,15 @@
 #include "netconf/request.h"
 
 #include <errno.h>
+#include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <unistd.h>
 
 #define ROUTE_METRIC    1024
 #define ROUTE_BELOW_ALL 0x7ffffffe
+#define PROBE_PRIORITY  0x7fffu /* behind the main table's */
+#define PROBE_TABLE     7117u   /* and the clan's slot */
 
 void netconf_identity(struct netconf *n, const uint8_t clan_id[32])
 {
@@ -115,6 +118,45 @@ static clan_status route_set(
     return route_put(n, unreachable, add, NULL, e);
 }
 
+/*
+ * Chromium looks up no IPv6 address, and the clan has no others, unless a socket can be connected to this one; it sends
+ * nothing there.  On a computer without IPv6 a service would open in every program but that one.  The rule comes after
+ * all others: where there is IPv6 it is never reached.  What is sent there all the same ends in clan-link.
+ */
+static const uint8_t probe[16] = {
+    0x20, 0x01, 0x48, 0x60, 0x48, 0x60, [14] = 0x88, 0x88}; /* 2001:4860:4860::8888 */
+
+static void probe_rule(const struct netconf *n, bool add)
+{
+    struct netconf_request r;
+    struct clan_error e = CLAN_ERROR_INIT;
+    struct fib_rule_hdr *m = netconf_request(
+        &r, add ? RTM_NEWRULE : RTM_DELRULE, add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof *m);
+    *m = (struct fib_rule_hdr){.family = AF_INET6, .dst_len = 128, .action = FR_ACT_TO_TBL};
+    mnl_attr_put(r.head, FRA_DST, 16, probe);
+    mnl_attr_put_u32(r.head, FRA_PRIORITY, PROBE_PRIORITY);
+    mnl_attr_put_u32(r.head, FRA_TABLE, PROBE_TABLE + n->slot);
+    netconf_run(&r, NULL, NULL, &e,
+        "set the rule of the probe"); /* there already, or a kernel without rules */
+}
+
+static void probe_route(const struct netconf *n)
+{
+    struct netconf_request r;
+    struct clan_error e = CLAN_ERROR_INIT;
+    struct rtmsg *m = netconf_request(&r, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, sizeof *m);
+    *m = (struct rtmsg){.rtm_family = AF_INET6,
+        .rtm_dst_len = 128,
+        .rtm_protocol = RTPROT_STATIC,
+        .rtm_scope = RT_SCOPE_UNIVERSE,
+        .rtm_type = RTN_UNICAST};
+    mnl_attr_put(r.head, RTA_DST, 16, probe);
+    mnl_attr_put_u32(r.head, RTA_TABLE, PROBE_TABLE + n->slot);
+    mnl_attr_put_u32(r.head, RTA_OIF, n->ifindex);
+    mnl_attr_put(r.head, RTA_PREFSRC, 16, n->address);
+    netconf_run(&r, NULL, NULL, &e, "set the route of the probe");
+}
+
 clan_status netconf_tun(struct netconf *n, struct clan_error *e)
 {
     strcpy(n->ifname, "clan%d"); /* the kernel takes the first free number */
@@ -132,6 +174,8 @@ clan_status netconf_up(const struct netconf *n, struct clan_error *e)
         (s = netconf_address(n, n->resolver, true, e)) != CLAN_OK)
         return s;
     interface_no_queue(n->ifindex);
+    probe_route(n);
+    probe_rule(n, true);
     return route_set(n, false, true, e);
 }
 
@@ -145,6 +189,7 @@ void netconf_tun_close(struct netconf *n)
 clan_status netconf_down(struct netconf *n, struct clan_error *e)
 {
     netconf_tun_close(n);
+    probe_rule(n, false);
     clan_status s = route_set(n, true, false, e);
     return s != CLAN_OK && errno == ESRCH ? CLAN_OK : s;
 }

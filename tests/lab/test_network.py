@@ -286,3 +286,13 @@ def test_path_mtu(two):
         assert ping(mtu - 48) == 0
     finally:
         laptop.sh("ip link set eth0 mtu 1500; nft delete table inet narrow")
+
+
+def test_chromium_looks_up_names_without_ipv6_internet(lab):
+    probe = "2001:4860:4860::8888"  # Chromium connects a socket to it, sends nothing, and believes what the route says
+    nas = L.up(lab.machine("nas"))
+    assert " dev clan0 " in nas.sh(f"ip -6 route get {probe}").stdout
+    nas.sh("ip -6 addr add fd00:9::2/64 dev eth0 nodad; ip -6 route add default via fd00:9::1")
+    assert " dev eth0 " in nas.sh(f"ip -6 route get {probe}").stdout, "where there is IPv6 nothing else is used"
+    nas.clan("down")
+    L.wait_for(lambda: probe not in nas.sh("ip -6 rule; ip -6 route show table all").stdout, what="the end of the rule")
