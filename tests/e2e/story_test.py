@@ -81,6 +81,15 @@ class Verbs:
     def json(self, name, *args):
         return self.machines[name].json(*args)
 
+    def join(self, name, link, words):
+        L.join(self.machines[name], link, words)
+
+    def curl(self, name, url):
+        """What is there, as soon as something is."""
+        m = self.machines[name]
+        L.wait_for(lambda: m.curl(url, check=False).returncode == 0, what=url)
+        return m.curl(url).stdout
+
     def sh(self, name, script):
         return self.machines[name].sh(script).stdout
 
