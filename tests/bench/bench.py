@@ -28,8 +28,8 @@ class Report:
         self.bench, self.rows, self.bad = bench, [], []
 
     def add(self, metric, unit, values, peer="clan", ratio=None, must=None, least=None, least_ratio=None,
-            worst=None):
-        """must: the most that the median may be, worst: that any may be, least: the least of the median; a quick run
+            worst=None, p99=None):
+        """must: the most that the median may be, p99: that 99 of 100 may be, worst: that any may be, least: the least of the median; a quick run
         is not judged by them."""
         if not values or not all(v is not None for v in values):
             self.bad.append(f"{metric} of {peer} was not measured")
@@ -45,6 +45,10 @@ class Report:
             row["must"] = must
             if row["p50"] > must and not self.args.quick:
                 self.bad.append(f"{metric} of {peer} is {row['p50']} {unit} and must be at most {must}")
+        if p99 is not None:
+            row["must_p99"] = p99
+            if row["p99"] > p99 and not self.args.quick:
+                self.bad.append(f"{metric} of {peer} is {row['p99']} {unit} at p99 and must be at most {p99}")
         if worst is not None:
             row["worst"] = worst
             if max(values) > worst and not self.args.quick:

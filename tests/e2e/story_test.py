@@ -144,9 +144,9 @@ class Verbs:
             p.stdout.close()
 
 
-def told(story, verbs, env):
+def told(story, verbs, env, args=()):
     """Runs a story; its exit status."""
-    node = subprocess.Popen(["node", os.path.join(here, story), *sys.argv[2:]], env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    node = subprocess.Popen(["node", os.path.join(here, story), *args], env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     for line in node.stdout:
         if not line.startswith("@"):
             print(line, end="", flush=True)
@@ -177,7 +177,7 @@ def main():
     verbs = Verbs(lab, shots)
     status = 1
     try:
-        status = told(f"{name}.mjs", verbs, dict(os.environ))
+        status = told(f"{name}.mjs", verbs, dict(os.environ), sys.argv[2:])
     finally:
         try:
             verbs.end()
@@ -188,4 +188,5 @@ def main():
     sys.exit(status)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -22,7 +22,7 @@ struct call {
     bool opened; /* the host answered */
     bool signed_in, has_use;
     clan_api_SessionUse use;
-    clan_api_Request request;
+    clan_api_Request *request; /* until it is sent */
     call_answer_fn *answer;
     call_done_fn *done;
     void *arg;
@@ -30,6 +30,14 @@ struct call {
     struct frame_reader reader;
     uint8_t in[FRAME_HEAD + WIRE_FRAME_MAX];
 };
+
+static void drop_request(struct call *c)
+{
+    if (c->request)
+        sodium_memzero(c->request, sizeof *c->request);
+    free(c->request);
+    c->request = NULL;
+}
 
 /* The host's answer to open() still names it: it is freed then. */
 static void call_free(struct call *c)
@@ -45,7 +53,10 @@ static void call_free(struct call *c)
         close(c->fd);
     }
     c->d->calls[c->kind]--;
-    sodium_memzero(c, sizeof *c);
+    drop_request(c);
+    sodium_memzero(&c->use, sizeof c->use);
+    sodium_memzero(
+        c->in, c->total < sizeof c->in ? c->total : sizeof c->in); /* a session, a link */
     free(c);
 }
 
@@ -119,9 +130,8 @@ static void on_io(void *user, int32_t fd, uint32_t events)
     ssize_t n = recv(fd, space, room, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (n > 0 && c->kind != CALL_WATCH)
-        c->total += (size_t)n;
-    if (n <= 0 || c->total > ANSWER_MAX) {
+    c->total += n > 0 ? (size_t)n : 0;
+    if (n <= 0 || (c->total > ANSWER_MAX && c->kind != CALL_WATCH)) {
         fail(c, CLAN_E_NOTRUNNING, "the clan hung up", "its core may have been started anew");
         return;
     }
@@ -155,7 +165,9 @@ static bool send_all(struct call *c)
     use.m.session_use = c->use;
     bool ok = !c->has_use || send_request(c->fd, &use);
     sodium_memzero(&use, sizeof use);
-    return ok && send_request(c->fd, &c->request);
+    ok = ok && send_request(c->fd, c->request);
+    drop_request(c);
+    return ok;
 }
 
 static void on_opened(void *user, int fd, const struct clan_error *error)
@@ -178,14 +190,19 @@ struct call *call_start(struct dashboard *d, enum call_kind kind, const clan_api
     struct call *c = d->calls[kind] < places[kind] ? calloc(1, sizeof *c) : NULL;
     if (!c)
         return NULL;
-    *c = (struct call){.d = d,
-        .kind = kind,
-        .fd = -1,
-        .request = *request,
-        .answer = answer,
-        .done = done,
-        .arg = arg,
-        .has_use = use != NULL};
+    c->request = malloc(sizeof *c->request);
+    if (!c->request) {
+        free(c);
+        return NULL;
+    }
+    *c->request = *request;
+    c->d = d; /* one by one: what is not used is not touched, and takes no memory */
+    c->kind = kind;
+    c->fd = -1;
+    c->answer = answer;
+    c->done = done;
+    c->arg = arg;
+    c->has_use = use != NULL;
     c->reader = (struct frame_reader){.buf = c->in, .cap = sizeof c->in};
     if (use)
         c->use = *use;

@@ -71,7 +71,7 @@ struct request {
     struct MHD_Connection *connection;
     const char *method, *path;
     const struct route *route;
-    char body[HTTP_BODY_MAX + 1];
+    char *body; /* NULL: none */
     size_t body_size;
     bool suspended, too_long, streams;
     struct call *call;

@@ -245,6 +245,21 @@ static enum MHD_Result take(struct request *r)
     return r->streams ? send_stream(r) : r->suspended ? MHD_YES : send_json(r);
 }
 
+/* What is too long is read to its end, for an answer. */
+static bool take_body(struct request *r, const char *data, size_t size)
+{
+    size_t some = size < HTTP_BODY_MAX - r->body_size ? size : HTTP_BODY_MAX - r->body_size;
+    char *more = some ? realloc(r->body, r->body_size + some) : r->body;
+    r->too_long = r->too_long || some < size;
+    if (some && !more)
+        return false;
+    r->body = more;
+    if (some)
+        memcpy(r->body + r->body_size, data, some);
+    r->body_size += some;
+    return true;
+}
+
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url,
     const char *method, const char *version, const char *data, size_t *size, void **state)
 {
@@ -261,12 +276,9 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     r->method = method;
     r->path = url;
     if (*size) {
-        size_t some = *size < HTTP_BODY_MAX - r->body_size ? *size : HTTP_BODY_MAX - r->body_size;
-        memcpy(r->body + r->body_size, data, some);
-        r->body_size += some;
-        r->too_long = r->too_long || some < *size;
+        bool ok = take_body(r, data, *size);
         *size = 0;
-        return MHD_YES;
+        return ok ? MHD_YES : MHD_NO;
     }
     return r->answer && !r->call ? send_json(r) : take(r);
 }
@@ -283,7 +295,10 @@ static void on_end(
     if (r->job)
         r->job_free(r->job);
     json_decref(r->answer);
-    sodium_memzero(r, sizeof *r); /* a code, a session */
+    if (r->body)
+        sodium_memzero(r->body, r->body_size); /* a code */
+    free(r->body);
+    sodium_memzero(r, sizeof *r); /* a session */
     free(r);
     *state = NULL;
 }

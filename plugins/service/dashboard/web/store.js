@@ -106,7 +106,7 @@ function event(block) {
         else if (line.startsWith("data:"))
             data += line.slice(5).trimStart();
     if (kind === "ended")
-        signedOut.value = true;
+        out();
     else if (kind === "away" || kind === "back")
         tell(kind);
     else if (data)

@@ -1,0 +1,120 @@
+// The browser's side of the bench: node dashboard.mjs PART.  dashboard.py does what happens outside of it.
+import { Person, heading, lab, press, told } from "../e2e/lab.mjs";
+import { launch } from "../e2e/browser.mjs";
+import { invented, serve } from "../e2e/fake.mjs";
+import { thousand } from "../e2e/thousand.mjs";
+
+const part = process.argv[2], quick = !!process.env.CLAN_BENCH_QUICK;
+const measured = (metric, unit, values, limits = {}) => lab("measured", metric, unit, values, limits);
+let nas, tab;
+
+// Everything that comes before the overview stands there, as it comes: compressed.
+async function first_load() {
+    const sizes = [], times = [];
+    for (let i = 0; i < (quick ? 2 : 20); i++) {
+        const context = await nas.browser.newContext(), page = await context.newPage();
+        const wire = await context.newCDPSession(page);
+        const asked = new Map();
+        let size = 0;
+        await wire.send("Network.enable");
+        wire.on("Network.requestWillBeSent", (e) => asked.set(e.requestId, e.request.url));
+        wire.on("Network.loadingFinished", (e) => { if (!asked.get(e.requestId)?.includes("/v1/stream")) size += e.encodedDataLength; });
+        const url = await lab("ui", "nas"), began = performance.now();
+        await page.goto(url);
+        await page.waitForSelector(".tiles");
+        times.push(performance.now() - began);
+        await page.waitForLoadState("load");
+        sizes.push(size / 1024);
+        await context.close();
+    }
+    await measured("first_load_kb", "KiB", sizes, { worst: 60 });
+    await measured("first_load_ms", "ms", times);
+}
+
+// When the tab has painted a list in which that text stands, or no longer stands, by the clock of this computer.
+const painted = (text, there) => tab.evaluate(([mark, wanted]) => new Promise((done) => {
+    const look = () => {
+        if (document.body.textContent.includes(mark) !== wanted)
+            return;
+        changes.disconnect();
+        requestAnimationFrame(() => {   // the task after the frame
+            const after = new MessageChannel();
+            after.port1.onmessage = () => done(performance.timeOrigin + performance.now());
+            after.port2.postMessage(0);
+        });
+    };
+    const changes = new MutationObserver(look);
+    changes.observe(document.body, { subtree: true, childList: true, characterData: true });
+    look();
+}), [text, there]);
+
+async function events() {
+    tab = await nas.dashboard();
+    await tab.evaluate(() => { location.hash = "#/activity"; });
+    await heading(tab, "Activity");
+    const counts = quick ? [4, 3] : [16, 16, 16, 16, 16, 16, 3];
+    await lab("listen", "nas", counts);
+    const screen = [], streams = [];
+    for (let i = 0; i < (quick ? 3 : 60); i++) {
+        const mark = `bench-${i}-end`, comes = painted(mark, true), made = await lab("propose", mark);
+        screen.push(await comes - made.began);
+        const goes = painted(mark, false), ended = await lab("drop", made.answer.id);
+        screen.push(await goes - ended.began);
+        streams.push(...made.heard, ...ended.heard);
+    }
+    await measured("event_to_screen_ms", "ms", screen, { p99: 100 });
+    await measured("event_to_stream_ms", "ms", streams);
+    await measured("plugin_mb", "MiB", [await lab("memory_mb", "nas")], { worst: 8 });
+    await tab.close();
+}
+
+async function link_to_in() {
+    const times = [];
+    for (let i = 0; i < (quick ? 1 : 5); i++) {
+        const guest = await Person.at(`guest${i}`), page = await guest.tab(), link = await lab("invited", "nas");
+        const began = performance.now();
+        await page.goto(await lab("open", guest.name, link));
+        await press(page, "Ask");
+        await page.waitForSelector(".never");
+        await press(page, "Join a clan");
+        await heading(page, "You are in");
+        times.push(performance.now() - began);
+        await guest.browser.close();
+    }
+    await measured("link_to_in_ms", "ms", times, { worst: 5000 });
+}
+
+// With an invented clan: a thousand daemons do not fit here.
+async function rows() {
+    const browser = await launch(), paints = [], tasks = [], walls = [];
+    for (let i = 0; i < (quick ? 1 : 5); i++) {
+        const server = await serve(process.env.CLAN_BENCH_PAGES, { data: invented({ machines: 1000, services: 1000 }) });
+        const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+        const found = await thousand(browser, async () => {
+            const page = await context.newPage();
+            await page.goto(server.door);
+            return page;
+        });
+        paints.push(...found.paints);
+        tasks.push(found.most.processor);
+        walls.push(found.most.wall);
+        await context.close();
+        server.stop();
+    }
+    await browser.close();
+    await measured("rows_1000_paint_ms", "ms", paints, { must: 300 });
+    await measured("rows_1000_task_ms", "ms", tasks, { worst: 50 });
+    await measured("rows_1000_task_wall_ms", "ms", walls);
+}
+
+const parts = { first_load, events, link_to_in, rows };
+const steps = {
+    async "a clan"() {
+        nas = await Person.at("nas");
+        await lab("up", "nas");
+    },
+};
+for (const [name, run] of Object.entries(parts))
+    if (part === "all" || part === name)
+        steps[name] = run;
+await told(steps);
