@@ -167,6 +167,7 @@ static void show_command(struct cli *c, const clan_api_Proposal *p)
     size_t len = 0;
     for (unsigned i = 0; i < p->words_count && len < sizeof line; i++)
         len += (size_t)snprintf(line + len, sizeof line - len, " %s", p->words[i]);
+    text_sanitize(line); /* of one that is refused, too */
     out_line(c, "\n%s asks for:\n    %sclan%s%s", p->by[0] ? p->by : "somebody",
         out_on(c, OUT_BOLD), line, out_off(c));
 }
