@@ -33,13 +33,13 @@ const steps = {
         await lab("again", "nas", "ui", "--print");
         page = await nas.dashboard();
         origin = new URL(page.url()).origin;
+        await lab("evil", "nas", "127.0.0.1", 8000, 4343, pages());
+        tab = await nas.tab(EVIL);
         assert.ok(!page.url().includes("code"));
         const cookies = await nas.context.cookies();
         assert.deepEqual(cookies.map((c) => [c.name, c.httpOnly, c.sameSite, c.domain]), [["clan_session", true, "Strict", new URL(origin).hostname]]);
         assert.equal(await page.evaluate(() => document.cookie + Object.values(localStorage).join("")), "");
         assert.ok(await page.evaluate(() => /^[0-9a-f]{64}$/.test(sessionStorage.getItem("token"))));
-        await lab("evil", "nas", "127.0.0.1", 8000, 4343, pages());
-        tab = await nas.tab(EVIL);
     },
     async "in a frame there is nothing"() {
         await tab.goto(`${EVIL}/frame`);
@@ -134,4 +134,4 @@ const steps = {
     },
 };
 
-await told(steps);
+await told(steps, { apart: true });

@@ -73,8 +73,8 @@ export async function until(condition, what) {
 let count = 0;
 export const shot = (page, name) => page.screenshot({ path: join(shots, `${process.argv[1].match(/(\w+)\.mjs/)[1]}-${String(++count).padStart(2, "0")}-${name}.png`), fullPage: true });
 
-// Each step needs the one before; the first that fails ends the story, with a picture of every tab.
-export async function told(steps) {
+// Each step needs the one before, and the first that fails ends the story, with a picture of every tab; unless they are apart.
+export async function told(steps, { apart = false } = {}) {
     for (const [name, run] of Object.entries(steps)) {
         const t = Date.now();
         try {
@@ -88,7 +88,8 @@ export async function told(steps) {
                     await page.screenshot({ path: join(shots, `failed-${p.name}-${i}.png`), timeout: 5000 }).catch(() => {});
                 }
             process.exitCode = 1;
-            break;
+            if (!apart)
+                break;
         }
     }
     for (const p of people)

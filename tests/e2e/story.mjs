@@ -22,6 +22,19 @@ async function by_keys(tab, text, key) {
     assert.fail(`${text} is not reached by Tab`);
 }
 
+// The services page of that tab says that files are there, and its button opens them.
+async function opened_on(tab, machine) {
+    await turned(tab, "Services");
+    const files = tab.locator("tr[data-row]").filter({ hasText: "files" });
+    await files.filter({ hasText: machine }).filter({ hasText: "up" }).waitFor();
+    const [opened] = await Promise.all([tab.context().waitForEvent("page"), files.getByRole("link", { name: "Open files" }).click()]);
+    await opened.waitForFunction(() => document.title === "Shared files");
+    assert.equal(opened.url(), "http://files.home.clan/");
+    assert.equal(await opened.evaluate(() => performance.getEntriesByType("navigation")[0].responseStatus), 200);
+    await shot(opened, `files-of-${machine}`);
+    await opened.close();
+}
+
 const row = (tab, name) => tab.locator("tr[data-row] b").getByText(name, { exact: true });
 
 const steps = {
@@ -45,12 +58,14 @@ const steps = {
     async "an invitation is asked for on the page and signed at the terminal"() {
         signer = await lab("terminal", "nas", "sign", "--watch");
         await turned(page, "Invite");
+        await page.getByLabel("For which machine").fill("laptop");
         await press(page, "Make the invitation");
-        await signs("clan invite");
+        await signs("clan invite --for laptop");
         const box = page.getByLabel("Invitation link");
         await box.waitFor();
         link = await box.inputValue();
         assert.match(link, /^clan:\/\/join\//);
+        await page.getByRole("img", { name: "QR code" }).waitFor();
         await shot(page, "invitation");
     },
     async "the link is opened on another machine: three questions at most, and it is in"() {
@@ -82,6 +97,38 @@ const steps = {
         await second.waitForSelector(".tiles");
         await turned(second, "Machines");
         assert.equal(await second.locator("tr[data-row]").count(), 2);
+    },
+    async "a service is chosen from the catalogue, signed, and opened on the other machine"() {
+        await turned(page, "Catalogue");
+        await shot(page, "catalogue");
+        await page.getByRole("button", { name: "Enable files" }).click();
+        const box = page.getByRole("dialog");
+        await box.getByText("place: {on: nas}").waitFor();
+        await shot(page, "enable");
+        await press(box, "Ask for the signature");
+        await signs("clan enable files --on nas", "place: {on: nas}");
+        await box.getByText("done").waitFor();
+        await press(box, "Close");
+        await opened_on(there, "nas");
+        await turned(page, "Services");
+        await shot(page, "services");
+    },
+    async "it is moved by editing the configuration"() {
+        await turned(page, "Configuration");
+        const yaml = page.getByLabel("clan.yaml");
+        await page.waitForFunction(() => document.getElementById("yaml").value.includes("place: {on: nas}"));
+        const text = await yaml.inputValue();
+        await yaml.fill(text.replace("place: {on: nas}", "place: {on: nowhere"));
+        await page.locator(".near").waitFor();
+        assert.equal(await page.getByRole("button", { name: "Ask for the signature" }).count(), 0, "nothing to sign with an error in it");
+        await shot(page, "configuration-error");
+        await yaml.fill(text.replace("place: {on: nas}", "place: {on: laptop}"));
+        await page.locator(".diff .plus").getByText("place: {on: laptop}").waitFor();
+        await shot(page, "configuration");
+        await press(page, "Ask for the signature");
+        await signs("clan config apply", "on: laptop");
+        await page.getByText("done").waitFor();
+        await opened_on(there, "laptop");
     },
     async "a third machine joins by keyboard alone, and every open page shows it"() {
         phone = await Person.at("phone");

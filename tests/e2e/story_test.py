@@ -43,12 +43,14 @@ class Verbs:
 
     def shows(self, name, *args, input=""):
         """A command that prints where its page is, and stays as long as the page is needed."""
-        p = self.machines[name].popen(f"{L.PREFIX}/bin/clan", *args, "--print", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        m = self.machines[name]
+        with open(f"{m.dir}/shown", "a+") as said:
+            p = m.popen(f"{L.PREFIX}/bin/clan", *args, "--print", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said)
         self.shown.append(p)
         p.stdin.write(input)
         p.stdin.close()
         url = p.stdout.readline().strip()
-        assert "#code=" in url, f"clan {' '.join(args)} printed no address: {url!r}"
+        assert "#code=" in url, f"clan {' '.join(args)} printed no address: {open(f'{m.dir}/shown').read()}"
         return url
 
     def ui(self, name):
