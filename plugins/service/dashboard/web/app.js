@@ -18,13 +18,13 @@ const bring = (name) => import(`./pages/${name}.js`).then((m) => { ready[name] =
 
 // A page comes once, and is asked for again while nothing answers.
 function usePage(name) {
-    const [turn, again] = useState(0);
+    const [turn, again] = useState(0), found = ready[name];
     useEffect(() => {
         const more = () => again(turn + 1);
-        if (!ready[name])
+        if (!found)     // it may have come since this was drawn
             bring(name).then(more, (e) => { if (away.value || turn < 3) setTimeout(more, 1000); else failed.value = e; });
     }, [name, turn]);
-    return ready[name];
+    return found;
 }
 
 // When the first page is there the others come too: then they are there when the clan is not.

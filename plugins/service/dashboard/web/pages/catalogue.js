@@ -9,7 +9,8 @@ import { Diff } from "../parts/diff.js";
 import { Propose } from "../parts/propose.js";
 
 const idOf = (p) => p.id || p.plugin;
-const isService = (p) => !p.kind || /service/.test(p.kind);
+// What people sign in to runs on every machine that allows it; clan.yaml has no row for it.
+const isService = (p) => (!p.kind || /service/.test(p.kind)) && ![...p.asks || [], ...p.granted || []].some((a) => (a.word || a) === "api.session");
 
 function Asks({ p }) {
     const asks = p.asks?.length ? p.asks : p.granted || [];
@@ -42,7 +43,7 @@ export default function Catalogue() {
         ${lists.plugins.value.length > 6 && html`<label class="filter"><${Icon} name="search" /><span class="hidden">${t("filter")}</span><input type="search" placeholder=${t("filter")} onInput=${(e) => setFilter(e.target.value)} /></label>`}
         ${!found.length && html`<${Empty} icon="catalogue" title=${t("catalogue.none")} text=${t("catalogue.none.text")} />`}
         <div class="cards">${shown.map((p) => html`<article class="card" key=${idOf(p)}><header><h2 dir="auto">${p.title || idOf(p)}</h2><${Badge} state=${p.state} /></header>
-            <p>${p.description}</p>${p.why && html`<p class="quiet">${p.why}</p>`}${p.remedy && html`<p class="quiet">${p.remedy}</p>`}
+            ${p.description && html`<p>${p.description}</p>`}${p.why && html`<p class="quiet">${p.why}</p>`}${p.remedy && html`<p class="quiet">${p.remedy}</p>`}
             <details><summary>${t("asks")}</summary><${Asks} p=${p} /></details>
             <footer><span class="quiet">${idOf(p)} ${p.version}</span>${isService(p) && html`<button onClick=${() => setOpen(p)}>${t("enable")}<span class="hidden"> ${idOf(p)}</span></button>`}</footer></article>`)}</div>
         ${shown.length < found.length && html`<button onClick=${() => setAll(true)}>${t("show.all", { n: found.length })}</button>`}

@@ -1,9 +1,9 @@
 // clan.yaml: read, change with errors in place, see the difference, ask for the signature, look back.
 import { html, useEffect, useState } from "../lib.js";
 import { get, post } from "../api.js";
-import { config } from "../store.js";
+import { config, lists } from "../store.js";
 import { t, when } from "../text.js";
-import { Command, Head, Trouble, useGet } from "../parts/basic.js";
+import { Command, Head, Trouble, toast, useGet } from "../parts/basic.js";
 import { Diff } from "../parts/diff.js";
 import { Propose } from "../parts/propose.js";
 import { Table } from "../parts/table.js";
@@ -19,6 +19,18 @@ function lineDiff(a, b) {
     return [...x.slice(0, top).map(as(" ")), ...x.slice(top, x.length - end).map(as("-")), ...y.slice(top, y.length - end).map(as("+")), ...x.slice(x.length - end).map(as(" "))];
 }
 
+const bare = (text) => text.replace(/^version:.*$/m, "");      // who signs counts
+
+// Machines that got their names from invitations stand nowhere in this file until something is said about them.
+function unnamed(text) {
+    const said = new Set(text.replace(/#.*/g, "").split(/[\s,:"'[\]{}]+/));
+    return lists.machines.value.filter((m) => said.has(m.name) && !text.includes(m.id));
+}
+function naming(text, m) {
+    const line = `  ${JSON.stringify(m.id)}: {name: ${JSON.stringify(m.name)}}\n`;
+    return /^machines:/m.test(text) ? text.replace(/^machines:[ \t]*(\{\})?[ \t]*(#.*)?\n/m, () => "machines:\n" + line) : `${text.trimEnd()}\n\nmachines:\n${line}`;
+}
+
 function Problems({ list, jump }) {
     return html`<div role="alert"><ul class="lines">${list.map((p, i) => html`<li key=${i} class="line bad"><button class="small" onClick=${() => jump(p)}>${t("config.line", { line: p.line })}</button>
         <div><strong>${p.text}</strong>${p.near && html`<pre class="near">${p.near}</pre>`}</div></li>`)}</ul></div>`;
@@ -29,7 +41,7 @@ function History({ head }) {
     const [old, setOld] = useState(null);
     const show = async (v) => setOld({ version: v.version, text: (await get("/config/" + v.version)).text });
     return html`<h2>${t("config.history")}</h2><${Trouble} error=${error} />
-        <${Table} label=${t("config.history")} rows=${value?.versions || []} keyOf=${(v) => v.version} columns=${[
+        <${Table} label=${t("config.history")} rows=${[...value?.versions || []].sort((a, b) => b.version - a.version)} keyOf=${(v) => v.version} columns=${[
             { name: t("version"), show: (v) => html`<b>${v.version}</b>` }, { name: t("time"), kind: "long", show: (v) => when(v.time) },
             { name: t("signed.by"), kind: "mid", show: (v) => (v.signers || []).join(", ") },
             { name: t("compare"), kind: "end", show: (v) => v.here !== false && v.version !== head.version ? html`<button class="small" onClick=${() => show(v)}>${t("compare")}<span class="hidden"> ${v.version}</span></button>` : "" }]} />
@@ -39,7 +51,7 @@ function History({ head }) {
 export default function Config() {
     const head = useGet(() => get("/config"), [config.value?.version]);
     const [text, setText] = useState(null), [found, setFound] = useState(null), [fault, setFault] = useState(null);
-    const start = head.value?.text ?? "", shown = text ?? start, changed = text !== null && text !== start;
+    const start = head.value?.text ?? "", shown = text ?? start, changed = text !== null && bare(text) !== bare(start);
     useEffect(() => {
         if (!changed)
             return setFound(null);
@@ -47,6 +59,12 @@ export default function Config() {
         const soon = setTimeout(() => post("/config/check", { text }).then((r) => { if (on) { setFound(r); setFault(null); } }, (e) => on && setFault(e)), 300);
         return () => { on = false; clearTimeout(soon); };
     }, [text, start]);
+    useEffect(() => {
+        if (text === null || changed || !head.value)
+            return;
+        setText(null);      // what was asked for counts now
+        toast(t("config.counts", { version: head.value.version }));
+    }, [head.value?.version]);
     const jump = (p) => {
         const box = document.getElementById("yaml"), lines = shown.split("\n");
         const at = lines.slice(0, p.line - 1).join("\n").length + (p.line > 1 ? 1 : 0);
@@ -59,7 +77,7 @@ export default function Config() {
         <section class="card"><label class="label" for="yaml">clan.yaml${head.value ? ` · ${t("version")} ${head.value.version}` : ""}</label>
         <textarea id="yaml" class="code" rows="22" spellcheck=${false} autocomplete="off" wrap="off" dir="ltr" value=${shown} aria-invalid=${problems.length > 0} onInput=${(e) => setText(e.target.value)}></textarea>
         ${problems.length > 0 && html`<${Problems} list=${problems} jump=${jump} />`}
-        ${changed && html`<div class="acts"><button onClick=${() => setText(null)}>${t("config.undo")}</button></div>`}
+        ${changed && html`<div class="acts">${unnamed(shown).slice(0, 5).map((m) => html`<button key=${m.id} class="primary" onClick=${() => setText(naming(shown, m))}>${t("config.name", { name: m.name })}</button>`)}<button onClick=${() => setText(null)}>${t("config.undo")}</button></div>`}
         ${changed && found?.ok && html`<h3>${t("diff")}</h3><${Diff} lines=${found.diff} /><${Propose} key=${text} words=${["config", "apply"]} text=${text} />`}
         ${!changed && html`<${Command} words=${["config", "show"]} />`}</section>${head.value && html`<${History} head=${head.value} />`}`;
 }
