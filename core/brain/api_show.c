@@ -6,6 +6,7 @@
 #include "brain/demand.h"
 #include "brain/devices.h"
 #include "brain/phones.h"
+#include "wire/offers.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -327,32 +328,80 @@ void api_invitations(struct brain *b, struct client *c)
     api_ok(c);
 }
 
-void api_plugins(struct brain *b, struct client *c)
+static void describe(clan_api_Plugin *p, const struct offer *o)
+{
+    if (!o)
+        return;
+    snprintf(p->version, sizeof p->version, "%s", o->version);
+    snprintf(p->title, sizeof p->title, "%s", o->title);
+    snprintf(p->sentence, sizeof p->sentence, "%s", o->sentence);
+    for (; p->asks_count < o->ask_count; p->asks_count++)
+        snprintf(p->asks[p->asks_count], sizeof p->asks[0], "%s", o->asks[p->asks_count]);
+}
+
+static const struct host *host_of(const struct brain *b, const char *plugin)
+{
+    for (unsigned k = 0; k < BRAIN_HOSTS_MAX; k++)
+        if (b->hosts[k].used && strcmp(b->hosts[k].plugin, plugin) == 0)
+            return &b->hosts[k];
+    return NULL;
+}
+
+static void granted_plugin(
+    const struct brain *b, const struct grant_plugin *g, const struct offer *o, clan_api_Plugin *p)
 {
     static const char *const state_text[] = {
         "not used", "starting", "starting", "starting", "starting", "up", "ending", "failed"};
+    const struct host *h = host_of(b, g->id);
+    snprintf(p->id, sizeof p->id, "%s", g->id);
+    snprintf(p->file, sizeof p->file, "%s", g->file);
+    snprintf(
+        p->kind, sizeof p->kind, "%s", g->kind == GRANT_KIND_TRANSPORT ? "transport" : "service");
+    snprintf(p->state, sizeof p->state, "%s", state_text[h ? h->state : HOST_IDLE]);
+    if (h) {
+        snprintf(p->why, sizeof p->why, "%s", h->why);
+        if (!p->why[0])
+            host_suspect(h, p->why, sizeof p->why);
+        snprintf(p->remedy, sizeof p->remedy, "%s", h->remedy);
+    }
+    _Static_assert(sizeof p->granted == GRANTS_WORDS_MAX * PERM_WORD_MAX, "api.options");
+    p->granted_count = (pb_size_t)grants_words(g, p->granted);
+    describe(p, o);
+}
+
+static void offered_plugin(const struct offer *o, clan_api_Plugin *p)
+{
+    snprintf(p->id, sizeof p->id, "%s", o->id);
+    snprintf(p->file, sizeof p->file, "%s", o->file);
+    snprintf(
+        p->kind, sizeof p->kind, "%s", o->kind == GRANT_KIND_TRANSPORT ? "transport" : "service");
+    snprintf(p->state, sizeof p->state, "not granted");
+    snprintf(p->why, sizeof p->why, "it is installed, but machine.yaml does not name it");
+    snprintf(p->remedy, sizeof p->remedy,
+        "the owner looks at it: clan plugin show %s; then, as root: clan plugin grant %s", o->id,
+        o->id);
+    describe(p, o);
+}
+
+/* What the owner granted, then what else is installed.  Pages also choose from it: the command line reads the files. */
+void api_plugins(struct brain *b, struct client *c)
+{
+    static struct offers offers; /* as it is now: nobody tells when it is written anew */
+    if (offers_load(OFFERS_PATH, &offers, NULL) != CLAN_OK)
+        offers.count = 0;
     for (unsigned i = 0; b->grants_ok && i < b->grants.plugin_count; i++) {
         const struct grant_plugin *g = &b->grants.plugins[i];
-        const struct host *h = NULL;
-        for (unsigned k = 0; k < BRAIN_HOSTS_MAX; k++)
-            if (b->hosts[k].used && strcmp(b->hosts[k].plugin, g->id) == 0)
-                h = &b->hosts[k];
         clan_api_Answer *a = api_blank();
-        clan_api_Plugin *p = &a->m.plugin;
         a->which_m = clan_api_Answer_plugin_tag;
-        snprintf(p->id, sizeof p->id, "%s", g->id);
-        snprintf(p->file, sizeof p->file, "%s", g->file);
-        snprintf(p->kind, sizeof p->kind, "%s",
-            g->kind == GRANT_KIND_TRANSPORT ? "transport" : "service");
-        snprintf(p->state, sizeof p->state, "%s", state_text[h ? h->state : HOST_IDLE]);
-        if (h) {
-            snprintf(p->why, sizeof p->why, "%s", h->why);
-            if (!p->why[0])
-                host_suspect(h, p->why, sizeof p->why);
-            snprintf(p->remedy, sizeof p->remedy, "%s", h->remedy);
-        }
-        _Static_assert(sizeof p->granted == GRANTS_WORDS_MAX * PERM_WORD_MAX, "api.options");
-        p->granted_count = (pb_size_t)grants_words(g, p->granted);
+        granted_plugin(b, g, offers_find(&offers, g->file), &a->m.plugin);
+        api_answer(c, a, false);
+    }
+    for (unsigned i = 0; i < offers.count; i++) {
+        if (b->grants_ok && grants_find(&b->grants, offers.list[i].id))
+            continue;
+        clan_api_Answer *a = api_blank();
+        a->which_m = clan_api_Answer_plugin_tag;
+        offered_plugin(&offers.list[i], &a->m.plugin);
         api_answer(c, a, false);
     }
     api_ok(c);

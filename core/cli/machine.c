@@ -6,6 +6,7 @@
 #include "cli/change.h"
 #include "cli/out.h"
 #include "cli/session.h"
+#include "config/offers.h"
 #include "wire/grants.h"
 
 #include <errno.h>
@@ -58,6 +59,21 @@ const char *machine_grants(void)
 {
     static char path[PATH_MAX];
     return in_machine_dir(path, strrchr(GRANTS_PATH, '/') + 1);
+}
+
+/* Whoever looks for a plugin in a browser finds fewer without it; what is granted is granted. */
+void machine_offers(struct cli *c)
+{
+    char path[PATH_MAX];
+    struct clan_error e = CLAN_ERROR_INIT;
+    struct offers *o = calloc(1, sizeof *o);
+    clan_assert(o);
+    clan_status st = config_offers(machine_plugin_dir(c), o, &e);
+    if (st == CLAN_OK)
+        st = offers_store(in_machine_dir(path, strrchr(OFFERS_PATH, '/') + 1), o, &e);
+    if (st != CLAN_OK)
+        out_warn(c, "pages will not show what else is installed: %s", e.what);
+    free(o);
 }
 
 static unsigned recommended(const char *transport)
@@ -286,6 +302,7 @@ static clan_status apply(struct cli *c, const char *path, struct grants *g, char
         st = grants_store(machine_grants(), g, &c->e);
     if (st != CLAN_OK)
         return st;
+    machine_offers(c);
     unsigned told = machine_tell_clans(c);
     if (told)
         out_line(c, "granted; %u running clan%s took it over", told, told == 1 ? "" : "s");

@@ -23,6 +23,8 @@ clan_status machine_compile(struct cli *c, const char *path, const char *text, s
 /* The granted transports in the order recommended for a new clan: what is fast first, tor last;
  * returns their number, 0 where nothing is granted. */
 unsigned machine_transports(char ret_names[CONFIG_TRANSPORTS_MAX][33]);
+/* Writes down what is installed, for pages that show it. */
+void machine_offers(struct cli *c);
 /* Every running clan looks at the new grants at once; returns their number. */
 unsigned machine_tell_clans(struct cli *c);
 /* What a new record means beside the one of before: another file, more, less.  Returns

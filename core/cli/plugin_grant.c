@@ -94,6 +94,8 @@ static clan_status store(struct cli *c, const struct consent *x, unsigned *ret_t
     }
     if (st == CLAN_OK)
         st = grants_store(machine_grants(), x->now, &c->e);
+    if (st == CLAN_OK)
+        machine_offers(c);
     *ret_told = st == CLAN_OK ? machine_tell_clans(c) : 0;
     return st;
 }

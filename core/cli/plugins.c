@@ -22,8 +22,11 @@ struct plugins {
 static clan_status take_plugin(void *arg, const clan_api_Answer *a)
 {
     struct plugins *x = arg;
-    if (a->which_m == clan_api_Answer_plugin_tag && x->count < PLUGINS_MAX)
-        x->rows[x->count++] = a->m.plugin;
+    const clan_api_Plugin *p = &a->m.plugin;
+    /* what is installed is looked at as it is now, not as the last `machine apply` found it */
+    if (a->which_m == clan_api_Answer_plugin_tag && x->count < PLUGINS_MAX &&
+        strcmp(p->state, "not granted") != 0)
+        x->rows[x->count++] = *p;
     return CLAN_OK;
 }
 
@@ -75,6 +78,11 @@ static const char *then_grant(const clan_api_Plugin *p, const char *first, char 
 static void describe_file(clan_api_Plugin *p, const struct check_result *f)
 {
     snprintf(p->version, sizeof p->version, "%s", f->version);
+    snprintf(p->kind, sizeof p->kind, "%s", check_kind_text(f->kind));
+    snprintf(p->title, sizeof p->title, "%s", f->title);
+    snprintf(p->sentence, sizeof p->sentence, "%s", f->sentence);
+    text_sanitize(p->title);
+    text_sanitize(p->sentence);
     p->asks_count = 0;
     for (unsigned i = 0; i < f->ask_count && i < 16; i++)
         snprintf(p->asks[p->asks_count++], sizeof p->asks[0], "%s", f->asks[i]);

@@ -211,9 +211,10 @@ json_t *json_of_plugin(const clan_api_Plugin *p)
     json_t *means = json_object();
     json_t *asks = words_json(p->asks, p->asks_count, means);
     json_t *granted = words_json(p->granted, p->granted_count, means);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "plugin", p->id, "kind",
-        p->kind, "file", p->file, "version", p->version, "state", p->state, "why", p->why, "remedy",
-        p->remedy, "asks", asks, "granted", granted, "means", means);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "plugin",
+        p->id, "title", p->title, "description", p->sentence, "kind", p->kind, "file", p->file,
+        "version", p->version, "state", p->state, "why", p->why, "remedy", p->remedy, "asks", asks,
+        "granted", granted, "means", means);
 }
 
 json_t *json_of_net_checks(const struct net_checks *l)

@@ -277,6 +277,10 @@ def test_the_configuration_and_what_would_change_it(nas, signed_in):
 def test_plugins_activity_network_and_codes(nas, signed_in):
     plugins = {p["plugin"]: p for p in signed_in.ask("GET", "/v1/plugins").json["plugins"]}
     assert plugins["dashboard"]["kind"] == "service" and plugins["tcp-noise"]["kind"] == "transport"
+    # what is installed and not granted stands there too, as the owner's last `clan machine apply` found it
+    files = plugins["files"]
+    assert files["state"] == "not granted" and "grant files" in files["remedy"] and files["title"] and files["description"], files
+    assert files["asks"] == {p["plugin"]: p for p in nas.json("plugin", "list")[-1]["plugins"]}["files"]["asks"]
     assert "sign" in plugins["dashboard"]["means"]["api.session"], plugins
     nas.clan("invite", "--for", "tablet")
     what = L.wait_for(lambda: [e for e in signed_in.ask("GET", "/v1/activity").json["activity"] if "tablet" in e["what"]],

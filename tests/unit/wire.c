@@ -4,6 +4,7 @@
 #include "wire/channel.h"
 #include "wire/frame.h"
 #include "wire/grants.h"
+#include "wire/offers.h"
 #include "wire/peer.pb.h"
 #include "wire/resolver.pb.h"
 
@@ -395,6 +396,42 @@ static void grants_round_trip(void **state)
     assert_int_equal(perm_bit("net.connect"), 0);
 }
 
+static void offers_are_believed_whole_or_not_at_all(void **state)
+{
+    struct consent *c = *state;
+    struct clan_error e;
+    struct offers *o = calloc(2, sizeof *o), *got = o + 1;
+    assert_non_null(o);
+    *o = (struct offers){.magic = OFFERS_MAGIC,
+        .version = OFFERS_VERSION,
+        .size = sizeof *o,
+        .count = 1,
+        .list[0] = {.id = "files", .file = "files.so", .ask_count = 1, .asks[0] = "fs.state"}};
+    assert_int_equal(offers_load(c->path, got, &e), CLAN_E_NOENT);
+    assert_int_equal(offers_store(c->path, o, &e), CLAN_OK);
+    assert_int_equal(offers_load(c->path, got, &e), CLAN_OK);
+    assert_string_equal(offers_find(got, "files.so")->asks[0], "fs.state");
+    assert_null(offers_find(got, "files"));
+    for (int fault = 0; fault < 5; fault++) {
+        struct offers *bad = got;
+        *bad = *o;
+        if (fault == 0)
+            bad->count = OFFERS_MAX + 1;
+        else if (fault == 1)
+            bad->list[0].ask_count = OFFERS_ASKS_MAX + 1;
+        else if (fault == 2)
+            memset(bad->list[0].sentence, 'x', sizeof bad->list[0].sentence);
+        else if (fault == 3)
+            strcpy(bad->list[0].title, "\033[2J");
+        else
+            bad->version++;
+        assert_int_equal(offers_store(c->path, bad, &e), CLAN_OK);
+        assert_int_equal(offers_load(c->path, got, &e), CLAN_E_INVAL);
+        assert_int_equal(got->count, 0);
+    }
+    free(o);
+}
+
 static void bad_magic(struct grants *g)
 {
     g->magic++;
@@ -534,6 +571,8 @@ int main(void)
         cmocka_unit_test(frames_blocking),
         cmocka_unit_test(frames_are_wiped),
         cmocka_unit_test_setup_teardown(grants_round_trip, consent_make, consent_remove),
+        cmocka_unit_test_setup_teardown(
+            offers_are_believed_whole_or_not_at_all, consent_make, consent_remove),
         cmocka_unit_test_setup_teardown(grants_refuses_damage, consent_make, consent_remove),
         cmocka_unit_test_setup_teardown(
             grants_refuses_other_sizes_and_writers, consent_make, consent_remove),
