@@ -1,5 +1,5 @@
 // The frame: signs in, follows the clan, and shows the page that the address names.
-import { effect, html, render, signal, useEffect, useRef, useState } from "./lib.js";
+import { html, render, signal, useEffect, useLayoutEffect, useRef, useState } from "./lib.js";
 import { has, learn, session, signIn, signOut, signedOut } from "./api.js";
 import { away, follow, lists, loaded, now, status } from "./store.js";
 import { go, link, route } from "./router.js";
@@ -14,25 +14,31 @@ const there = (page) => PAGES.has(page) && (!NEEDS[page] || has(NEEDS[page]));
 const mode = signal(null), failed = signal(null), finding = signal(false), menu = signal(false);
 const ready = {};
 
+// When the first page is there the others come too: then they are there when the clan is not.
+let others = () => {
+    others = () => {};
+    setTimeout(() => NAV.concat("machine").forEach((name) => bring(name).catch(() => {})), 1500);
+};
 const bring = (name) => import(`./pages/${name}.js`).then((m) => { ready[name] = m.default; });
 
 // A page comes once, and is asked for again while nothing answers.
 function usePage(name) {
     const [turn, again] = useState(0), found = ready[name];
     useEffect(() => {
-        const more = () => again(turn + 1);
+        const more = () => {
+            again(turn + 1);
+            if (mode.value.mode === "clan")
+                others();
+        };
         if (!found)     // it may have come since this was drawn
             bring(name).then(more, (e) => { if (away.value || turn < 3) setTimeout(more, 1000); else failed.value = e; });
     }, [name, turn]);
     return found;
 }
 
-// When the first page is there the others come too: then they are there when the clan is not.
-effect(() => { if (loaded.value && mode.value?.mode === "clan") setTimeout(() => [...PAGES].forEach((name) => bring(name).catch(() => {})), 500); });
-
 function Page({ name, arg }) {
     const Body = usePage(name);
-    useEffect(() => { moved.value++; scrollTo(0, 0); menu.value = false; }, [name, name === "machine" ? arg : ""]);
+    useLayoutEffect(() => { moved.value++; scrollTo(0, 0); menu.value = false; }, [name, name === "machine" ? arg : ""]);
     return Body ? html`<${Body} key=${name} arg=${arg} />` : html`<p class="quiet" role="status">${t("moment")}</p>`;
 }
 
