@@ -138,6 +138,18 @@ static size_t utf8_sequence(const unsigned char *p)
     return 0;
 }
 
+/* Characters that turn the direction of writing, or begin a line for some readers: behind them a person reads something
+ * else than what is there. */
+static bool misleads(const unsigned char *p, size_t size)
+{
+    if (size == 2)
+        return p[0] == 0xd8 && p[1] == 0x9c; /* U+061C */
+    if (size != 3 || p[0] != 0xe2)
+        return false;
+    return (p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae))) ||
+           (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9);
+}
+
 void text_sanitize(char *text)
 {
     unsigned char *p = (unsigned char *)text;
@@ -148,7 +160,7 @@ void text_sanitize(char *text)
         }
         size_t n = *p >= 0x80 ? utf8_sequence(p) : 0;
         /* C1 control characters drive terminals too */
-        if (n == 2 && p[0] == 0xc2 && p[1] < 0xa0)
+        if ((n == 2 && p[0] == 0xc2 && p[1] < 0xa0) || misleads(p, n))
             n = 0;
         if (n)
             p += n;

@@ -26,7 +26,8 @@ const char *text_ago(int64_t seconds, char ret_text[48]);
 
 /* [a-z0-9-]{1,32}, no hyphen at either end (a DNS label) */
 bool text_name_ok(const char *name);
-/* Replaces control characters and invalid UTF-8 by '?': for printing text from outside */
+/* Replaces control characters, those that turn the direction of writing or separate lines, and invalid UTF-8 by '?':
+ * for printing text from outside */
 void text_sanitize(char *text);
 /* Levenshtein distance with an early end at `max`; for "did you mean" */
 unsigned text_distance(const char *a, const char *b, unsigned max);
