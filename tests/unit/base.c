@@ -181,9 +181,13 @@ static void text_sanitize_cases(void **state)
         {"cut \xe2\x82", "cut ??"},   /* ends inside a sequence */
         {"\xff\xfe", "??"},
         /* U+202E: what follows is shown from right to left; U+2066, U+200F, U+061C */
-        {"txt\xe2\x80\xae" "exe", "txt???exe"},
+        {"txt\xe2\x80\xae"
+         "exe",
+            "txt???exe"},
         {"\xe2\x81\xa6 \xe2\x81\xa9 \xe2\x80\x8f \xd8\x9c", "??? ??? ??? ??"},
-        {"a \xe2\x80\xa8" "b\xe2\x80\xa9", "a ???b???"}, /* line and paragraph separator */
+        {"a \xe2\x80\xa8"
+         "b\xe2\x80\xa9",
+            "a ???b???"}, /* line and paragraph separator */
         {"\xe2\x80\x93 \xe2\x80\x9c \xd8\xa7", "\xe2\x80\x93 \xe2\x80\x9c \xd8\xa7"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
