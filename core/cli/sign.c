@@ -10,9 +10,11 @@
 
 #include <poll.h>
 #include <sodium.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <termios.h>
 
 #define SIGN_LIST_MAX 64
 #define SIGN_IDLE_MS  (12 * 3600 * 1000) /* a clan where nothing changes */
@@ -243,6 +245,13 @@ static clan_status show(
     return st;
 }
 
+/* A line that was typed before the question stood there is no answer to it: a page chooses when it asks. */
+static void forget_typed(struct cli *c)
+{
+    tcflush(fileno(c->in), TCIFLUSH);
+    __fpurge(c->in);
+}
+
 /* NOENT: the input ended. */
 static clan_status ask(struct sign *s, const clan_api_Proposal *p)
 {
@@ -255,6 +264,7 @@ static clan_status ask(struct sign *s, const clan_api_Proposal *p)
         snprintf(prompt, sizeof prompt, "This is final. Type %s to sign it: ", name);
     else
         snprintf(prompt, sizeof prompt, "Sign this? [y/N] ");
+    forget_typed(c);
     if (!ask_line(c, prompt, line, sizeof line))
         return CLAN_E_NOENT;
     bool yes = final ? strcmp(line, name) == 0
@@ -272,6 +282,23 @@ static clan_status still_there(struct sign *s, uint32_t id)
         st = CLAN_E_CANCELLED;
     }
     return st;
+}
+
+/* The question may have stood for long: what was shown is what is signed. */
+static clan_status still_so(struct sign *s, const clan_api_Proposal *p, const char *diff)
+{
+    struct ran ran;
+    run(s, p, false, &ran);
+    sanitize_lines(ran.out);
+    bool same = ran.code == 0 && strcmp(ran.out, diff) == 0;
+    ran_free(&ran);
+    if (same)
+        return CLAN_OK;
+    clan_status st = give_up(s, p->id,
+        "it would change something else now: the configuration changed meanwhile; nothing was "
+        "signed\n"
+        "  do: ask for it again\n");
+    return st == CLAN_OK ? CLAN_E_CANCELLED : st;
 }
 
 static clan_status sign(struct sign *s, const clan_api_Proposal *p, const char *diff)
@@ -312,7 +339,8 @@ static clan_status refuse_words(struct sign *s, const clan_api_Proposal *p)
     return give_up(s, p->id, "that command is not signed on request\n");
 }
 
-static clan_status answer(struct sign *s, const clan_api_Proposal *p, const char *diff)
+static clan_status answer(
+    struct sign *s, const clan_api_Proposal *p, const struct signwords *row, const char *diff)
 {
     clan_status yes = ask(s, p);
     if (yes == CLAN_E_NOENT) {
@@ -324,6 +352,8 @@ static clan_status answer(struct sign *s, const clan_api_Proposal *p, const char
         return tell(s, p->id, "refused", diff, "");
     }
     yes = still_there(s, p->id);
+    if (yes == CLAN_OK && row->dry_run)
+        yes = still_so(s, p, diff);
     return yes == CLAN_OK ? sign(s, p, diff) : yes;
 }
 
@@ -341,7 +371,7 @@ static clan_status handle(struct sign *s, const clan_api_Proposal *p)
     if (st == CLAN_OK)
         st = tell(s, p->id, "taken", diff, "");
     if (st == CLAN_OK)
-        st = answer(s, p, diff);
+        st = answer(s, p, row, diff);
     free(diff);
     return st;
 }

@@ -158,9 +158,20 @@ clan_status uihost_show(struct uihost *h)
 {
     clan_api_UiCode code = clan_api_UiCode_init_zero;
     uihost_code(h, &code);
+    h->shown_ms = clock_mono_ms();
     clan_status st = uihost_open_url(h->c, &code, h->browses);
     sodium_memzero(&code, sizeof code);
     return st;
+}
+
+/* A browser may take long to start.  Each link of a page that has many would open another one meanwhile, and its code
+ * would push out the first one's. */
+bool uihost_is_shown(const struct uihost *h)
+{
+    uint64_t now = clock_mono_ms();
+    bool comes =
+        h->shown_ms && h->asked_ms < h->shown_ms && now - h->shown_ms < UIHOST_CODE_S * 1000;
+    return comes || now - h->asked_ms <= UIHOST_PAGE_MS;
 }
 
 static void on_look(void *arg)

@@ -71,6 +71,7 @@ struct uihost {
     char origin[48], open_path[256];
     sigset_t signals;  /* as they were before */
     uint64_t asked_ms; /* a session asked last */
+    uint64_t shown_ms; /* a page was opened last; 0: none */
     bool joins;        /* it was started for a link */
     bool browses;      /* pages are opened in a browser, not printed */
 
@@ -108,6 +109,8 @@ void uihost_url(const clan_api_UiCode *code, char ret_url[UIHOST_URL_MAX]);
 /* Opens it in the browser, or prints it: `clan ui` says which. */
 clan_status uihost_open_url(struct cli *c, const clan_api_UiCode *code, bool browse);
 clan_status uihost_show(struct uihost *h);
+/* A page is open that shows what is new, or the browser is about to show one. */
+bool uihost_is_shown(const struct uihost *h);
 /* Until all is answered, nobody looks any more, or a signal comes. */
 clan_status uihost_run(struct uihost *h);
 void uihost_free(struct uihost *h); /* takes NULL */

@@ -1,5 +1,4 @@
 /* One mini host for each user: a socket by which later commands hand their links to it. */
-#include "base/clock.h"
 #include "base/error.h"
 #include "cli/desktop.h"
 #include "cli/uihost.h"
@@ -106,8 +105,8 @@ static clan_status hear(struct uihost *h, const clan_api_Request *r, clan_api_An
     if (st == CLAN_OK)
         st = uijoin_add(h, &link, e);
     sodium_memzero(&link, sizeof link);
-    if (st == CLAN_OK && clock_mono_ms() - h->asked_ms > UIHOST_PAGE_MS)
-        st = uihost_show(h); /* no page is open that would show it */
+    if (st == CLAN_OK && !uihost_is_shown(h))
+        st = uihost_show(h);
     a->which_m = clan_api_Answer_ok_tag;
     return st;
 }

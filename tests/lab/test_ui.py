@@ -419,6 +419,46 @@ def test_a_page_asks_and_a_person_signs(lab, terminals):
     other.close()
 
 
+def asking(lab):
+    """A machine in a clan, and a page that is signed in to it."""
+    m = L.up(granted(lab, "nas"))
+    page = Page(m, L.wait_for(lambda: m.clan("ui", "--print", check=False).stdout.strip(), what="the dashboard"))
+    assert page.sign_in()[0] == 200
+    return m, page
+
+
+def test_a_line_typed_before_the_question_is_no_answer(lab, terminals):
+    m, page = asking(lab)
+    terminal = terminals(m, "sign", "--watch")
+    terminal.until("comes here")
+    terminal.type("y")
+    terminal.type("y")
+    terminal.until("y\r\ny\r\n")
+    enable = page.good("POST", "/proposals", {"words": ["enable", "files", "--on", "nas"]})["id"]
+    terminal.until("Sign this? [y/N] ")
+    terminal.type("n")
+    terminal.until("nothing was signed")
+    L.wait_for(lambda: proposal(page, enable)["state"] == "refused", what="the no")
+    page.close()
+
+
+def test_what_is_signed_is_what_was_shown(lab, terminals):
+    m, page = asking(lab)
+    text, version = m.clan("config", "show").stdout, m.json("status")[-1]["config_version"]
+    text = text.replace(f"version: {version}\n", f"version: {version + 1}\n")
+    terminal = terminals(m, "sign", "--watch")
+    asked = page.good("POST", "/proposals", {"words": ["config", "apply"], "text": text + "# by the page\n"})["id"]
+    shown = terminal.until("Sign this? [y/N] ")
+    assert "+# by the page" in shown and "-services" not in shown, shown
+    # somebody else signs that very version meanwhile: the text would take it back, which nobody was shown
+    m.clan("enable", "files", "--on", "nas", "--yes")
+    terminal.type("y")
+    terminal.until("changed meanwhile; nothing was signed")
+    L.wait_for(lambda: proposal(page, asked)["state"] == "failed", what="the end of the request")
+    assert "files" in m.clan("config", "show").stdout and "by the page" not in m.clan("config", "show").stdout
+    page.close()
+
+
 def test_the_terminal_asks_where_no_page_can(lab, terminals):
     nas, laptop = L.up(lab.machine("nas")), lab.machine("laptop")
     asked = terminals(laptop, "open", L.invite(nas, "--for", "laptop"), env=("BROWSER=", "DISPLAY=", "WAYLAND_DISPLAY="))

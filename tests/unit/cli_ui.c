@@ -1,4 +1,5 @@
 /* What pages may have signed, what dialogs may show, who opens links, and questions in a row. */
+#include "base/clock.h"
 #include "base/loop.h"
 #include "cli/desktop.h"
 #include "cli/signwords.h"
@@ -233,6 +234,29 @@ static void links_wait_in_a_row(void **state)
     host_end();
 }
 
+/* Each link that comes while the browser starts would open one more page. */
+static void one_page_comes_at_a_time(void **state)
+{
+    static const struct {
+        unsigned asked, shown; /* so long ago; shown 0: never */
+        bool is;
+    } rows[] = {
+        {1000, 0, true},      /* a page asks */
+        {10000, 0, false},    /* none was opened */
+        {10000, 3000, true},  /* the browser starts */
+        {3000, 10000, false}, /* the page came, and was closed */
+        {50000, 31000, false} /* it never came: its code is no good any more */
+    };
+    (void)state;
+    uint64_t now = clock_mono_ms();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct uihost h = {.asked_ms = now - rows[i].asked};
+        h.shown_ms = rows[i].shown ? now - rows[i].shown : 0;
+        if (uihost_is_shown(&h) != rows[i].is)
+            fail_msg("row %zu", i);
+    }
+}
+
 static void two_questions_and_a_yes(void **state)
 {
     struct invite_link link;
@@ -332,6 +356,7 @@ int main(void)
         T(a_safe_alphabet),
         T(the_handler),
         T(links_wait_in_a_row),
+        T(one_page_comes_at_a_time),
         T(two_questions_and_a_yes),
         T(a_core_that_answers_for_another_clan),
         T(the_folder_is_the_users_alone),

@@ -3,3 +3,7 @@ set(dashboard ${PROJECT_SOURCE_DIR}/plugins/service/dashboard)
 clan_unit_test(dashboard SOURCES unit/dashboard.c ${dashboard}/yaml.c ${dashboard}/rows.c
   LIBS clan_config clan_base PkgConfig::JANSSON)
 target_include_directories(unit_dashboard PRIVATE ${dashboard})
+if(MICROHTTPD_FOUND)
+  clan_unit_test(dashboard_peer SOURCES unit/dashboard_peer.c ${dashboard}/peer.c LIBS clan_wire clan_base PkgConfig::JANSSON)
+  target_include_directories(unit_dashboard_peer PRIVATE ${dashboard})
+endif()

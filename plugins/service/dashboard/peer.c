@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TABLE "/proc/self/net/tcp"
+#define TABLE       "/proc/self/net/tcp"
+#define ESTABLISHED 1
 
 /* A row is the other end's socket when its two addresses are ours, changed about. */
 bool peer_is(const struct clan_api_listener *at, const struct sockaddr *from, socklen_t size)
@@ -21,13 +22,14 @@ bool peer_is(const struct clan_api_listener *at, const struct sockaddr *from, so
     memcpy(&there, from, sizeof there);
     FILE *f = fopen(TABLE, "re");
     while (f && !found && fgets(line, sizeof line, f)) {
-        unsigned local, local_port, remote, remote_port, uid;
-        if (sscanf(line, " %*u: %8x:%4x %8x:%4x %*x %*x:%*x %*x:%*x %*x %u", &local, &local_port,
-                &remote, &remote_port, &uid) != 5)
+        unsigned local, local_port, remote, remote_port, state, uid;
+        if (sscanf(line, " %*u: %8x:%4x %8x:%4x %2x %*x:%*x %*x:%*x %*x %u", &local, &local_port,
+                &remote, &remote_port, &state, &uid) != 6)
             continue;
-        found = local == there.sin_addr.s_addr && local_port == ntohs(there.sin_port) &&
-                remote == here.sin_addr.s_addr && remote_port == ntohs(here.sin_port) &&
-                uid == at->uid;
+        /* a socket that was closed is nobody's: the table says root's */
+        found = state == ESTABLISHED && local == there.sin_addr.s_addr &&
+                local_port == ntohs(there.sin_port) && remote == here.sin_addr.s_addr &&
+                remote_port == ntohs(here.sin_port) && uid == at->uid;
     }
     if (f)
         fclose(f);
