@@ -1,5 +1,5 @@
 // The browser's side of the bench: node dashboard.mjs PART.  dashboard.py does what happens outside of it.
-import { Person, heading, lab, press, told } from "../e2e/lab.mjs";
+import { Person, heading, lab, press, told, turned } from "../e2e/lab.mjs";
 import { launch } from "../e2e/browser.mjs";
 import { invented, serve } from "../e2e/fake.mjs";
 import { thousand } from "../e2e/thousand.mjs";
@@ -31,8 +31,10 @@ async function first_load() {
     await measured("first_load_ms", "ms", times);
 }
 
-// When the tab has painted a list in which that text stands, or no longer stands, by the clock of this computer.
-const painted = (text, there) => tab.evaluate(([mark, wanted]) => new Promise((done) => {
+// When the tab has painted a list in which that text stands, or no longer stands, by the clock of this computer: the page's
+// and that of who caused it are the same.
+const painted = (text, there) => tab.evaluate(([mark, wanted]) => new Promise((done, failed) => {
+    setTimeout(() => failed(new Error(`${mark} did not ${wanted ? "come" : "go"}`)), 30000);
     const look = () => {
         if (document.body.textContent.includes(mark) !== wanted)
             return;
@@ -65,7 +67,35 @@ async function events() {
     await measured("event_to_screen_ms", "ms", screen, { p99: 100 });
     await measured("event_to_stream_ms", "ms", streams);
     await measured("plugin_mb", "MiB", [await lab("memory_mb", "nas")], { worst: 8 });
+    await measured("event_to_screen_ms_invited", "ms", await invited());
+    await measured("event_to_screen_ms_silent", "ms", await silenced());
     await tab.close();
+}
+
+// From the start of `clan invite`, which signs, to the row of its invitation.
+async function invited() {
+    const times = [];
+    await turned(tab, "Invite");
+    for (let i = 0; i < (quick ? 2 : 20); i++) {
+        const comes = painted(`guest-${i}-end`, true), began = await lab("invites", "nas", `guest-${i}-end`);
+        times.push(await comes - began);
+    }
+    return times;
+}
+
+// From the death of all that is Clan on another machine, without a word, to its row.
+async function silenced() {
+    const times = [];
+    await lab("machine", "laptop");
+    await lab("admitted", "nas", "laptop");
+    await turned(tab, "Machines");
+    for (let i = 0; i < (quick ? 1 : 5); i++) {
+        await tab.getByText("online", { exact: true }).waitFor();
+        const comes = painted("silent", true), began = await lab("dies", "laptop");
+        times.push(await comes - began);
+        await lab("rises", "laptop");
+    }
+    return times;
 }
 
 async function link_to_in() {

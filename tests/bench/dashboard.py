@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import bench
 import lab as L
@@ -48,6 +49,19 @@ class Verbs(story.Verbs):
 
     def invited(self, name):
         return L.invite(self.machines[name])
+
+    def invites(self, name, guest):
+        began = time.time() * 1000
+        self.machines[name].clan("invite", "--for", guest)
+        return began
+
+    def admitted(self, name, guest):
+        L.admit(self.machines[name], self.machines[guest])
+
+    def dies(self, name):
+        began = time.time() * 1000
+        self.falls(name)
+        return began
 
     def up(self, name):
         L.up(self.machines[name])
