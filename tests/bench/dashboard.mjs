@@ -117,14 +117,14 @@ async function link_to_in() {
 // With an invented clan: a thousand daemons do not fit here.
 async function rows() {
     const browser = await launch(), paints = [], tasks = [], walls = [];
-    for (let i = 0; i < (quick ? 1 : 5); i++) {
+    for (let i = 0; i < (quick ? 1 : 10); i++) {
         const server = await serve(process.env.CLAN_BENCH_PAGES, { data: invented({ machines: 1000, services: 1000 }) });
         const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
         const found = await thousand(browser, async () => {
             const page = await context.newPage();
             await page.goto(server.door);
             return page;
-        });
+        }, 1);
         paints.push(...found.paints);
         tasks.push(found.most.processor);
         walls.push(found.most.wall);

@@ -1,16 +1,18 @@
 // How long a page with a thousand machines takes to be there, and to be scrolled through.
 
-// visit() opens a fresh page.  Others use this machine too, and only make it slower: the paint is judged by the best of
-// three, a task by its processor time.
-export async function thousand(browser, visit) {
+// visit() opens a fresh page.  Painted means: a row is there, then an animation frame, then the first task after it.
+// A test shares its machine with others, who only make it slower: it takes the best of three paints, and a task's
+// processor time.  What measures has the machine for itself, and takes every paint: tries is 1.
+export async function thousand(browser, visit, tries = 3) {
     const paints = [];
     let page;
-    while (paints.length < 3 && !(paints.at(-1) < 300)) {
+    while (paints.length < tries && !(paints.at(-1) < 300)) {
         page = await visit();
         await page.waitForSelector(".tiles");
         paints.push(await page.evaluate(() => new Promise((done) => {
-            const t = performance.now();
-            const look = () => requestAnimationFrame(() => document.querySelector("tr[data-row]") ? done(performance.now() - t) : look());
+            const t = performance.now(), after = new MessageChannel();
+            after.port1.onmessage = () => done(performance.now() - t);
+            const look = () => requestAnimationFrame(() => document.querySelector("tr[data-row]") ? after.port2.postMessage(0) : look());
             location.hash = "#/machines";
             look();
         })));
