@@ -99,7 +99,8 @@ class Verbs:
         """SIGKILL to the processes of that command line; how many there were."""
         doomed = self.machines[name].pids(pattern)
         for pid in doomed:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # the death of one may be another's
+                os.kill(pid, signal.SIGKILL)
         return len(doomed)
 
     def falls(self, name):
