@@ -287,6 +287,9 @@ class Life(unittest.TestCase):
             self.assertEqual(s.wait("health"), "health 1 ")
             self.assertEqual(s.raw("GET", "/.clan/settings.json")[0], 200)
             s.say("stop it")  # SIGSTOP: alive and silent; seen when a connection waits twice
+            pid, end = s.wait("stopped").split()[1], time.monotonic() + 10
+            while open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] != "T":  # else it takes one more
+                self.assertLess(time.monotonic(), end)
             with socket.create_connection(("::1", s.port)):
                 s.say("health")
                 self.assertEqual(s.wait("health"), "health 1 ")

@@ -35,8 +35,11 @@ static void command(struct mock *m, char c)
         service->health(m->instance, ++request);
     else if (c == 'k')
         kill(m->last_pid, SIGKILL);
-    else if (c == 's')
+    else if (c == 's') {
         kill(m->last_pid, SIGSTOP);
+        printf("stopped %d\n", (int)m->last_pid);
+        fflush(stdout);
+    }
 }
 
 /* One word a line; several may come at once. */
