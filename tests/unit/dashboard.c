@@ -29,9 +29,19 @@ static int setup(void **state)
     memset(machines[1].id, 'b', 32);
     memcpy(machines[1].name, "laptop", 7);
     head.version = 7;
-    return config_clan_first("home", "anna", key, machines[0].id, "nas", NULL, 0, &text, &size) !=
-               CLAN_OK ||
-           config_edit_version(text, size, 7, &head.text, &head.size, NULL) != CLAN_OK;
+    if (config_clan_first("home", "anna", key, machines[0].id, "nas", NULL, 0, &text, &size) !=
+        CLAN_OK)
+        return -1;
+    clan_status st = config_edit_version(text, size, 7, &head.text, &head.size, NULL);
+    free(text);
+    return st != CLAN_OK;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    free(head.text);
+    return 0;
 }
 
 static const char *text_of(const json_t *diff, char op, size_t skip)
@@ -169,5 +179,5 @@ int main(void)
         cmocka_unit_test(only_what_is_different_is_told),
         cmocka_unit_test(more_rows_than_are_kept_are_no_list),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }
