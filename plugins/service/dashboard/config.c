@@ -11,6 +11,7 @@
 /* The configuration in force, read for one request; `then` answers it. */
 struct job {
     struct yaml_head head;
+    size_t total;    /* bytes of its text */
     json_t *body;    /* of the request */
     json_t *signers; /* of that version */
     void (*then)(struct request *r, struct job *j);
@@ -52,9 +53,12 @@ static bool take_chunk(void *arg, const clan_api_Answer *a)
     const clan_api_Chunk *k = &a->m.chunk;
     if (a->which_m != clan_api_Answer_chunk_tag)
         return true;
-    if (!j->head.text && k->total && k->total <= YAML_TEXT_MAX)
+    if (!j->head.text && k->total && k->total <= YAML_TEXT_MAX) {
         j->head.text = malloc(k->total + 1);
-    if (!j->head.text || k->offset != j->head.size || k->data.size > k->total - j->head.size)
+        j->total = k->total;
+    }
+    if (!j->head.text || k->offset != j->head.size || k->total != j->total ||
+        k->data.size > j->total - j->head.size)
         j->broken = true;
     if (j->broken)
         return false;
