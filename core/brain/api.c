@@ -9,6 +9,7 @@
 #include "brain/proposals.h"
 #include "brain/reach.h"
 #include "brain/sessions.h"
+#include "brain/visit.h"
 #include "brain/watch.h"
 
 #include <errno.h>
@@ -64,6 +65,7 @@ static void client_close(struct client *c)
         return;
     c->closing = true;
     watch_gone(b, c);
+    visit_gone(c);
     for (struct client **p = &b->clients; *p; p = &(*p)->next)
         if (*p == c) {
             *p = c->next;
@@ -167,9 +169,13 @@ void api_progress(struct client *c, const char *step, const char *fmt, ...)
 
 /* ---- requests ---- */
 
-static void give_code(struct client *c)
+static void give_code(struct client *c, const char *at)
 {
     struct clan_error e = CLAN_ERROR_INIT;
+    if (at[0] && !visit_is_here(c->b, at)) {
+        visit_ask(c->b, c, at);
+        return;
+    }
     clan_api_Answer *a = api_blank();
     a->which_m = clan_api_Answer_ui_code_tag;
     if (sessions_code(c->b, c->uid, &a->m.ui_code, &e) != CLAN_OK)
@@ -183,9 +189,13 @@ static void sign_in(struct client *c, const clan_api_Request *r)
 {
     struct clan_error e = CLAN_ERROR_INIT;
     clan_api_Answer *a = api_blank();
+    bool opens = r->which_m == clan_api_Request_session_open_tag;
+    bool visits = (opens ? r->m.session_open.from.size : r->m.session_use.from.size) == 16;
     clan_status st;
     a->which_m = clan_api_Answer_session_tag;
-    if (r->which_m == clan_api_Request_session_open_tag)
+    if (visits != c->visits)
+        st = err_set(&e, CLAN_E_PERM, "that is a session of another door");
+    else if (opens)
         st = sessions_open(c->b, &r->m.session_open, &a->m.session, &e);
     else
         st = sessions_use(c->b, &r->m.session_use, &c->session, c->session_id, &e);
@@ -193,7 +203,7 @@ static void sign_in(struct client *c, const clan_api_Request *r)
         api_error(c, &e);
         return;
     }
-    if (r->which_m == clan_api_Request_session_use_tag) {
+    if (!opens) {
         c->signed_in = true;
         c->uid = c->session.uid;
         a->m.session = c->session;
@@ -323,7 +333,7 @@ static void handle(struct client *c, clan_api_Request *r)
         sodium_memzero(&r->m.phone_add, sizeof r->m.phone_add);
         break;
     case clan_api_Request_ui_code_tag:
-        give_code(c);
+        give_code(c, r->m.ui_code.at);
         break;
     case clan_api_Request_session_open_tag:
     case clan_api_Request_session_use_tag:
@@ -395,7 +405,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 }
 
 /* Browsers and the command line do not take each other's places. */
-static struct client *take(struct brain *b, int fd, bool first, bool plugin)
+static struct client *take(struct brain *b, int fd, bool first, bool plugin, bool visits)
 {
     unsigned count = 0;
     for (struct client *c = b->clients; c; c = c->next)
@@ -413,6 +423,7 @@ static struct client *take(struct brain *b, int fd, bool first, bool plugin)
     c->fd = fd;
     c->first = first;
     c->plugin = plugin;
+    c->visits = visits;
     c->uid = plugin ? (uid_t)-1 : cred.uid; /* nobody yet: the one who made the pair is this core */
     c->reader = (struct frame_reader){.buf = c->in, .cap = sizeof c->in};
     c->next = b->clients;
@@ -423,13 +434,13 @@ static struct client *take(struct brain *b, int fd, bool first, bool plugin)
     return c;
 }
 
-void api_plugin_connect(struct brain *b, int *ret_fd)
+void api_plugin_connect(struct brain *b, bool visits, int *ret_fd)
 {
     int pair[2];
     *ret_fd = -1;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
         return;
-    struct client *c = take(b, pair[0], false, true);
+    struct client *c = take(b, pair[0], false, true, visits);
     if (!c) {
         close(pair[1]);
         return;
@@ -439,7 +450,7 @@ void api_plugin_connect(struct brain *b, int *ret_fd)
 
 void api_first(struct brain *b, int fd)
 {
-    take(b, fd, true, false);
+    take(b, fd, true, false, false);
 }
 
 static void on_accept(uv_poll_t *poll, int status, int events)
@@ -448,7 +459,7 @@ static void on_accept(uv_poll_t *poll, int status, int events)
     (void)status, (void)events;
     int fd = accept4(b->api_fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0)
-        take(b, fd, false, false);
+        take(b, fd, false, false, false);
 }
 
 void api_listen(struct brain *b, int fd)
@@ -475,4 +486,5 @@ void api_tick(struct brain *b)
 {
     api_changed(b);
     api_ping_tick(b);
+    visit_tick(b);
 }

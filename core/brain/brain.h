@@ -421,6 +421,7 @@ void programs_died(struct brain *b, const struct ward_child_died *d);
 /* ui.c: the plugin that shows the clan to the people of this machine */
 void ui_reconcile(struct brain *b);
 bool ui_is(const struct brain *b, const char *plugin); /* granted as one */
+bool ui_visited(const struct host *h); /* one for other machines: a service of clan.yaml */
 void ui_create(struct host *h, clan_host_Create *c);   /* whose its listeners are */
 void ui_connect(struct host *h, uint32_t request);
 
@@ -537,7 +538,7 @@ void health_lines(struct brain *b, health_fn *emit, void *arg);
 void api_listen(struct brain *b, int fd);
 void api_first(struct brain *b, int fd); /* the connection an unbound core was started for */
 /* A connection for a plugin, on which nothing may be asked before there is a session; -1: there is none. */
-void api_plugin_connect(struct brain *b, int *ret_fd);
+void api_plugin_connect(struct brain *b, bool visits, int *ret_fd);
 void api_answer(struct client *c, clan_api_Answer *a, bool last);
 void api_error(struct client *c, const struct clan_error *e);
 void api_ok(struct client *c);

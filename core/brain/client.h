@@ -15,6 +15,7 @@ struct client {
     uid_t uid;
     bool first;     /* an unbound core lives for it */
     bool plugin;    /* of a plugin: nothing is its own to ask */
+    bool visits;    /* of one that other machines look at: it asks for their people only */
     bool probe;     /* no connection: what would be answered is hashed, see watch.h */
     bool signed_in; /* it asks for this session */
     clan_api_Session session;

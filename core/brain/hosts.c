@@ -425,7 +425,7 @@ void hosts_child(struct brain *b, const struct ward_child *c, int fd)
     if (!h) { /* of an earlier core: adopted, or ended by the next reconcile */
         h = host_new(b, c->plugin, c->name);
         if (h) {
-            h->people = ui_is(b, c->plugin);
+            h->people = ui_is(b, c->plugin) && strcmp(c->name, c->plugin) == 0;
             h->service = h->people || !transports_wanted(b, c->name);
         }
     }

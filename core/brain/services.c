@@ -15,6 +15,13 @@ static void add_address(struct brain *b, struct host *h)
     h->address_added = true;
 }
 
+/* By the owner of this machine, and to answer others. */
+static bool granted(const struct brain *b, const char *plugin)
+{
+    const struct grant_plugin *p = b->grants_ok ? grants_find(&b->grants, plugin) : NULL;
+    return p && (p->permissions & GRANT_NET_SERVICE);
+}
+
 static const struct clan_config_service *held(struct brain *b, const char *name)
 {
     const struct member_machine *self = brain_self(b);
@@ -51,8 +58,7 @@ void services_reconcile(struct brain *b)
     bool may = b->cfg && self && self->standing == MEMBER_CONFIRMED && b->net_up && !b->one_door;
     for (unsigned i = 0; may && i < b->cfg->service_count; i++) {
         const struct clan_config_service *s = &b->cfg->services[i];
-        if (place_holder(b->set, b->cfg, s) != self || !b->grants_ok ||
-            !grants_find(&b->grants, s->plugin))
+        if (place_holder(b->set, b->cfg, s) != self || !granted(b, s->plugin))
             continue;
         if (!host_find(b, s->name) && b->catching_up)
             continue; /* nothing new before it is known what the others know */
@@ -136,10 +142,11 @@ static void describe(struct brain *b, const struct clan_config_service *s,
     ret->generation = 1;
     ret->up = h && !h->people && h->state == HOST_STARTED && h->healthy;
     ret->open_to_you = place_allows(b->set, b->cfg, s, to);
-    ret->not_granted = !b->grants_ok || !grants_find(&b->grants, s->plugin);
+    ret->not_granted = !granted(b, s->plugin);
     if (!ret->up)
         snprintf(ret->text, sizeof ret->text, "%.199s",
-            ret->not_granted ? "its owner has not granted the plugin there, or it is not installed"
+            ret->not_granted
+                ? "its owner has not granted the plugin net.service there, or it is not installed"
             : h && h->why[0] ? h->why
                              : "it is starting");
 }
@@ -190,12 +197,16 @@ static const char *own_state(
             "machine shows the same clan");
         return "down";
     }
-    if (!b->grants_ok || !grants_find(&b->grants, s->plugin)) {
+    if (!granted(b, s->plugin)) {
+        bool listed = b->grants_ok && grants_find(&b->grants, s->plugin);
         snprintf(ret->why, sizeof ret->why,
-            "the plugin %s is not installed here, or the owner of this machine has not granted it",
+            listed ? "the owner of this machine has not allowed %s to answer others"
+                   : "the plugin %s is not installed here, or the owner of this machine has not "
+                     "granted it",
             s->plugin);
         snprintf(ret->remedy, sizeof ret->remedy,
-            "list it in /etc/clan/machine.yaml and run as root: clan machine apply");
+            "%s in /etc/clan/machine.yaml and run as root: clan machine apply",
+            listed ? "allow it net.service" : "list it");
         return "not granted";
     }
     if (!h)

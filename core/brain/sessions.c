@@ -6,14 +6,17 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "brain/visit.h"
 #include "noise/keys.h"
 
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A cookie: what it says, then its MAC.  The token is another MAC, over all of the cookie. */
+/* A cookie: what it says, then its MAC.  The token is another MAC, over all of the cookie.  Those of another
+ * machine's browser are MACs over its address too: they are worth nothing anywhere else. */
 #define COOKIE_HEAD 32 /* id | uid | expires | 0 */
+#define NO_UID      UINT32_MAX
 #define COOKIE_SIZE (COOKIE_HEAD + 32)
 #define TOKEN_SIZE  32
 
@@ -21,7 +24,8 @@ static struct code {
     uint8_t code[16];
     uint32_t uid;
     uint64_t until_ms; /* 0: free */
-} codes[SESSIONS_CODES_MAX];
+} codes[SESSIONS_CODES_MAX * GRANTS_PEOPLE_MAX];
+#define CODES (sizeof codes / sizeof *codes)
 
 static struct ended {
     uint8_t id[16];
@@ -70,16 +74,21 @@ static bool runs(const struct brain *b)
     return false;
 }
 
-static struct code *code_slot(uint64_t now)
+/* There is room for all users: none takes another's places. */
+static struct code *code_slot(uint32_t uid, uint64_t now)
 {
-    struct code *oldest = &codes[0];
-    for (unsigned i = 0; i < SESSIONS_CODES_MAX; i++) {
-        if (codes[i].until_ms <= now)
-            return &codes[i];
-        if (codes[i].until_ms < oldest->until_ms)
-            oldest = &codes[i];
+    struct code *unused = NULL, *oldest = NULL;
+    unsigned count = 0;
+    for (unsigned i = 0; i < CODES; i++) {
+        struct code *c = &codes[i];
+        if (c->until_ms <= now)
+            unused = c;
+        else if (c->uid == uid && ++count && (!oldest || c->until_ms < oldest->until_ms))
+            oldest = c;
     }
-    return oldest;
+    if (count < SESSIONS_CODES_MAX && unused)
+        return unused;
+    return oldest ? oldest : &codes[0]; /* full of those who were users a moment ago */
 }
 
 clan_status sessions_code(struct brain *b, uint32_t uid, clan_api_UiCode *ret, struct clan_error *e)
@@ -93,7 +102,7 @@ clan_status sessions_code(struct brain *b, uint32_t uid, clan_api_UiCode *ret, s
         err_remedy(e, "grant one in machine.yaml, then: sudo clan machine apply");
         return CLAN_E_NOTRUNNING;
     }
-    struct code *c = code_slot(brain_now());
+    struct code *c = code_slot(uid, brain_now());
     origin(b, place, ret->origin);
     randombytes_buf(c->code, sizeof c->code);
     c->uid = uid;
@@ -107,7 +116,7 @@ clan_status sessions_code(struct brain *b, uint32_t uid, clan_api_UiCode *ret, s
 static struct code *code_find(const uint8_t code[16])
 {
     struct code *found = NULL;
-    for (unsigned i = 0; i < SESSIONS_CODES_MAX; i++)
+    for (unsigned i = 0; i < CODES; i++)
         if (sodium_memcmp(codes[i].code, code, sizeof codes[i].code) == 0 && codes[i].until_ms)
             found = &codes[i];
     return found;
@@ -125,23 +134,39 @@ static void mac(
     crypto_generichash_final(&st, ret, 32);
 }
 
-/* Whose machine this is, by people: in clan.yaml. */
-static const struct clan_config_machine *own_row(const struct brain *b)
+/* Of a cookie's head; the token's is over the cookie as it has to be.  from: NULL of this machine. */
+static void macs(struct brain *b, const uint8_t head[COOKIE_HEAD], const uint8_t from[16],
+    uint8_t ret_cookie[32], uint8_t ret_token[32])
 {
-    for (unsigned i = 0; b->cfg && i < b->cfg->machine_count; i++)
-        if (memcmp(b->cfg->machines[i].id, b->own_id, 32) == 0)
-            return &b->cfg->machines[i];
-    return NULL;
+    uint8_t key[32], all[COOKIE_SIZE + 16] = {0};
+    size_t extra = from ? 16 : 0;
+    memcpy(all, head, COOKIE_HEAD);
+    if (from)
+        memcpy(all + COOKIE_HEAD, from, 16);
+    keys_sessions(b->root, key);
+    mac(key, from ? "clan visit cookie v1" : "clan session cookie v1", all, COOKIE_HEAD + extra,
+        ret_cookie);
+    memcpy(all + COOKIE_HEAD, ret_cookie, 32);
+    if (from)
+        memcpy(all + COOKIE_SIZE, from, 16);
+    mac(key, from ? "clan visit token v1" : "clan session token v1", all, COOKIE_SIZE + extra,
+        ret_token);
+    sodium_memzero(key, sizeof key);
 }
 
+/* A person is known by the machine: people: in clan.yaml says whose it is. */
 static void fill(struct brain *b, uint32_t uid, int64_t expires, clan_api_Session *ret)
 {
     static const char *const roles[] = {
         [CONFIG_MEMBER] = "member", [CONFIG_GUEST] = "guest", [CONFIG_ADMIN] = "admin"};
-    const struct clan_config_machine *m = own_row(b);
+    const struct member_machine *guest =
+        ret->address.size ? member_find_address(b->set, ret->address.bytes) : NULL;
+    const struct clan_config_machine *m = visit_row(b, guest ? guest->id : b->own_id);
     ret->uid = uid;
     ret->expires = expires;
-    ret->owner = place_of(b, uid) >= 0;
+    ret->owner = place_of(b, uid) >= 0; /* NO_UID: nobody's */
+    if (guest)
+        brain_name(b, guest->id, ret->from);
     snprintf(ret->role, sizeof ret->role, "%s", roles[m ? m->role : CONFIG_MEMBER]);
     snprintf(ret->person, sizeof ret->person, "%s", m ? m->person : "");
 }
@@ -151,43 +176,53 @@ void sessions_refresh(struct brain *b, clan_api_Session *s)
     fill(b, s->uid, s->expires, s);
 }
 
-clan_status sessions_open(
-    struct brain *b, const clan_api_SessionOpen *m, clan_api_Session *ret, struct clan_error *e)
+static bool spend_own(struct brain *b, const clan_api_SessionOpen *m)
 {
     struct code *c = code_find(m->code);
     bool good = c && c->until_ms > brain_now() && c->uid == m->uid && place_of(b, m->uid) >= 0;
     if (c)
         sodium_memzero(c, sizeof *c);
+    return good;
+}
+
+clan_status sessions_open(
+    struct brain *b, const clan_api_SessionOpen *m, clan_api_Session *ret, struct clan_error *e)
+{
+    bool visits = m->from.size == 16;
+    uint32_t uid = visits ? NO_UID : m->uid;
     memset(ret, 0, sizeof *ret);
-    if (!good)
+    if (visits) {
+        const struct member_machine *guest = visit_guest(b, m->from.bytes, e);
+        if (!visit_spend(m->code, guest))
+            return guest
+                       ? no_session(e,
+                             "the code was used, or is older than 30 seconds, or another machine's")
+                       : e->status;
+        ret->address.size = 16;
+        memcpy(ret->address.bytes, m->from.bytes, 16);
+    } else if (!spend_own(b, m))
         return no_session(e, "the code was used, or is older than 30 seconds, or not this user's");
-    uint8_t key[32], *cookie = ret->cookie.bytes;
+    uint8_t *cookie = ret->cookie.bytes;
     struct buf_writer w = buf_writer_of(cookie, COOKIE_HEAD);
     uint8_t id[16];
-    fill(b, m->uid, clock_wall_s() + SESSIONS_HOURS * 3600, ret);
+    fill(b, uid, clock_wall_s() + SESSIONS_HOURS * 3600, ret);
     randombytes_buf(id, sizeof id);
     buf_put(&w, id, sizeof id);
-    buf_put_u32(&w, m->uid);
+    buf_put_u32(&w, uid);
     buf_put_u64(&w, (uint64_t)ret->expires);
     buf_put_u32(&w, 0);
-    keys_sessions(b->root, key);
-    mac(key, "clan session cookie v1", cookie, COOKIE_HEAD, cookie + COOKIE_HEAD);
-    mac(key, "clan session token v1", cookie, COOKIE_SIZE, ret->token.bytes);
+    macs(b, cookie, visits ? m->from.bytes : NULL, cookie + COOKIE_HEAD, ret->token.bytes);
     ret->cookie.size = COOKIE_SIZE;
     ret->token.size = TOKEN_SIZE;
-    sodium_memzero(key, sizeof key);
     return CLAN_OK;
 }
 
 static bool fits(struct brain *b, const clan_api_SessionUse *m)
 {
-    uint8_t key[32], want[32], token[32];
+    uint8_t want[32], token[32];
     if (m->cookie.size != COOKIE_SIZE || m->token.size != TOKEN_SIZE)
         return false;
-    keys_sessions(b->root, key);
-    mac(key, "clan session cookie v1", m->cookie.bytes, COOKIE_HEAD, want);
-    mac(key, "clan session token v1", m->cookie.bytes, COOKIE_SIZE, token);
-    sodium_memzero(key, sizeof key);
+    macs(b, m->cookie.bytes, m->from.size == 16 ? m->from.bytes : NULL, want, token);
     bool ok = sodium_memcmp(want, m->cookie.bytes + COOKIE_HEAD, sizeof want) == 0;
     return (sodium_memcmp(token, m->token.bytes, sizeof token) == 0) & ok;
 }
@@ -202,6 +237,10 @@ clan_status sessions_use(struct brain *b, const clan_api_SessionUse *m, clan_api
     buf_get(&r, ret_id, 16);
     uint32_t uid = buf_get_u32(&r);
     int64_t expires = (int64_t)buf_get_u64(&r);
+    if (m->from.size == 16) {
+        ret->address.size = 16;
+        memcpy(ret->address.bytes, m->from.bytes, 16);
+    }
     fill(b, uid, expires, ret);
     if (!sessions_good(b, ret, ret_id))
         return no_session(e, "the session has ended");
@@ -215,7 +254,10 @@ bool sessions_good(struct brain *b, const clan_api_Session *s, const uint8_t id[
     for (unsigned i = 0; i < SESSIONS_ENDED_MAX; i++)
         if (ended[i].expires && memcmp(ended[i].id, id, sizeof ended[i].id) == 0)
             return false;
-    return s->expires > ended_all && clock_wall_s() < s->expires && place_of(b, s->uid) >= 0;
+    struct clan_error e = CLAN_ERROR_INIT;
+    bool there =
+        s->address.size ? visit_guest(b, s->address.bytes, &e) != NULL : place_of(b, s->uid) >= 0;
+    return there && s->expires > ended_all && clock_wall_s() < s->expires;
 }
 
 void sessions_load(struct brain *b)

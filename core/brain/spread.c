@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "brain/brain.h"
+#include "brain/visit.h"
 
 #include <pb_decode.h>
 #include <stdlib.h>
@@ -316,6 +317,12 @@ void spread_recv(struct brain *b, struct session *s, const uint8_t *data, size_t
         break;
     case clan_peer_PeerMsg_pong_tag:
         api_pong(b, s, &msg.m.pong);
+        break;
+    case clan_peer_PeerMsg_visit_ask_tag:
+        visit_asked(b, s, &msg.m.visit_ask);
+        break;
+    case clan_peer_PeerMsg_visit_code_tag:
+        visit_told(b, s, &msg.m.visit_code);
         break;
     case clan_peer_PeerMsg_bye_tag:
         text_sanitize(msg.m.bye.text);

@@ -23,6 +23,12 @@ bool ui_is(const struct brain *b, const char *plugin)
     return p && strcmp(p->id, plugin) == 0;
 }
 
+bool ui_visited(const struct host *h)
+{
+    const struct grant_plugin *p = h->b->grants_ok ? grants_find(&h->b->grants, h->plugin) : NULL;
+    return h->service && !h->people && p && (p->permissions & GRANT_API_SESSION);
+}
+
 /* It needs no network and no configuration: it runs as long as this machine is in the clan. */
 void ui_reconcile(struct brain *b)
 {
@@ -54,11 +60,11 @@ void ui_connect(struct host *h, uint32_t request)
 {
     struct clan_error e = CLAN_ERROR_INIT;
     int fd = -1;
-    if (!h->people || (h->state != HOST_STARTING && h->state != HOST_STARTED)) {
+    if (!(h->people || ui_visited(h)) || (h->state != HOST_STARTING && h->state != HOST_STARTED)) {
         host_offence(h, "asks for the clan, which it may not");
         err_set(&e, CLAN_E_PERM, "the plugin %s may not ask for the clan", h->plugin);
     } else {
-        api_plugin_connect(h->b, &fd);
+        api_plugin_connect(h->b, !h->people, &fd);
         if (fd < 0) {
             err_set(&e, CLAN_E_LIMIT, "the clan takes no more connections now");
             err_remedy(&e, "close some, or try again");

@@ -225,11 +225,13 @@ const struct cli_command cli_commands[] = {
         "0; "
         "it is 1 also where Clan does not run. It sends packets to machines of the clan only. Some "
         "things root alone may see."},
-    {"ui", "", "the dashboard in your browser, signed in", ui_options, "clan ui\nclan ui --print\n",
-        0, 0, cmd_ui,
+    {"ui", "[MACHINE]", "the dashboard in your browser, signed in", ui_options,
+        "clan ui\nclan ui --print\nclan ui nas\n", 0, 1, cmd_ui,
         "Its address is good once, for half a minute, in a browser of the user who asks. On a "
         "terminal it then does as `clan sign --watch`. In no clan yet the page makes one or joins "
-        "one. The dashboard is a plugin: sudo clan plugin grant dashboard."},
+        "one. With MACHINE, or the name of a service, it shows what that machine sees; its owner "
+        "allows that, and nothing is changed from there. The dashboard is a plugin: sudo clan "
+        "plugin grant dashboard."},
     {"open", "[LINK | -]", "ask about an invitation link, for desktops that open clan: links",
         open_options, "clan open - < link.txt\nclan open --print - < link.txt\n", 0, 1, cmd_open,
         "The question comes in the browser, else on the terminal, else in a window of zenity or "

@@ -125,6 +125,18 @@ static clan_status hash_agrees(struct cli *c, const struct plugin_look *l)
     return CLAN_OK;
 }
 
+/* What is not granted unasked: what cannot be, and that other machines look at this one. */
+static bool left_out(const struct check_result *f, const char *word, char *ret_why, size_t cap)
+{
+    if (!cfg_grantable(word, ret_why, cap))
+        return true;
+    if (strcmp(word, "net.service") != 0 || !cfg_plugin_asks(f, "api.session"))
+        return false;
+    snprintf(ret_why, cap,
+        "net.service, by which other machines look at this one; to allow it, name it");
+    return true;
+}
+
 /* The words to grant: those of the command line, or all that the plugin asks for and can have. */
 static clan_status choose(struct cli *c, const struct plugin_look *l,
     const char *words[CLAN_NOTE_ASKS_MAX], unsigned *ret_count)
@@ -142,7 +154,7 @@ static clan_status choose(struct cli *c, const struct plugin_look *l,
         words[n++] = c->args[i];
     }
     for (unsigned i = 0; c->arg_count == 1 && i < l->file.ask_count; i++)
-        if (cfg_grantable(l->file.asks[i], why, sizeof why))
+        if (!left_out(&l->file, l->file.asks[i], why, sizeof why))
             words[n++] = l->file.asks[i];
     *ret_count = n;
     return CLAN_OK;
@@ -202,7 +214,8 @@ static void show_grant(struct cli *c, const struct consent *x)
         if (!grants_has(p, words[i]))
             out_para(c, 2, "It no longer asks for %s, which is taken away.", words[i]);
     for (unsigned i = 0; i < x->look.file.ask_count; i++)
-        if (!cfg_grantable(x->look.file.asks[i], why, sizeof why))
+        if (!grants_has(p, x->look.file.asks[i]) &&
+            left_out(&x->look.file, x->look.file.asks[i], why, sizeof why))
             out_para(c, 2, "Left out: %s.", why);
     if ((p->permissions & GRANT_NET_LISTEN) && p->listen_count == 0)
         out_para(c, 2, "It accepts connections nowhere until \"listen:\" in %s lists addresses.",

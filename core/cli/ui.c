@@ -40,14 +40,19 @@ static clan_status of_clan(struct cli *c)
 {
     struct api_client *api = NULL;
     clan_api_UiCode code = clan_api_UiCode_init_zero;
+    clan_api_Request r = {.which_m = clan_api_Request_ui_code_tag};
+    const char *at = c->args[0];
+    if (at &&
+        snprintf(r.m.ui_code.at, sizeof r.m.ui_code.at, "%s", at) >= (int)sizeof r.m.ui_code.at)
+        return err_set(&c->e, CLAN_E_INVAL, "\"%.60s\" is no name of a machine or a service", at);
     clan_status st = session_open(c, &api);
     if (st == CLAN_OK)
-        st = session_ask(c, api, clan_api_Request_ui_code_tag, take, &code);
+        st = session_call(c, api, &r, SESSION_IDLE_MS, take, &code);
     api_close(api);
     if (st == CLAN_OK)
         st = uihost_open_url(c, &code, !wants_print(c));
     sodium_memzero(&code, sizeof code);
-    return st == CLAN_OK ? sign_on(c) : st;
+    return st == CLAN_OK && !at ? sign_on(c) : st;
 }
 
 /* The mini host of this user that runs already, else one of our own. */
@@ -83,7 +88,7 @@ clan_status cmd_ui(struct cli *c)
     char names[API_CLANS_MAX][33];
     struct api_client *probe = NULL;
     desktop_check_handler(c);
-    if (c->clan || api_clans(c->run_dir, names) > 0)
+    if (c->clan || c->args[0] || api_clans(c->run_dir, names) > 0)
         return of_clan(c);
     /* where cland does not run, a page could do nothing either */
     clan_status st = api_connect(c->run_dir, NULL, &probe, &c->e);

@@ -50,12 +50,12 @@ int netconf_socket(
     return -1;
 }
 
-unsigned netconf_listen(const struct netconf *n, const struct grant_plugin *p, unsigned tries,
-    void (*failed)(void *arg, const struct clan_error *e), void *arg,
+unsigned netconf_listen(const struct netconf *n, const struct grant_plugin *p, bool with_people,
+    unsigned tries, void (*failed)(void *arg, const struct clan_error *e), void *arg,
     int ret_fds[NETCONF_LISTEN_MAX])
 {
     unsigned count = 0, own = p->permissions & GRANT_NET_LISTEN ? p->listen_count : 0;
-    unsigned people = p->permissions & GRANT_API_SESSION ? n->people_count : 0;
+    unsigned people = with_people && (p->permissions & GRANT_API_SESSION) ? n->people_count : 0;
     for (unsigned i = 0; i < own + people; i++) {
         struct clan_error e = CLAN_ERROR_INIT;
         uint8_t address[16];

@@ -78,8 +78,8 @@ int netconf_socket(
 
 /* Those of a grant that can be had, TCP, at the next free port of `tries`, then with the sessions of people
  * one on loopback for each of them; failed() hears of the others. */
-unsigned netconf_listen(const struct netconf *n, const struct grant_plugin *p, unsigned tries,
-    void (*failed)(void *arg, const struct clan_error *e), void *arg,
+unsigned netconf_listen(const struct netconf *n, const struct grant_plugin *p, bool with_people,
+    unsigned tries, void (*failed)(void *arg, const struct clan_error *e), void *arg,
     int ret_fds[NETCONF_LISTEN_MAX]);
 /* The same at directory/name.sock, and the end of it. */
 int netconf_unix_in(const char *directory, const char *name, uid_t uid, gid_t gid, mode_t mode,

@@ -50,9 +50,10 @@ void firewall_down(struct clan *c)
 void firewall_host(
     struct clan *c, uid_t uid, uint32_t permissions, const void *request, ward_handler *then)
 {
+    const struct ward_host_start *r = request; /* a service has no people of its own */
     struct text t = {0};
     rules_host(&t, uid, permissions);
-    rules_people(&t, &c->net, &c->warden->grants, uid, permissions);
+    rules_people(&t, &c->net, &c->warden->grants, uid, r->service ? 0 : permissions);
     nft_apply(&t, monitor_done, monitor_job(c, "firewall", then, request));
 }
 

@@ -65,8 +65,8 @@ static void host_listen(struct child *ch, const struct grant_plugin *p, struct c
 {
     const struct ward_host_start *r = &ch->how;
     setfsuid(ch->uid); /* the firewall takes who makes a socket for whose it is */
-    ch->listen_count =
-        netconf_listen(&ch->clan->net, p, HOST_PORT_TRIES, listen_failed, ch, ch->listen);
+    ch->listen_count = netconf_listen(
+        &ch->clan->net, p, !r->service, HOST_PORT_TRIES, listen_failed, ch, ch->listen);
     int fd =
         r->service ? netconf_socket(SOCK_STREAM, r->service_address, r->service_port, 1, e) : -1;
     setfsuid(0);
@@ -85,7 +85,7 @@ static void host_start(struct clan *c, const void *request, struct ward_reply *a
     struct child *ch = NULL;
     if (c->leaving || c->down)
         err_set(e, CLAN_E_STATE, "the clan is going down");
-    if (e->status == CLAN_OK && !rules_people_told(&c->net, &c->warden->grants, p))
+    if (e->status == CLAN_OK && !r->service && !rules_people_told(&c->net, &c->warden->grants, p))
         err_set(e, CLAN_E_AGAIN, "who may use the clan changed meanwhile");
     if (e->status == CLAN_OK)
         ch = children_new(c, WARD_KIND_HOST, 0, r->instance, r->plugin, e);

@@ -157,7 +157,7 @@ int client_signs_in(uint32_t uid)
     static clan_api_Request r;
     clan_api_Session s;
     session_of(uid, &s);
-    api_plugin_connect(b, &fd);
+    api_plugin_connect(b, false, &fd);
     assert_true(fd >= 0);
     memset(&r, 0, sizeof r);
     r.which_m = clan_api_Request_session_use_tag;

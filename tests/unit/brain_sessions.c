@@ -75,16 +75,18 @@ static void whose_machine_it_is(void **state)
     b->cfg = NULL;
 }
 
-static void many_codes_push_out_the_oldest(void **state)
+static void many_codes_push_out_the_oldest_of_that_user(void **state)
 {
-    clan_api_UiCode code[SESSIONS_CODES_MAX + 1];
+    clan_api_UiCode code[SESSIONS_CODES_MAX + 1], other;
     clan_api_Session s;
     (void)state;
+    assert_int_equal(sessions_code(b, 1001, &other, NULL), CLAN_OK);
     for (unsigned i = 0; i <= SESSIONS_CODES_MAX; i++, now_ms++)
         assert_int_equal(sessions_code(b, 1000, &code[i], NULL), CLAN_OK);
     assert_int_equal(signs_in(&code[0], 1000, &s), CLAN_E_AUTH);
     for (unsigned i = 1; i <= SESSIONS_CODES_MAX; i++)
         assert_int_equal(signs_in(&code[i], 1000, &s), CLAN_OK);
+    assert_int_equal(signs_in(&other, 1001, &s), CLAN_OK);
 }
 
 static void both_halves_must_fit(void **state)
@@ -258,7 +260,7 @@ static void who_takes_whose_place(void **state)
     int fd[BRAIN_PLUGIN_MAX + 1];
     (void)state;
     for (unsigned i = 0; i <= BRAIN_PLUGIN_MAX; i++)
-        api_plugin_connect(b, &fd[i]);
+        api_plugin_connect(b, false, &fd[i]);
     assert_true(fd[BRAIN_PLUGIN_MAX - 1] >= 0);
     assert_int_equal(fd[BRAIN_PLUGIN_MAX], -1);
     int line = client_connects();
@@ -275,7 +277,7 @@ static void what_a_session_may_ask(void **state)
     clan_api_UiCode code;
     clan_api_Request r = {.which_m = clan_api_Request_session_open_tag};
     (void)state;
-    api_plugin_connect(b, &fd);
+    api_plugin_connect(b, false, &fd);
     assert_true(fd >= 0);
     assert_int_equal(client_asks(fd, clan_api_Request_machines_tag), CLAN_E_PERM);
     assert_int_equal(client_asks(fd, clan_api_Request_ui_code_tag), CLAN_E_PERM);
@@ -310,7 +312,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_code_is_good_once),
         cmocka_unit_test(whose_machine_it_is),
-        cmocka_unit_test(many_codes_push_out_the_oldest),
+        cmocka_unit_test(many_codes_push_out_the_oldest_of_that_user),
         cmocka_unit_test(both_halves_must_fit),
         cmocka_unit_test(it_ends),
         cmocka_unit_test(more_that_ended_than_are_remembered),

@@ -109,7 +109,7 @@ static void watching_needs_a_session(void **state)
 {
     int fd;
     (void)state;
-    api_plugin_connect(b, &fd);
+    api_plugin_connect(b, false, &fd);
     assert_int_equal(client_asks(fd, clan_api_Request_watch_tag), CLAN_E_PERM);
     client_hangs_up(fd);
 }

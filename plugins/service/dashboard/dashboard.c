@@ -9,11 +9,13 @@ static clan_status dashboard_start(void *instance, struct clan_error *reterr)
     struct dashboard *d = instance;
     struct clan_api_listener rows[CLAN_API_LISTENERS_MAX];
     uint32_t count = d->api->listeners(d->host->host_data, rows, CLAN_API_LISTENERS_MAX);
+    if (d->visited[0])
+        count = d->door_count; /* the service's */
     if (count == 0)
         return clan_error_set(reterr, CLAN_E_GRANT, "the dashboard has no address",
             "none of loopback was free, or no firewall guards it", "see: clan logs");
     d->door_count = count < CLAN_API_LISTENERS_MAX ? count : CLAN_API_LISTENERS_MAX;
-    for (uint32_t i = 0; i < d->door_count; i++)
+    for (uint32_t i = 0; i < d->door_count && !d->visited[0]; i++)
         d->doors[i].at = rows[i];
     clan_status st = http_start(d, reterr);
     if (st != CLAN_OK)
@@ -61,6 +63,13 @@ static clan_status dashboard_create(const struct clan_host *host, const struct c
             reterr, CLAN_E_NOMEM, "the dashboard cannot start", "out of memory", NULL);
     d->host = host;
     d->api = api;
+    if (config->service_port && config->listen_count) { /* named in clan.yaml */
+        snprintf(d->visited, sizeof d->visited, "%s", config->instance);
+        d->port = config->service_port;
+        d->doors[0].at = (struct clan_api_listener){
+            .fd = config->listen_fds[config->listen_count - 1], .uid = UINT32_MAX};
+        d->door_count = 1;
+    }
     *ret_instance = d;
     return CLAN_OK;
 }
@@ -79,5 +88,5 @@ static const void *dashboard_get_interface(void *instance, const char *id)
 CLAN_PLUGIN_LIBRARIES(
     "libmicrohttpd.so.12 libjansson.so.4 libsodium.so.23 libqrencode.so.4 libyaml-0.so.2");
 CLAN_PLUGIN_DEFINE(CLAN_KIND_SERVICE, "dashboard", "0.1.0", "Dashboard",
-    "Shows the clan to the people of this machine, in the browser.", 7180, CLAN_ASKS("api.session"),
+    "Shows the clan to the people of this machine, in the browser.", 7180, CLAN_ASKS("api.session", "net.service"),
     "Clan", "same as Clan", dashboard_create, dashboard_destroy, dashboard_get_interface)

@@ -48,7 +48,10 @@ struct dashboard {
     struct feed *feeds;
     uint64_t timer;
     bool started;
-    bool mini; /* in `clan ui` or `clan open`: no clan, but one to be made or joined */
+    char visited
+        [33]; /* the service of clan.yaml that this is, for browsers of other machines; "" none */
+    uint16_t port; /* of that */
+    bool mini;     /* in `clan ui` or `clan open`: no clan, but one to be made or joined */
 };
 
 /* ---- call.c: a question to the core ---- */
@@ -81,6 +84,7 @@ struct request {
     json_t *answer;
     unsigned status;
     char cookie[160]; /* Set-Cookie, "" none */
+    uint16_t port;    /* of that */
     void *job;        /* of what takes several questions to the core */
     void (*job_free)(void *job);
 };

@@ -262,6 +262,13 @@ static void watch(void *user)
 
 /* ---- who listens ---- */
 
+/* Who shares a limit: the people of one address, and of them those of one machine. */
+static bool is_beside(const struct feed *f, const struct request *r)
+{
+    return f->door == r->door && f->use.from.size == r->use.from.size &&
+           memcmp(f->use.from.bytes, r->use.from.bytes, r->use.from.size) == 0;
+}
+
 static bool is_session(const clan_api_SessionUse *a, const clan_api_SessionUse *b)
 {
     return a->cookie.size == b->cookie.size && a->token.size == b->token.size &&
@@ -323,13 +330,13 @@ static void catch_up(struct feed *f, struct listener *l)
 clan_status feed_join(struct listener *l)
 {
     struct feed *f = NULL;
-    unsigned of_door = 0;
+    unsigned count = 0, max = l->r->use.from.size ? FEEDS_VISITOR_MAX : FEEDS_MAX;
     for (struct feed *x = l->r->door->d->feeds; x; x = x->next) {
-        of_door += x->door == l->r->door;
-        if (x->door == l->r->door && !x->over && is_session(&x->use, &l->r->use))
+        count += is_beside(x, l->r);
+        if (is_beside(x, l->r) && !x->over && is_session(&x->use, &l->r->use))
             f = x;
     }
-    if (f ? f->listener_count == LISTENERS_MAX : of_door >= FEEDS_MAX)
+    if (f ? f->listener_count == LISTENERS_MAX : count >= max)
         return CLAN_E_LIMIT;
     if (!f)
         f = feed_new(l->r);

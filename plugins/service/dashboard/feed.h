@@ -5,11 +5,12 @@
 #include "dashboard.h"
 #include "rows.h"
 
-#define FEED_TOPICS     9
-#define FEEDS_MAX       8          /* sessions whose pages listen, of one person */
-#define LISTENERS_MAX   16         /* pages of one session */
-#define LISTENER_CHUNKS 64         /* a page that does not read is hung up on, and comes back */
-#define LISTENER_BYTES  (8u << 20) /* as well */
+#define FEED_TOPICS       9
+#define FEEDS_MAX         8          /* sessions whose pages listen, of one person */
+#define FEEDS_VISITOR_MAX 2          /* and of another machine's people */
+#define LISTENERS_MAX     16         /* pages of one session */
+#define LISTENER_CHUNKS   64         /* a page that does not read is hung up on, and comes back */
+#define LISTENER_BYTES    (8u << 20) /* as well */
 
 /* ---- feed.c: one for each session ---- */
 

@@ -35,7 +35,8 @@ void first_mode(struct request *r)
         route_ask(r, &(clan_api_Request){.which_m = clan_api_Request_ui_state_tag}, NULL);
     else
         http_answer(r, MHD_HTTP_OK,
-            json_pack("{s:i, s:s, s:s}", "v", 1, "mode", "clan", "version", CLAN_VERSION));
+            json_pack("{s:i, s:s, s:s, s:s}", "v", 1, "mode", "clan", "version", CLAN_VERSION,
+                "service", r->door->d->visited));
 }
 
 static bool refuse(struct request *r)

@@ -1,6 +1,7 @@
 /* HTTP: who may knock, what a request must look like, and the answers. */
 #include "feed.h"
 
+#include <netinet/in.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +175,39 @@ static bool is(const char *value, const char *wanted)
     return value && strcmp(value, wanted) == 0;
 }
 
+/* A name that was bent to this address is another's.  Each machine has its own word for the clan: what stands
+ * between the service and "clan" is the browser's. */
+static bool is_own(const struct request *r, const char *host)
+{
+    const struct dashboard *d = r->door->d;
+    char want[80];
+    size_t own = strlen(d->visited), word;
+    if (!own || !host || strncmp(host, d->visited, own) != 0 || host[own] != '.')
+        return !own && is(host, r->door->at.origin);
+    word = strspn(host + own + 1, "abcdefghijklmnopqrstuvwxyz0123456789-");
+    if (word < 1 || word > 32)
+        return false;
+    if (d->port == 80 && is(host + own + 1 + word, ".clan")) /* as browsers say it */
+        return true;
+    snprintf(want, sizeof want, ".clan:%u", d->port);
+    return is(host + own + 1 + word, want);
+}
+
+/* Whose browser it is, by the address that the clan's network vouches for. */
+static bool find_from(struct request *r)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (!r->door->d->visited[0])
+        return true;
+    if (!info || !info->client_addr || info->client_addr->sa_family != AF_INET6)
+        return false;
+    r->use.from.size = 16;
+    memcpy(r->use.from.bytes,
+        &((const struct sockaddr_in6 *)(const void *)info->client_addr)->sin6_addr, 16);
+    return true;
+}
+
 /* Both halves of a session, if they look like one. */
 static void find_session(struct request *r)
 {
@@ -194,9 +228,9 @@ static void find_session(struct request *r)
 /* A page of another origin can make a browser ask, but neither with our origin nor with JSON. */
 static bool refuse_write(struct request *r)
 {
-    char own[64];
+    char own[96];
     const char *type = header(r, "Content-Type");
-    snprintf(own, sizeof own, "http://%s", r->door->at.origin);
+    snprintf(own, sizeof own, "http://%s", header(r, "Host")); /* which is ours */
     if (!is(header(r, "Origin"), own))
         http_error(r, MHD_HTTP_FORBIDDEN, "another page asks for this",
             "what changes something is asked by this page itself", "open it by: clan ui");
@@ -235,7 +269,7 @@ static enum MHD_Result take(struct request *r)
 {
     if (ambiguous(r))
         http_error(r, MHD_HTTP_BAD_REQUEST, "the request can be read in two ways", "", "");
-    else if (!is(header(r, "Host"), r->door->at.origin)) /* a name that was bent to this address */
+    else if (!is_own(r, header(r, "Host")) || !find_from(r))
         http_error(r, MHD_HTTP_MISDIRECTED_REQUEST, "this is another address's page", "",
             "open it by: clan ui");
     else if (strncmp(r->path, "/v1/", 4) != 0)

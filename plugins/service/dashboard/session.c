@@ -16,8 +16,8 @@ static bool take(void *arg, const clan_api_Answer *a)
 
 static json_t *session_json(const clan_api_Session *s)
 {
-    return json_pack("{s:i, s:s, s:s, s:b, s:o}", "v", 1, "person", s->person, "role", s->role,
-        "owner", s->owner, "expires", json_time(s->expires));
+    return json_pack("{s:i, s:s, s:s, s:b, s:o, s:s}", "v", 1, "person", s->person, "role", s->role,
+        "owner", s->owner, "expires", json_time(s->expires), "from", s->from);
 }
 
 static void session_told(void *arg, const clan_wire_Error *error)
@@ -81,6 +81,8 @@ void session_post(struct request *r)
         return;
     }
     q.m.session_open.uid = r->door->at.uid;
+    q.m.session_open.from.size = r->use.from.size;
+    memcpy(q.m.session_open.from.bytes, r->use.from.bytes, r->use.from.size);
     r->answer = json_object();
     route_call(r, &q, take, signed_in);
     sodium_memzero(&q, sizeof q);

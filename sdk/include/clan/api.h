@@ -5,6 +5,10 @@
  * signed in to, and the core decides about each request; the plugin itself may nothing.  It runs on each
  * machine whose owner granted it, without being named in the clan's configuration.
  *
+ * One that asks for "net.service" too may also be named there: it then runs once more, as that service, with the
+ * service's socket and no listeners.  Its session_open and session_use say where the browser's connection came
+ * from (`from`, an overlay address), and the sessions are other machines', which read only.
+ *
  * Draft: ids end in draft-N and change with every change until SDK 1.0.
  */
 #ifndef CLAN_API_H

@@ -90,7 +90,7 @@ function Signed() {
         <button class="ghost burger" aria-expanded=${menu.value} aria-controls="nav" onClick=${() => { menu.value = !menu.value; }} aria-label=${t("menu")}><${Icon} name="menu" /></button></div>
         <div id="nav" class=${menu.value ? "open" : ""}><button class="find" onClick=${() => { finding.value = true; }}><${Icon} name="search" />${t("find")}<kbd>Ctrl K</kbd></button>
         <nav aria-label=${t("nav")}>${NAV.filter(there).map((p) => html`<a key=${p} href=${link(p)} aria-current=${p === current ? "page" : undefined}><${Icon} name=${p} />${t("page." + p)}</a>`)}</nav>
-        <div class="foot"><p class="quiet"><span dir="auto">${session.value?.person || s?.machine}</span> · ${t("role." + (session.value?.role || "member"))}</p><${Tools} /><button class="ghost" onClick=${() => signOut().catch((e) => { failed.value = e; })}>${t("sign.out")}</button></div></div></header>
+        <div class="foot"><p class="quiet"><span dir="auto">${session.value?.person || s?.machine}</span> · ${session.value?.from ? t("looks.from", { name: session.value.from }) : t("role." + (session.value?.role || "member"))}</p><${Tools} /><button class="ghost" onClick=${() => signOut().catch((e) => { failed.value = e; })}>${t("sign.out")}</button></div></div></header>
     <main id="main" tabindex="-1" class=${away.value ? "stale" : ""}><${Away} />${!loaded.value ? html`<p class="quiet" role="status">${t("moment")}</p>` : html`<${Page} name=${name} arg=${route.value.arg} />`}</main></div>
     ${finding.value && html`<${Find} />`}<${Toasts} />`;
 }
@@ -100,11 +100,14 @@ function Plain({ title, text, words }) {
     return html`<main class="splash"><svg class="logo" aria-hidden="true"><use href="/icons.svg#logo" /></svg><h1>${title}</h1><p>${text}</p>${words && html`<${Command} words=${words} />`}<${Tools} /></main><${Toasts} />`;
 }
 
+// Another machine's page is opened by the name of the service that it is.
+const command = () => ["ui", ...mode.value?.service ? [mode.value.service] : []];
+
 function App() {
     if (failed.value)
-        return html`<${Plain} title=${t("failed")} text=${failed.value.what === "offline" ? t("offline") : String(failed.value.message)} words=${["ui"]} />`;
+        return html`<${Plain} title=${t("failed")} text=${failed.value.what === "offline" ? t("offline") : String(failed.value.message)} words=${command()} />`;
     if (signedOut.value || (!session.value && mode.value))
-        return html`<${Plain} title=${t("signed.out")} text=${t("signed.out.text")} words=${["ui"]} />`;
+        return html`<${Plain} title=${t("signed.out")} text=${t("signed.out.text")} words=${command()} />`;
     if (!mode.value)
         return html`<p class="quiet pad" role="status">${t("moment")}</p>`;
     if (mode.value.mode === "clan")
