@@ -29,7 +29,7 @@ export function invented({ machines = 7, services = 5, evil = "" } = {}) {
     };
 }
 
-const ROUTES = ["/status", "/machines", "/machines/{name}/paths", "/machines/{name}/ping", "/services", "/plugins", "/invitations", "/config", "/netcheck", "/activity", "/proposals", "/preview", "/qr"];
+export const ROUTES = ["/status", "/machines", "/machines/{name}/paths", "/machines/{name}/ping", "/services", "/plugins", "/invitations", "/config", "/netcheck", "/activity", "/proposals", "/preview", "/qr"];
 const YAML = "version: 7\nclan: home\nadmins:\n  threshold: 1\nkeeper: [nas]\nservices:\n  files:\n    plugin: files\n    place: {on: nas}\n    allow: [all]\n";
 const diffOf = (text) => [...YAML.trimEnd().split("\n").map((x) => ({ op: " ", text: x })), { op: "+", text }];
 export const FACTS = { clan: "home", words: SIX, inviter: "anna", inviter_words: SIX, for_name: "laptop", uses: 1, expires: iso(now() + 3000), door: "nas", suggested_petname: "home" };

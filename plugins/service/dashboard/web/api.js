@@ -87,13 +87,13 @@ export async function call(method, path, body) {
 }
 
 // What this dashboard can be asked, by its own description; a page shows nothing else.
-const paths = signal(null);
+const paths = signal([]);
 export async function learn() {
     const answer = await fetch("/v1/openapi.json", { cache: "no-store" });
     if (answer.ok)
         paths.value = Object.keys((await answer.json()).paths);
 }
-export const has = (start, end = "") => !paths.value || paths.value.some((p) => end ? p.startsWith(start + "/") && p.endsWith(end) : p === start);
+export const has = (start, end = "") => paths.value.some((p) => end ? p.startsWith(start + "/") && p.endsWith(end) : p === start);
 
 export const get = (path) => call("GET", path);
 export const post = (path, body) => call("POST", path, body);

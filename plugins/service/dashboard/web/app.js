@@ -7,17 +7,17 @@ import { language, preferred, span, speak, t } from "./text.js";
 import { Command, Icon, Toasts, moved } from "./parts/basic.js";
 import { Dialog } from "./parts/dialog.js";
 
-const NAV = ["overview", "services", "catalogue", "machines", "map", "invite", "config", "activity", "netcheck"];
+const NAV = ["overview", "services", "catalogue", "machines", "vms", "map", "history", "backups", "invite", "requests", "config", "activity", "netcheck"];
 const PAGES = new Set([...NAV, "machine"]);
-const NEEDS = { catalogue: "/plugins", config: "/config", activity: "/activity", netcheck: "/netcheck" };
-const there = (page) => PAGES.has(page) && (!NEEDS[page] || has(NEEDS[page]));
+const ALWAYS = new Set(["overview", "services", "machines", "machine", "map", "invite"]);
+const there = (page) => PAGES.has(page) && (ALWAYS.has(page) || has(page === "catalogue" ? "/plugins" : "/" + page));
 const mode = signal(null), failed = signal(null), finding = signal(false), menu = signal(false);
 const ready = {};
 
 // When the first page is there the others come too: then they are there when the clan is not.
 let others = () => {
     others = () => {};
-    setTimeout(() => NAV.concat("machine").forEach((name) => bring(name).catch(() => {})), 1500);
+    setTimeout(() => [...PAGES].filter(there).forEach((name) => bring(name).catch(() => {})), 1500);
 };
 const bring = (name) => import(`./pages/${name}.js`).then((m) => { ready[name] = m.default; });
 

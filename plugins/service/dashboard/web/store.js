@@ -5,7 +5,7 @@ import { headers, out, signedOut } from "./api.js";
 
 const KEYS = { services: "name" };
 const WHOLE = new Set(["status", "config"]);
-const rowsOf = ["machines", "services", "invitations", "proposals", "plugins", "activity", "questions"];
+const rowsOf = ["machines", "services", "invitations", "proposals", "plugins", "activity", "questions", "history", "vms", "backups", "requests"];
 
 export const status = signal(null);
 export const config = signal(null);
@@ -20,8 +20,8 @@ const keyOf = (topic, row) => String(row[KEYS[topic] || "id"] ?? row.plugin ?? r
 const seconds = () => Math.floor(Date.now() / 1000);
 
 function show(topic) {
-    if (topic === "activity")
-        lists.activity.value = [...maps.activity.values()].sort((a, b) => at(b) - at(a)).slice(0, 1000);
+    if (topic === "activity" || topic === "history")
+        lists[topic].value = [...maps[topic].values()].sort((a, b) => at(b) - at(a)).slice(0, 1000);
     else
         lists[topic].value = [...maps[topic].values()];
 }

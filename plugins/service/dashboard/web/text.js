@@ -47,7 +47,7 @@ function format(options) {
         formats.set(key, new Intl.NumberFormat(language.value, options));
     return formats.get(key);
 }
-const digits = (n) => format({ maximumFractionDigits: n });
+export const digits = (n) => format({ maximumFractionDigits: n });
 
 export function bytes(n) {
     const units = ["B", "kB", "MB", "GB", "TB"];

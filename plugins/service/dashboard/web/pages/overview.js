@@ -2,7 +2,7 @@
 import { html } from "../lib.js";
 import { lists, now, status } from "../store.js";
 import { link } from "../router.js";
-import { ago, t } from "../text.js";
+import { ago, seconds, t } from "../text.js";
 import { has, post } from "../api.js";
 import { Action, Badge, Command, Empty, Facts, Head, Icon, Words, tone } from "../parts/basic.js";
 
@@ -26,12 +26,14 @@ export default function Overview() {
     const machines = lists.machines.value, services = lists.services.value;
     const here = machines.filter(reached).length, up = services.filter((x) => x.state === "up").length;
     const pending = lists.proposals.value.filter((p) => !["done", "refused", "failed"].includes(p.state));
+    const open = lists.requests.value.filter((q) => (q.have || []).length < q.need && !(seconds(q.expires) <= now.value)).length;
     const recent = lists.activity.value.slice(0, 6);
     return html`<${Head} title=${s.clan || s.petname} sub=${t("overview.sub", { machine: s.machine })}><a class="button primary" href=${link("invite")}><${Icon} name="invite" />${t("invite.one")}</a></${Head}>
         <section aria-label=${t("health")}><${Health} lines=${s.health || []} />
         ${(s.health || []).some((x) => String(x.code).includes("invit")) && html`<${Action} run=${() => post("/alarms/dismiss")}>${t("alarms.dismiss")}</${Action}>`}</section>
         ${pending.length > 0 && html`<section class="line busy"><${Icon} name="busy" /><div><strong>${t("pending", { n: pending.length })}</strong>
             ${pending.map((p) => html`<${Command} key=${p.id} words=${p.words} />`)}</div></section>`}
+        ${open > 0 && has("/requests") && html`<section class="line busy"><${Icon} name="busy" /><div><a href=${link("requests")}><strong>${t("requests.open", { n: open })}</strong></a></div></section>`}
         <div class="tiles">
             <a class="card tile" href=${link("machines")}><span>${t("page.machines")}</span><b>${here}<small> / ${machines.length}</small></b><em>${t("tile.reached")}</em></a>
             <a class="card tile" href=${link("services")}><span>${t("page.services")}</span><b>${up}<small> / ${services.length}</small></b><em>${t("tile.up")}</em></a>

@@ -21,7 +21,7 @@ function One({ s }) {
         return html`<${Change} title=${t("disable.name", { name: s.name })} lead=${t("disable.text")} words=${["disable", s.name]} danger=${true} close=${() => { setAsks(false); close(); }} />`;
     return html`<${Dialog} title=${s.name} close=${close}><p><${Badge} state=${s.state} /> ${s.why}</p>${s.remedy && html`<p>${s.remedy}</p>`}
         <${Facts} rows=${[[t("runs.on"), s.host], [t("plugin"), s.plugin], [t("address"), html`<code>${s.address}</code>`], [t("port"), s.port], [t("who.may"), (s.allow || []).join(", ")], [t("url"), html`<code>${s.url}</code>`]]} />
-        <div class="acts"><${Open} s=${s} /><button class="danger" onClick=${() => setAsks(true)}>${t("disable")}</button></div>
+        <div class="acts"><${Open} s=${s} />${has("/history") && html`<a class="button" href=${link("history", s.name)}><${Icon} name="history" />${t("page.history")}</a>`}<button class="danger" onClick=${() => setAsks(true)}>${t("disable")}</button></div>
         <${Command} words=${["services"]} /></${Dialog}>`;
 }
 
