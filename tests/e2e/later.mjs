@@ -57,7 +57,7 @@ export const laterTests = ({ assets, browser, shots, visit, gone, to, everywhere
         await to(page, "requests");
         const q = server.data.requests[1];
         server.delta("requests", [{ ...q, have: [...q.have, { who: "carl", time: time() }] }]);
-        await at(page, "2 of 2 have signed");
+        await at(page, "2 of 2 signatures");
         await gone(server);
     },
     async "later: moves tell their reason, to the mouse and to the keyboard"() {
@@ -69,11 +69,11 @@ export const laterTests = ({ assets, browser, shots, visit, gone, to, everywhere
         await page.locator('.lanes [data-id="4"] rect').click();
         assert.equal(await heading.textContent(), "files: laptop → nas");
         await page.locator("button", { hasText: "Earlier" }).press("Enter");
-        assert.match(await page.locator(".why").textContent(), /files: nas → laptop.*the last 42 seconds lost/s);
+        assert.match(await page.locator(".why").textContent(), /files: nas → laptop.*last 42 seconds/s);
         await page.locator("tr[data-row] button").last().press("Enter");
         assert.equal(await page.evaluate(() => document.activeElement.textContent), "files: none → nas");
         await page.locator("main select").selectOption("photos");
-        await at(page, "not known what was lost");
+        await at(page, "not known");
         assert.equal(await page.evaluate(() => location.hash), "#/history/photos");
         await to(page, "services/files");
         await page.locator("dialog a", { hasText: "Failover" }).click();
@@ -91,12 +91,12 @@ export const laterTests = ({ assets, browser, shots, visit, gone, to, everywhere
         assert.deepEqual(await lines("dialog code"), ["clan backup restore photos --dry-run", "clan backup restore photos", "clan backup drill photos"]);
         await to(page, "requests");
         const cards = await lines(".request");
-        assert.match(cards[0], /clan remove pixel.*2 of 3 have signed.*one is missing.*39 minutes left.*You have signed this/);
-        assert.match(cards[1], /1 of 2 have signed.*one is missing.*1 day left.*clan sign/);
+        assert.match(cards[0], /clan remove pixel.*2 of 3 signatures.*one is missing.*39 minutes left.*You have signed this/);
+        assert.match(cards[1], /1 of 2 signatures.*one is missing.*1 day left.*clan sign/);
         assert.deepEqual((await lines(".request > header .badge")), ["waiting", "waiting", "expired", "done"]);
         assert.equal(await page.locator(".request .command").count(), 1, "only what waits for this reader is to be signed");
         await to(page, "vms");
-        assert.match((await lines(".meter.bad"))[0], /39 GB of 40 GB ▲/);
+        assert.match((await lines(".meter.bad"))[0], /nearly full: 39 GB of 40 GB/);
         await page.evaluate(() => { location.hash = "#/vms/old-wiki"; });
         await page.waitForSelector("dialog");
         assert.deepEqual(await lines("dialog code"), ["clan vm start old-wiki"]);

@@ -35,9 +35,9 @@ function One({ b, j }) {
     return html`<${Dialog} title=${name} close=${() => go("backups")} wide=${true}><p><${State} j=${j} /> ${b.why}</p>
         <${Facts} rows=${[[t("backups.last"), html`<${Age} time=${b.last} />`], [t("backups.verified"), html`<${Age} time=${b.verified} />`], [t("backups.next"), ahead(b.next)],
             [t("backups.on"), (b.on || []).join(", ")], [t("backups.size"), b.size_bytes != null && bytes(b.size_bytes)], [t("backups.kept"), b.kept]]} />
-        <h3>${t("backups.restore")}</h3><p>${t("backups.dry")}</p><${Command} words=${["backup", "restore", name, "--dry-run"]} />
+        ${seconds(b.last) !== null && html`<h3>${t("backups.restore")}</h3><p>${t("backups.dry")}</p><${Command} words=${["backup", "restore", name, "--dry-run"]} />
         <p>${t("backups.real")}</p><${Command} words=${["backup", "restore", name]} />
-        <h3>${t("backups.prove")}</h3><p>${t("backups.prove.text")}</p><${Command} words=${["backup", "drill", name]} /></${Dialog}>`;
+        <h3>${t("backups.prove")}</h3><p>${t("backups.prove.text")}</p><${Command} words=${["backup", "drill", name]} />`}</${Dialog}>`;
 }
 
 export default function Backups({ arg }) {

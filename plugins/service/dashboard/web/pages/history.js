@@ -67,10 +67,10 @@ function Lanes({ rows, one, chosen, choose }) {
             labels.push([xs[i], day(r)]);
     });
     return html`<div ref=${ref} class="lanes">${width > 0 && html`<svg width=${width} height=${bottom + 24} viewBox=${`0 0 ${width} ${bottom + 24}`} role="img" aria-label=${t("history.label", { n: drawn.length })}>
-        ${[...lanes.own, ...lanes.rest ? [null] : []].map((name, i) => html`<g key=${i}><line class="lane" x1=${SIDE} x2=${end} y1=${i * LANE + 32} y2=${i * LANE + 32} />
-            <text class="name" x=${SIDE} y=${i * LANE + 16}>${name === null ? t("history.others", { n: lanes.rest }) : short(name, Math.floor(width / 12))}</text></g>`)}
+        ${Array.from({ length: count }, (_, i) => html`<line key=${i} class="lane" x1=${SIDE} x2=${end} y1=${i * LANE + 32} y2=${i * LANE + 32} />`)}
         ${one && drawn.map((r, i) => html`<line key=${r.id} class="held" x1=${xs[i]} x2=${xs[i + 1]} y1=${y(r.to)} y2=${y(r.to)} />`)}
         ${drawn.map((r, i) => r.from && html`<line key=${r.id} class="moved" x1=${xs[i]} x2=${xs[i]} y1=${y(r.from)} y2=${y(r.to)} />`)}
+        ${[...lanes.own, ...lanes.rest ? [null] : []].map((name, i) => html`<text key=${i} class="name" x=${SIDE} y=${i * LANE + 16}>${name === null ? t("history.others", { n: lanes.rest }) : short(name, Math.floor(width / 12))}</text>`)}
         ${drawn.map((r, i) => html`<g key=${r.id} class="move" data-id=${r.id} onClick=${() => choose(r.id)}><title>${`${r.service}: ${r.from || t("nothing")} → ${r.to}, ${word(r.cause)}, ${when(r.time)}`}</title>
             <rect x=${xs[i] - 9} y=${y(r.to) - 16} width="18" height="32" /><${Mark} r=${r} at=${`translate(${xs[i] - 8} ${y(r.to) - 8})`} />
             ${r.id === chosen && html`<circle class="chosen" cx=${xs[i]} cy=${y(r.to)} r="13" />`}</g>`)}
@@ -83,8 +83,7 @@ function Lanes({ rows, one, chosen, choose }) {
 function Why({ r, rows, choose, heading }) {
     const i = rows.indexOf(r);
     return html`<section class="card why"><h2 ref=${heading} tabindex="-1"><bdi>${r.service}</bdi>: <${Move} r=${r} /></h2>
-        <p class="acts"><${Cause} r=${r} /><${Lost} r=${r} /></p>
-        <${Facts} rows=${[[t("time"), `${when(r.time)} (${ago(r.time, now.value)})`], [t("history.took"), took(r)], [t("history.why"), r.why || t("history.why.none")]]} />
+        <${Facts} rows=${[[t("history.cause"), html`<${Cause} r=${r} />`], [t("history.lost"), html`<${Lost} r=${r} />`], [t("time"), `${when(r.time)} (${ago(r.time, now.value)})`], [t("history.took"), took(r)], [t("history.why"), r.why || t("history.why.none")]]} />
         ${r.others?.length > 0 && html`<p class="label">${t("history.not")}</p><ul class="rows">${r.others.slice(0, 20).map((o, j) => html`<li key=${j}><b dir="auto">${o.machine}</b><span class="quiet grow">${o.why}</span></li>`)}</ul>`}
         <div class="acts"><button class="small" disabled=${i >= rows.length - 1} onClick=${() => choose(rows[i + 1].id)}>${t("history.earlier")}</button>
             <button class="small" disabled=${i < 1} onClick=${() => choose(rows[i - 1].id)}>${t("history.later")}</button></div></section>`;
@@ -103,11 +102,11 @@ export default function History({ arg }) {
         <section class="card"><${Lanes} rows=${rows} one=${arg || names.length === 1} chosen=${r.id} choose=${choose} /></section>
         <${Why} r=${r} rows=${rows} choose=${choose} heading=${heading} />
         <${Table} label=${t("history.table")} rows=${rows} keyOf=${(x) => x.id} search=${(x) => `${x.service} ${x.from} ${x.to} ${x.cause} ${word(x.cause)}`} columns=${[
-            { name: t("service"), by: (x) => x.service, show: (x) => html`<b dir="auto">${x.service}</b>` }, { name: t("history.move"), show: (x) => html`<${Move} r=${x} />` },
+            ...arg ? [] : [{ name: t("service"), by: (x) => x.service, show: (x) => html`<b dir="auto">${x.service}</b>` }],
+            { name: t("history.why"), show: (x) => html`<button class="small" onClick=${() => why(x)}><${Move} r=${x} /><span class="hidden">${x.service}, ${when(x.time)}</span></button>` },
             { name: t("history.cause"), kind: "mid", by: (x) => x.cause, show: (x) => html`<${Cause} r=${x} />` },
             { name: t("history.took"), kind: "number wide", by: (x) => x.took_ms ?? 1e12, show: took },
             { name: t("history.lost"), kind: "wide", by: (x) => x.lost_s ?? 1e12, show: (x) => html`<${Lost} r=${x} />` },
-            { name: t("time"), kind: "mid", by: (x) => seconds(x.time) || 0, show: (x) => html`<time title=${when(x.time)}>${ago(x.time, now.value)}</time>` },
-            { name: t("history.why"), kind: "end", show: (x) => html`<button class="small" onClick=${() => why(x)}>${t("why")}<span class="hidden"> ${x.service} → ${x.to}, ${when(x.time)}</span></button>` }]} />`}
+            { name: t("time"), kind: "mid", by: (x) => seconds(x.time) || 0, show: (x) => html`<time title=${when(x.time)}>${ago(x.time, now.value)}</time>` }]} />`}
         <${Command} words=${["history", ...arg ? [arg] : []]} />`;
 }

@@ -3,7 +3,7 @@ import { html } from "../lib.js";
 import { lists, now } from "../store.js";
 import { go, link } from "../router.js";
 import { ago, bytes, digits, t, when } from "../text.js";
-import { Badge, Command, Empty, Facts, Head } from "../parts/basic.js";
+import { Badge, Command, Empty, Facts, Head, Icon } from "../parts/basic.js";
 import { Dialog } from "../parts/dialog.js";
 import { Table } from "../parts/table.js";
 
@@ -15,8 +15,8 @@ function Meter({ part, all, unit }) {
     if (!all)
         return "";
     const share = used(part, all);
-    return html`<span class=${"meter " + (share >= .97 ? "bad" : share >= .9 ? "warn" : "")}><span>${part == null ? bytes(all * unit) : t("of", { part: bytes(part * unit), all: bytes(all * unit) })}${share >= .9 ? " ▲" : ""}</span>
-        <svg viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="100" height="6" rx="1" /><rect class="part" width=${share * 100} height="6" rx="1" /></svg></span>`;
+    return html`<span class=${"meter " + (share >= .97 ? "bad" : share >= .9 ? "warn" : "")}><span>${share >= .9 && html`<${Icon} name="warn" /> <span class="hidden">${t("vms.full")}: </span>`}${part == null ? bytes(all * unit) : t("of", { part: bytes(part * unit), all: bytes(all * unit) })}</span>
+        ${part != null && html`<svg viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="100" height="6" rx="1" /><rect class="part" width=${share * 100} height="6" rx="1" /></svg>`}</span>`;
 }
 const Memory = ({ v }) => html`<${Meter} part=${v.memory_used_mb} all=${v.memory_mb} unit=${MB} />`;
 const Disk = ({ v }) => html`<${Meter} part=${v.disk_used_gb} all=${v.disk_gb} unit=${GB} />`;
