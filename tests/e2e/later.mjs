@@ -25,7 +25,10 @@ export const laterTests = ({ assets, browser, shots, visit, gone, to, everywhere
                 assert.ok(await page.locator("tr[data-row], .request").count() <= 60, `${hash} draws all of ${count}`);
                 assert.ok(await page.locator(".lanes .move").count() <= 60 && await page.locator(".lanes .name").count() <= 8, "the lanes have no end");
                 await page.screenshot({ path: join(shots, `later-${hash}-${count}.png`) });
-                await judged(page, `${hash} with ${count}`);
+                if (count)      // what rows look like was judged above
+                    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${hash} scrolls sideways`);
+                else
+                    await judged(page, `no ${hash}`);
             }
             await gone(server);
         }
@@ -91,8 +94,8 @@ export const laterTests = ({ assets, browser, shots, visit, gone, to, everywhere
         assert.deepEqual(await lines("dialog code"), ["clan backup restore photos --dry-run", "clan backup restore photos", "clan backup drill photos"]);
         await to(page, "requests");
         const cards = await lines(".request");
-        assert.match(cards[0], /clan remove pixel.*2 of 3 signatures.*one is missing.*39 minutes left.*You have signed this/);
-        assert.match(cards[1], /1 of 2 signatures.*one is missing.*1 day left.*clan sign/);
+        assert.match(cards[0], /clan remove pixel.*2 of 3 signatures.*one is missing.*[34]\d minutes left.*You have signed this/);
+        assert.match(cards[1], /1 of 2 signatures.*one is missing.*[12] days? left.*clan sign/);
         assert.deepEqual((await lines(".request > header .badge")), ["waiting", "waiting", "expired", "done"]);
         assert.equal(await page.locator(".request .command").count(), 1, "only what waits for this reader is to be signed");
         await to(page, "vms");

@@ -53,9 +53,9 @@ export default function Backups({ arg }) {
             { name: t("state"), by: ([, j]) => j[0], show: ([, j]) => html`<${State} j=${j} />` },
             { name: t("backups.last"), kind: "mid", by: ([b]) => -(seconds(b.last) || 0), show: ([b]) => html`<${Age} time=${b.last} />` },
             { name: t("backups.verified"), kind: "mid", by: ([b]) => -(seconds(b.verified) || 0), show: ([b]) => html`<${Age} time=${b.verified} />` },
-            { name: t("backups.next"), kind: "wide", by: ([b]) => seconds(b.next) || 0, show: ([b]) => ahead(b.next) },
+            { name: t("backups.next"), kind: "widest", by: ([b]) => seconds(b.next) || 0, show: ([b]) => ahead(b.next) },
             { name: t("backups.on"), kind: "wide", show: ([b]) => html`<span dir="auto">${(b.on || []).join(", ")}</span>` },
-            { name: t("backups.size"), kind: "number wide", by: ([b]) => -b.size_bytes, show: ([b]) => b.size_bytes == null ? "" : bytes(b.size_bytes) }]}
+            { name: t("backups.size"), kind: "number widest", by: ([b]) => -b.size_bytes, show: ([b]) => b.size_bytes == null ? "" : bytes(b.size_bytes) }]}
             empty=${html`<${Empty} icon="backups" title=${t("backups.none")} text=${t("backups.none.text")} />`} />
         <${Command} words=${["backup", "list"]} />${one && html`<${One} key=${one[0].id} b=${one[0]} j=${one[1]} />`}`;
 }

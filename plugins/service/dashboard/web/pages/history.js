@@ -63,7 +63,7 @@ function Lanes({ rows, one, chosen, choose }) {
     const labels = [];
     drawn.forEach((r, i) => {
         const last = labels.at(-1);
-        if (xs[i] <= width - 96 && (!last || xs[i] - last[0] > 64 && day(r) !== last[1]))
+        if (xs[i] <= width - 96 && (!last || xs[i] - last[0] > (last[0] < 40 ? 84 : 64) && day(r) !== last[1]))
             labels.push([xs[i], day(r)]);
     });
     return html`<div ref=${ref} class="lanes">${width > 0 && html`<svg width=${width} height=${bottom + 24} viewBox=${`0 0 ${width} ${bottom + 24}`} role="img" aria-label=${t("history.label", { n: drawn.length })}>
@@ -103,9 +103,9 @@ export default function History({ arg }) {
         <${Why} r=${r} rows=${rows} choose=${choose} heading=${heading} />
         <${Table} label=${t("history.table")} rows=${rows} keyOf=${(x) => x.id} search=${(x) => `${x.service} ${x.from} ${x.to} ${x.cause} ${word(x.cause)}`} columns=${[
             ...arg ? [] : [{ name: t("service"), by: (x) => x.service, show: (x) => html`<b dir="auto">${x.service}</b>` }],
-            { name: t("history.why"), show: (x) => html`<button class="small" onClick=${() => why(x)}><${Move} r=${x} /><span class="hidden">${x.service}, ${when(x.time)}</span></button>` },
+            { name: t("history.why"), show: (x) => html`<button class="small" onClick=${() => why(x)}><${Move} r=${x} /><span class="hidden"> ${x.service}, ${when(x.time)}</span></button>` },
             { name: t("history.cause"), kind: "mid", by: (x) => x.cause, show: (x) => html`<${Cause} r=${x} />` },
-            { name: t("history.took"), kind: "number wide", by: (x) => x.took_ms ?? 1e12, show: took },
+            { name: t("history.took"), kind: "number widest", by: (x) => x.took_ms ?? 1e12, show: took },
             { name: t("history.lost"), kind: "wide", by: (x) => x.lost_s ?? 1e12, show: (x) => html`<${Lost} r=${x} />` },
             { name: t("time"), kind: "mid", by: (x) => seconds(x.time) || 0, show: (x) => html`<time title=${when(x.time)}>${ago(x.time, now.value)}</time>` }]} />`}
         <${Command} words=${["history", ...arg ? [arg] : []]} />`;

@@ -41,8 +41,8 @@ export default function Vms({ arg }) {
             { name: t("runs.on"), kind: "mid", by: (v) => v.machine, show: (v) => html`<span dir="auto">${v.machine}</span>` },
             { name: t("vms.memory"), kind: "mid", by: (v) => -used(v.memory_used_mb, v.memory_mb), show: (v) => html`<${Memory} v=${v} />` },
             { name: t("vms.disk"), kind: "wide", by: (v) => -used(v.disk_used_gb, v.disk_gb), show: (v) => html`<${Disk} v=${v} />` },
-            { name: t("vms.cpus"), kind: "number wide", by: (v) => -v.cpus, show: (v) => v.cpus },
-            { name: t("owner"), kind: "wide", by: (v) => v.owner || "", show: (v) => html`<span dir="auto">${v.owner}</span>` }]}
+            { name: t("vms.cpus"), kind: "number widest", by: (v) => -v.cpus, show: (v) => v.cpus },
+            { name: t("owner"), kind: "widest", by: (v) => v.owner || "", show: (v) => html`<span dir="auto">${v.owner}</span>` }]}
             empty=${html`<${Empty} icon="vms" title=${t("vms.none")} text=${t("vms.none.text")} />`} />
         <${Command} words=${["vm", "list"]} />${one && html`<${One} key=${one.id} v=${one} />`}`;
 }
