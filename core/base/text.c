@@ -223,3 +223,15 @@ void text_utc(int64_t wall_s, char ret_text[TEXT_UTC_MAX])
     if (!gmtime_r(&t, &tm) || !strftime(ret_text, TEXT_UTC_MAX, "%Y-%m-%d %H:%M UTC", &tm))
         snprintf(ret_text, TEXT_UTC_MAX, "at a time of no calendar");
 }
+
+bool text_setting_ok(const char *word)
+{
+    char copy[512];
+    size_t key = strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789_-");
+    if (key < 1 || key > 63 || word[0] == '-' || word[0] == '_' || word[key] != '=' ||
+        strlen(word) >= sizeof copy)
+        return false;
+    strcpy(copy, word);
+    text_sanitize(copy);
+    return strcmp(copy, word) == 0;
+}

@@ -26,6 +26,8 @@ const char *text_ago(int64_t seconds, char ret_text[48]);
 
 /* [a-z0-9-]{1,32}, no hyphen at either end (a DNS label) */
 bool text_name_ok(const char *name);
+/* KEY=VALUE with a key of [a-z0-9][a-z0-9_-]{0,62}, and a value that text_sanitize() leaves alone */
+bool text_setting_ok(const char *word);
 /* Replaces control characters, those that turn the direction of writing or separate lines, and invalid UTF-8 by '?':
  * for printing text from outside */
 void text_sanitize(char *text);

@@ -328,6 +328,28 @@ void api_invitations(struct brain *b, struct client *c)
     api_ok(c);
 }
 
+static void settings(clan_api_Plugin *p, const struct offer *o)
+{
+    static const char *const kinds[] = {[CLAN_SETTING_TEXT] = "text",
+        [CLAN_SETTING_YES_NO] = "yes-no",
+        [CLAN_SETTING_NUMBER] = "number",
+        [CLAN_SETTING_CHOICE] = "choice"};
+    for (unsigned i = 0; i < o->setting_count; i++) {
+        const struct clan_note_setting *s = &o->settings[i];
+        clan_api_PluginSetting *r = &p->settings[p->settings_count];
+        if (s->kind < CLAN_SETTING_TEXT || s->kind > CLAN_SETTING_CHOICE)
+            continue; /* of a newer Clan's file */
+        p->settings_count++;
+        r->min = s->min;
+        r->max = s->max;
+        snprintf(r->kind, sizeof r->kind, "%s", kinds[s->kind]);
+        snprintf(r->key, sizeof r->key, "%s", s->key);
+        snprintf(r->preset, sizeof r->preset, "%s", s->preset);
+        snprintf(r->question, sizeof r->question, "%s", s->question);
+        snprintf(r->choices, sizeof r->choices, "%s", s->choices);
+    }
+}
+
 static void describe(clan_api_Plugin *p, const struct offer *o)
 {
     if (!o)
@@ -337,6 +359,7 @@ static void describe(clan_api_Plugin *p, const struct offer *o)
     snprintf(p->sentence, sizeof p->sentence, "%s", o->sentence);
     for (; p->asks_count < o->ask_count; p->asks_count++)
         snprintf(p->asks[p->asks_count], sizeof p->asks[0], "%s", o->asks[p->asks_count]);
+    settings(p, o);
 }
 
 static const struct host *host_of(const struct brain *b, const char *plugin)
@@ -386,23 +409,26 @@ static void offered_plugin(const struct offer *o, clan_api_Plugin *p)
 /* What the owner granted, then what else is installed.  Pages also choose from it: the command line reads the files. */
 void api_plugins(struct brain *b, struct client *c)
 {
-    static struct offers offers; /* as it is now: nobody tells when it is written anew */
-    if (offers_load(OFFERS_PATH, &offers, NULL) != CLAN_OK)
-        offers.count = 0;
+    struct offers *offers =
+        malloc(sizeof *offers); /* as it is now: nobody tells when it is written anew */
+    clan_assert(offers);
+    if (offers_load(OFFERS_PATH, offers, NULL) != CLAN_OK)
+        offers->count = 0;
     for (unsigned i = 0; b->grants_ok && i < b->grants.plugin_count; i++) {
         const struct grant_plugin *g = &b->grants.plugins[i];
         clan_api_Answer *a = api_blank();
         a->which_m = clan_api_Answer_plugin_tag;
-        granted_plugin(b, g, offers_find(&offers, g->file), &a->m.plugin);
+        granted_plugin(b, g, offers_find(offers, g->file), &a->m.plugin);
         api_answer(c, a, false);
     }
-    for (unsigned i = 0; i < offers.count; i++) {
-        if (b->grants_ok && grants_find(&b->grants, offers.list[i].id))
+    for (unsigned i = 0; i < offers->count; i++) {
+        if (b->grants_ok && grants_find(&b->grants, offers->list[i].id))
             continue;
         clan_api_Answer *a = api_blank();
         a->which_m = clan_api_Answer_plugin_tag;
-        offered_plugin(&offers.list[i], &a->m.plugin);
+        offered_plugin(&offers->list[i], &a->m.plugin);
         api_answer(c, a, false);
     }
+    free(offers);
     api_ok(c);
 }

@@ -19,7 +19,7 @@ static const struct {
     bool text;                  /* a clan.yaml comes with it */
     const char *options[4];
 } PROPOSAL_WORDS[] = {
-    {"enable", NULL, 1, false, {"--on", "--as", "--allow"}},
+    {"enable", NULL, 1, false, {"--on", "--as", "--allow", "--set"}},
     {"disable", NULL, 1, false, {NULL}},
     {"invite", "withdraw", 1, false, {NULL}},
     {"invite", NULL, 0, false, {"--for", "--uses", "--expires"}},
@@ -27,12 +27,16 @@ static const struct {
     {"config", "apply", 0, true, {NULL}},
 };
 
+/* as in api.options */
+#define PROPOSAL_WORDS_MAX                                                                         \
+    (sizeof((clan_api_Propose *)0)->words / sizeof((clan_api_Propose *)0)->words[0])
+
 static struct proposal {
     uint32_t id; /* 0: free */
     uint32_t uid;
     uint8_t session[16];
     char by[33], state[16], text[4096], result[512];
-    char words[16][128];
+    char words[PROPOSAL_WORDS_MAX][128];
     unsigned word_count;
     int64_t wall;
     uint64_t until_ms;
@@ -86,7 +90,9 @@ static bool follows(size_t row, const clan_api_Propose *m)
             if (!is_value(m->words[at], false))
                 return false;
             args++;
-        } else if (++at == m->words_count || !is_value(m->words[at], true)) {
+        } else if (++at == m->words_count ||
+                   !(strcmp(m->words[at - 1], "--set") == 0 ? text_setting_ok(m->words[at])
+                                                            : is_value(m->words[at], true))) {
             return false;
         }
     }

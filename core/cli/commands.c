@@ -52,6 +52,7 @@ static const struct cli_option enable_options[] = {
     {"on", "MACHINE", "where it runs (this machine)", 0, false},
     {"as", "NAME", "name of the service (the plugin's)", 0, false},
     {"allow", "LIST", "who may use it: all, provisional, machines, tag:NAME (all)", 0, false},
+    {"set", "KEY=VALUE", "a setting of the plugin, instead of being asked for it", 0, true},
     {"plugin-dir", "DIR", "where the plugins lie", 0, false}, DRY_OPTION, KEY_OPTION, FORGET_OPTION,
     END};
 static const struct cli_option change_options[] = {DRY_OPTION, KEY_OPTION, FORGET_OPTION, END};
@@ -149,6 +150,7 @@ const struct cli_command cli_commands[] = {
     {"enable", "PLUGIN", "run a service on a machine of the clan", enable_options,
         "clan enable files --on nas\nclan enable files --as photos --on nas --allow "
         "laptop,tag:family\n"
+        "clan enable files --on nas --set title=Photos\n"
         "clan enable files --on nas --dry-run\n",
         1, 1, cmd_enable,
         "PLUGIN is what `clan plugin list` shows on the machine that runs it. A name that is "

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define SERVICE_WAIT_MS 20000
 
@@ -221,8 +222,121 @@ static clan_status expect_plugin(
     return CLAN_OK;
 }
 
+/* ---- what the plugin asks ---- */
+
+struct answers {
+    const struct check_result *plugin; /* NULL: its file does not lie here */
+    struct cfg_plugins found;
+    const char *list[CONFIG_SETTINGS_MAX]; /* "KEY=VALUE" */
+    unsigned count;
+    char own[CLAN_NOTE_SETTINGS_MAX][32 + 1 + 128];
+};
+
+static const char *given(const struct cli *c, const char *key)
+{
+    const char *word;
+    for (unsigned i = 0; (word = cli_opt_at(c, "set", i)); i++)
+        if (strncmp(word, key, strlen(key)) == 0 && word[strlen(key)] == '=')
+            return word + strlen(key) + 1;
+    return NULL;
+}
+
+static clan_status check_given(struct cli *c, const struct check_result *p)
+{
+    const char *word;
+    for (unsigned i = 0; (word = cli_opt_at(c, "set", i)); i++) {
+        char known[CLAN_NOTE_SETTINGS_MAX * 34] = "";
+        bool found = false;
+        for (unsigned k = 0; k < p->setting_count; k++) {
+            const struct clan_note_setting *s = &p->settings[k];
+            size_t len = strlen(known);
+            found = found ||
+                    (strncmp(word, s->key, strlen(s->key)) == 0 && word[strlen(s->key)] == '=');
+            snprintf(known + len, sizeof known - len, "%s%s", len ? ", " : "", s->key);
+        }
+        if (found)
+            continue;
+        err_set(&c->e, CLAN_E_INVAL, "%s has no setting \"%.*s\"", p->id, (int)strcspn(word, "="),
+            word);
+        err_why(&c->e, known[0] ? "it has %s" : "it has none", known);
+        err_remedy(&c->e, "clan enable %s --set KEY=VALUE", p->id);
+        text_sanitize(c->e.what);
+        return CLAN_E_INVAL;
+    }
+    return CLAN_OK;
+}
+
+#define ASK_AGAIN 3 /* answers that do not fit; then it stays as it is */
+
+static clan_status ask_setting(
+    struct cli *c, const struct clan_note_setting *s, char *ret, size_t cap)
+{
+    const char *hint = s->kind == CLAN_SETTING_YES_NO ? " (true, false)" : "";
+    char prompt[512];
+    if (s->kind == CLAN_SETTING_CHOICE)
+        snprintf(prompt, sizeof prompt, "%s (%s) [%s] ", s->question, s->choices, s->preset);
+    else
+        snprintf(prompt, sizeof prompt, "%s%s [%s] ", s->question, hint, s->preset);
+    for (unsigned i = 0; i < ASK_AGAIN; i++) {
+        struct clan_error e = CLAN_ERROR_INIT;
+        if (!ask_line(c, prompt, ret, cap))
+            return err_set(&c->e, CLAN_E_CANCELLED, "cancelled; nothing was changed");
+        if (!ret[0])
+            snprintf(ret, cap, "%s", s->preset);
+        if (s->kind == CLAN_SETTING_YES_NO && (!strcasecmp(ret, "y") || !strcasecmp(ret, "yes")))
+            snprintf(ret, cap, "true");
+        if (s->kind == CLAN_SETTING_YES_NO && (!strcasecmp(ret, "n") || !strcasecmp(ret, "no")))
+            snprintf(ret, cap, "false");
+        if (note_setting_fits(s, ret, &e) == CLAN_OK)
+            return CLAN_OK;
+        out_note(c, "%s: %s", e.what, e.why);
+    }
+    return err_set(&c->e, CLAN_E_INVAL, "no answer to \"%s\"", s->question);
+}
+
+static clan_status answer(
+    struct cli *c, struct answers *a, const struct clan_note_setting *s, char own[32 + 1 + 128])
+{
+    const char *value = given(c, s->key);
+    char asked[128];
+    clan_status st = value ? note_setting_fits(s, value, &c->e) : CLAN_OK;
+    if (st == CLAN_OK && !value && ask_possible(c) && !c->yes) {
+        st = ask_setting(c, s, asked, sizeof asked);
+        value = asked;
+    }
+    if (st == CLAN_OK && value && strcmp(value, s->preset) != 0) { /* else it does so by itself */
+        snprintf(own, sizeof a->own[0], "%s=%s", s->key, value);
+        a->list[a->count++] = own;
+    }
+    return st;
+}
+
+/* A plugin whose file lies on another machine only gets what was given, unseen. */
+static clan_status take_answers(struct cli *c, const char *plugin, struct answers *a)
+{
+    struct clan_error e = CLAN_ERROR_INIT;
+    const char *word;
+    clan_status st = CLAN_OK;
+    if (cfg_plugins_scan(machine_plugin_dir(c), &a->found, &e) == CLAN_OK)
+        for (unsigned i = 0; i < a->found.count && !a->plugin; i++)
+            if (strcmp(a->found.list[i].id, plugin) == 0 &&
+                a->found.list[i].error.status == CLAN_OK)
+                a->plugin = &a->found.list[i];
+    if (!a->plugin) {
+        for (; a->count < CONFIG_SETTINGS_MAX && (word = cli_opt_at(c, "set", a->count));
+             a->count++)
+            a->list[a->count] = word;
+        return CLAN_OK;
+    }
+    st = check_given(c, a->plugin);
+    for (unsigned i = 0; st == CLAN_OK && i < a->plugin->setting_count; i++)
+        st = answer(c, a, &a->plugin->settings[i], a->own[i]);
+    return st;
+}
+
 clan_status cmd_enable(struct cli *c)
 {
+    struct answers answers = {0};
     struct change ch;
     char copy[1024];
     const char *allow[CONFIG_ALLOW_MAX] = {"all"};
@@ -240,12 +354,16 @@ clan_status cmd_enable(struct cli *c)
         return st;
     if (!on)
         on = ch.context->machine; /* here */
-    const struct config_service_wanted service = {name, plugin, on, allow, allow_count};
-    st = edit(c, &ch, &service);
+    st = take_answers(c, plugin, &answers);
+    const struct config_service_wanted service = {
+        name, plugin, on, allow, allow_count, answers.list, answers.count};
+    if (st == CLAN_OK)
+        st = edit(c, &ch, &service);
     if (st == CLAN_OK)
         st = expect_plugin(c, &ch, plugin, name, on);
     if (st == CLAN_OK)
         st = review_and_publish(c, &ch, name, true);
+    cfg_plugins_free(&answers.found);
     change_close(&ch);
     return st;
 }

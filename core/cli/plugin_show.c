@@ -206,6 +206,13 @@ static void print_words(struct cli *c, const struct plugin_look *l)
     for (unsigned i = 0; i < count; i++)
         if (!cfg_plugin_asks(&l->file, words[i]))
             out_para(c, 4, "  %s is granted, but it no longer asks for it", words[i]);
+    for (unsigned i = 0; i < l->file.setting_count; i++) {
+        const struct clan_note_setting *s = &l->file.settings[i];
+        if (i == 0)
+            out_line(c, "`clan enable %s` asks:", l->file.id);
+        out_para(c, 4, "  %s [%s]  --set %s=...%s%s", s->question, s->preset, s->key,
+            s->choices[0] ? "  one of " : "", s->choices);
+    }
 }
 
 static json_t *ask_json(const struct plugin_look *l, const char *word)

@@ -165,10 +165,15 @@ static const char *word_of(json_t *o, const char *key)
 
 static void show_command(struct cli *c, const clan_api_Proposal *p)
 {
-    char line[1024] = "";
+    char line[4096] = "";
     size_t len = 0;
-    for (unsigned i = 0; i < p->words_count && len < sizeof line; i++)
-        len += (size_t)snprintf(line + len, sizeof line - len, " %s", p->words[i]);
+    for (unsigned i = 0; i < p->words_count && len < sizeof line; i++) {
+        const char *w = p->words[i], *quote = strpbrk(w, " \"'$`\\&|;<>()*?[]!#~") ? "'" : "";
+        len += (size_t)snprintf(line + len, sizeof line - len, " %s", quote);
+        for (; *w && len + 5 < sizeof line; w++) /* as a shell would take it */
+            len += (size_t)snprintf(line + len, sizeof line - len, *w == '\'' ? "'\\''" : "%c", *w);
+        len += len < sizeof line ? (size_t)snprintf(line + len, sizeof line - len, "%s", quote) : 0;
+    }
     text_sanitize(line); /* of one that is refused, too */
     out_line(c, "\n%s asks for:\n    %sclan%s%s", p->by[0] ? p->by : "somebody",
         out_on(c, OUT_BOLD), line, out_off(c));

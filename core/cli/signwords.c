@@ -1,6 +1,8 @@
 /* The list of what a page may ask to be signed, held here as well: the core's list is another process's word. */
 #include "cli/signwords.h"
 
+#include "base/text.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -8,7 +10,7 @@
 #define VALUE_MAX 127
 
 static const struct signwords rows[] = {
-    {"enable", NULL, 1, false, true, NULL, {"--on", "--as", "--allow", NULL}},
+    {"enable", NULL, 1, false, true, NULL, {"--on", "--as", "--allow", "--set"}},
     {"disable", NULL, 1, false, true, NULL, {NULL}},
     {"invite", "withdraw", 1, false, false, "The invitation is closed; who came by it stays.",
         {NULL}},
@@ -50,7 +52,10 @@ static bool follows(const struct signwords *r, const char *const *words, unsigne
             args++;
             continue;
         }
-        if ((seen & (1u << option)) || ++at == count || !is_value(words[at], true))
+        bool set = strcmp(words[at], "--set") == 0; /* one for each setting */
+        if ((!set && (seen & (1u << option))) || ++at == count ||
+            !(set ? strlen(words[at]) <= VALUE_MAX && text_setting_ok(words[at])
+                  : is_value(words[at], true)))
             return false;
         seen |= 1u << option;
     }

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#define SIGNWORDS_MAX 16
+#define SIGNWORDS_MAX 24
 
 struct signwords {
     const char *first, *second; /* second NULL: a command of one word */

@@ -70,8 +70,7 @@ clan_status config_change_enable(const char *text, size_t size, uint64_t version
     for (unsigned i = 0; i < w->allow_count && st == CLAN_OK; i++)
         st = name_machine(&d, known, count, w->allow[i], e);
     if (st == CLAN_OK)
-        st = config_edit_enable(d.text, d.size, w->name, w->plugin, w->on, w->allow, w->allow_count,
-            &enabled, &enabled_size, e);
+        st = config_edit_enable(d.text, d.size, w, &enabled, &enabled_size, e);
     if (st == CLAN_OK) {
         take(&d, enabled, enabled_size);
         st = config_edit_version(d.text, d.size, version, ret_text, ret_size, e);

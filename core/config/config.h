@@ -38,9 +38,16 @@ void config_clan_free(struct clan_config *c);
  * text (caller frees) that parses, with version raised by one. */
 clan_status config_edit_version(const char *text, size_t size, uint64_t version, char **ret_text,
     size_t *ret_size, struct clan_error *reterr);
-clan_status config_edit_enable(const char *text, size_t size, const char *service,
-    const char *plugin, const char *on_machine, const char *const *allow, unsigned allow_count,
-    char **ret_text, size_t *ret_size, struct clan_error *reterr);
+struct config_service_wanted {
+    const char *name, *plugin, *on;
+    const char *const *allow; /* none: all */
+    unsigned allow_count;
+    const char *const *settings; /* "KEY=VALUE" */
+    unsigned setting_count;
+};
+clan_status config_edit_enable(const char *text, size_t size,
+    const struct config_service_wanted *wanted, char **ret_text, size_t *ret_size,
+    struct clan_error *reterr);
 clan_status config_edit_disable(const char *text, size_t size, const char *service, char **ret_text,
     size_t *ret_size, struct clan_error *reterr);
 /* adds or renames in machines: */
@@ -49,11 +56,6 @@ clan_status config_edit_machine(const char *text, size_t size, const uint8_t id[
 clan_status config_edit_machine_gone(const char *text, size_t size, const uint8_t id[32],
     char **ret_text, size_t *ret_size, struct clan_error *reterr);
 
-struct config_service_wanted {
-    const char *name, *plugin, *on;
-    const char *const *allow;
-    unsigned allow_count;
-};
 /* What `clan enable` does: machines that are meant are named in machines: first; the result has that version. */
 clan_status config_change_enable(const char *text, size_t size, uint64_t version,
     const struct config_service_wanted *wanted, const struct config_known *known, size_t count,

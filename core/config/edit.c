@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENTRY_MAX 4096
+/* Settings of a command line: 32 of at most 63 and 255 bytes, each of which may need a second one. */
+#define SETTINGS_TEXT (CONFIG_SETTINGS_MAX * (63 + 2 * 255 + 8))
+#define ENTRY_MAX     (SETTINGS_TEXT + 4096)
 
 struct edit {
     struct cfg_tree *tree;
@@ -161,9 +163,31 @@ clan_status config_edit_version(const char *text, size_t size, uint64_t version,
     return s;
 }
 
-static clan_status enable_allowed(struct edit *e, const char *service, const char *plugin,
-    const char *on, const char *const *allow, unsigned allow_count)
+static clan_status settings_allowed(struct edit *e, const struct config_service_wanted *w)
 {
+    clan_status s = CLAN_OK;
+    if (w->setting_count > CONFIG_SETTINGS_MAX)
+        s = err_set(e->reterr, CLAN_E_LIMIT, "at most %u settings", CONFIG_SETTINGS_MAX);
+    for (unsigned i = 0; s == CLAN_OK && i < w->setting_count; i++) {
+        size_t key = strcspn(w->settings[i], "=");
+        if (!text_setting_ok(w->settings[i]) || strlen(w->settings[i] + key + 1) > 255) {
+            s = err_set(e->reterr, CLAN_E_INVAL, "\"%.60s\" is no setting", w->settings[i]);
+            err_remedy(e->reterr, "write KEY=VALUE, with a key of small letters");
+            if (e->reterr)
+                text_sanitize(e->reterr->what);
+        }
+        for (unsigned j = 0; s == CLAN_OK && j < i; j++)
+            if (strncmp(w->settings[i], w->settings[j], key + 1) == 0)
+                s = err_set(e->reterr, CLAN_E_INVAL, "%.*s is set twice", (int)key, w->settings[i]);
+    }
+    return s;
+}
+
+static clan_status enable_allowed(struct edit *e, const struct config_service_wanted *w)
+{
+    const char *service = w->name, *plugin = w->plugin, *on = w->on;
+    const char *const *allow = w->allow;
+    unsigned allow_count = w->allow_count;
     clan_status s = CLAN_OK;
     if (!text_name_ok(service) || cfg_name_reserved(service, NULL) || !cfg_name(plugin, 31))
         s = err_set(e->reterr, CLAN_E_INVAL, "that is no name for a service or a plugin");
@@ -189,13 +213,40 @@ static clan_status enable_allowed(struct edit *e, const char *service, const cha
             if (same(allow[i], allow[j]))
                 s = err_set(e->reterr, CLAN_E_INVAL, "%.40s stands twice in allow", allow[i]);
     }
-    return s;
+    return s == CLAN_OK ? settings_allowed(e, w) : s;
+}
+
+/* "{title: "Our photos", read_only: true}": texts in quotes, so that none reads as something else. */
+static void settings_text(const struct clan_config_service *sv, char *ret, size_t cap)
+{
+    size_t len = (size_t)snprintf(ret, cap, "{");
+    for (unsigned i = 0; i < sv->setting_count; i++) {
+        const struct clan_config_setting *t = &sv->settings[i];
+        bool plain = same(t->value, "true") || same(t->value, "false") ||
+                     (t->value[0] && strlen(t->value) < 10 &&
+                         t->value[strspn(t->value, "0123456789")] == 0 && t->value[0] != '0');
+        char key[66];
+        bool word = t->key[0] >= 'a' && t->key[0] <= 'z' && quoted(t->key, key)[0] != '"';
+        len += (size_t)snprintf(
+            ret + len, cap - len, word ? "%s%s: " : "%s\"%s\": ", i ? ", " : "", t->key);
+        if (!plain)
+            ret[len++] = '"';
+        for (const char *c = t->value; *c; c++) {
+            if (!plain && (*c == '"' || *c == '\\'))
+                ret[len++] = '\\';
+            ret[len++] = *c;
+        }
+        if (!plain)
+            ret[len++] = '"';
+    }
+    snprintf(ret + len, cap - len, "}");
 }
 
 static void enable_splice(struct edit *e, const struct clan_config_service *sv)
 {
     char block[ENTRY_MAX], flow[ENTRY_MAX], allow[64 * CONFIG_ALLOW_MAX + 1] = "";
-    char name[64], plugin[64], on[64], who[64];
+    char name[64], plugin[64], on[64], who[64],
+        settings[SETTINGS_TEXT] = "", more[SETTINGS_TEXT + 32] = "", line[SETTINGS_TEXT + 32] = "";
     size_t len = 0;
     for (unsigned i = 0; i < sv->allow_count; i++)
         len += (size_t)snprintf(
@@ -203,9 +254,15 @@ static void enable_splice(struct edit *e, const struct clan_config_service *sv)
     quoted(sv->name, name);
     quoted(sv->plugin, plugin);
     quoted(sv->on, on);
-    snprintf(flow, sizeof flow, "{plugin: %s, place: {on: %s}, allow: [%s]}", plugin, on, allow);
-    snprintf(block, sizeof block, "%s:\n  plugin: %s\n  place: {on: %s}\n  allow: [%s]\n", name,
-        plugin, on, allow);
+    if (sv->setting_count) {
+        settings_text(sv, settings, sizeof settings);
+        snprintf(more, sizeof more, ", settings: %s", settings);
+        snprintf(line, sizeof line, "settings: %s\n", settings);
+    }
+    snprintf(
+        flow, sizeof flow, "{plugin: %s, place: {on: %s}, allow: [%s]%s}", plugin, on, allow, more);
+    snprintf(block, sizeof block, "%s:\n  plugin: %s\n  place: {on: %s}\n  allow: [%s]\n%s%s", name,
+        plugin, on, allow, line[0] ? "  " : "", line);
     const struct cfg_node *services = cfg_get(e->root, "services");
     if (services) {
         cfg_splice_entry(&e->splices, services, name, block, flow);
@@ -213,30 +270,35 @@ static void enable_splice(struct edit *e, const struct clan_config_service *sv)
     }
     char all[ENTRY_MAX], all_flow[ENTRY_MAX + 128];
     snprintf(all, sizeof all,
-        "services:\n  %s:\n    plugin: %s\n    place: {on: %s}\n    allow: [%s]\n", name, plugin,
-        on, allow);
+        "services:\n  %s:\n    plugin: %s\n    place: {on: %s}\n    allow: [%s]\n%s%s", name,
+        plugin, on, allow, line[0] ? "    " : "", line);
     snprintf(all_flow, sizeof all_flow, "{%s: %s}", name, flow);
     cfg_splice_entry(&e->splices, e->root, "services", all, all_flow);
 }
 
-clan_status config_edit_enable(const char *text, size_t size, const char *service,
-    const char *plugin, const char *on_machine, const char *const *allow, unsigned allow_count,
+clan_status config_edit_enable(const char *text, size_t size, const struct config_service_wanted *w,
     char **ret_text, size_t *ret_size, struct clan_error *reterr)
 {
     struct edit e;
     clan_status s = edit_begin(&e, text, size, reterr);
     if (s == CLAN_OK)
-        s = enable_allowed(&e, service, plugin, on_machine, allow, allow_count);
+        s = enable_allowed(&e, w);
     if (s == CLAN_OK) {
         struct clan_config_service *sv = &e.want->services[e.want->service_count++];
-        set_text(sv->name, sizeof sv->name, service);
-        set_text(sv->plugin, sizeof sv->plugin, plugin);
-        set_text(sv->on, sizeof sv->on, on_machine);
+        set_text(sv->name, sizeof sv->name, w->name);
+        set_text(sv->plugin, sizeof sv->plugin, w->plugin);
+        set_text(sv->on, sizeof sv->on, w->on);
         sv->copies = 1;
-        for (unsigned i = 0; i < allow_count; i++)
-            set_text(sv->allow[sv->allow_count++], sizeof sv->allow[0], allow[i]);
-        if (allow_count == 0)
+        for (unsigned i = 0; i < w->allow_count; i++)
+            set_text(sv->allow[sv->allow_count++], sizeof sv->allow[0], w->allow[i]);
+        if (w->allow_count == 0)
             set_text(sv->allow[sv->allow_count++], sizeof sv->allow[0], "all");
+        for (unsigned i = 0; i < w->setting_count; i++) {
+            struct clan_config_setting *t = &sv->settings[sv->setting_count++];
+            size_t key = strcspn(w->settings[i], "=");
+            snprintf(t->key, sizeof t->key, "%.*s", (int)key, w->settings[i]);
+            set_text(t->value, sizeof t->value, w->settings[i] + key + 1);
+        }
         enable_splice(&e, sv);
         s = edit_finish(&e, e.want->version + 1, ret_text, ret_size);
     }

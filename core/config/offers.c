@@ -20,6 +20,8 @@ static void put(struct offer *o, const struct check_result *f)
     text_sanitize(o->sentence);
     for (; o->ask_count < f->ask_count && o->ask_count < OFFERS_ASKS_MAX; o->ask_count++)
         snprintf(o->asks[o->ask_count], sizeof o->asks[0], "%s", f->asks[o->ask_count]);
+    o->setting_count = f->setting_count;
+    memcpy(o->settings, f->settings, sizeof o->settings);
 }
 
 clan_status config_offers(const char *directory, struct offers *ret, struct clan_error *e)

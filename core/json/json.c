@@ -206,15 +206,31 @@ static json_t *words_json(const char (*words)[PERM_WORD_MAX], unsigned count, js
     return list;
 }
 
+static json_t *setting_json(const clan_api_PluginSetting *s)
+{
+    json_t *choices = json_array();
+    for (const char *at = s->choices; *at;) {
+        size_t len = strcspn(at, "|");
+        json_array_append_new(choices, json_stringn(at, len));
+        at += len + (at[len] == '|');
+    }
+    return json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:o}", "key", s->key, "kind", s->kind,
+        "question", s->question, "preset", s->preset, "min", (int)s->min, "max", (int)s->max,
+        "choices", choices);
+}
+
 json_t *json_of_plugin(const clan_api_Plugin *p)
 {
     json_t *means = json_object();
     json_t *asks = words_json(p->asks, p->asks_count, means);
     json_t *granted = words_json(p->granted, p->granted_count, means);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "plugin",
+    json_t *settings = json_array();
+    for (unsigned i = 0; i < p->settings_count; i++)
+        json_array_append_new(settings, setting_json(&p->settings[i]));
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "plugin",
         p->id, "title", p->title, "description", p->sentence, "kind", p->kind, "file", p->file,
         "version", p->version, "state", p->state, "why", p->why, "remedy", p->remedy, "asks", asks,
-        "granted", granted, "means", means);
+        "granted", granted, "means", means, "settings", settings);
 }
 
 json_t *json_of_net_checks(const struct net_checks *l)

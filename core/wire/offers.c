@@ -25,13 +25,22 @@ static bool is_text(const char *text, size_t cap)
     return strcmp(copy, text) == 0;
 }
 
+static bool is_setting(const struct clan_note_setting *s)
+{
+    return is_text(s->key, sizeof s->key) && is_text(s->preset, sizeof s->preset) &&
+           is_text(s->question, sizeof s->question) && is_text(s->choices, sizeof s->choices);
+}
+
 static bool is_good(const struct offer *o)
 {
     bool good = is_text(o->id, sizeof o->id) && is_text(o->file, sizeof o->file) &&
                 is_text(o->version, sizeof o->version) && is_text(o->title, sizeof o->title) &&
-                is_text(o->sentence, sizeof o->sentence) && o->ask_count <= OFFERS_ASKS_MAX;
+                is_text(o->sentence, sizeof o->sentence) && o->ask_count <= OFFERS_ASKS_MAX &&
+                o->setting_count <= CLAN_NOTE_SETTINGS_MAX;
     for (unsigned i = 0; good && i < o->ask_count; i++)
         good = is_text(o->asks[i], sizeof o->asks[i]);
+    for (unsigned i = 0; good && i < o->setting_count; i++)
+        good = is_setting(&o->settings[i]);
     return good;
 }
 

@@ -5,12 +5,13 @@
 
 #include "permission/permission.h"
 
+#include <clan/note.h>
 #include <clan/status.h>
 #include <stdint.h>
 
 #define OFFERS_PATH     "/etc/clan/offers"
 #define OFFERS_MAGIC    0x4f4c4e43u /* "CNLO" */
-#define OFFERS_VERSION  1           /* raised with every change of the records below */
+#define OFFERS_VERSION  2           /* raised with every change of the records below */
 #define OFFERS_MAX      64
 #define OFFERS_ASKS_MAX 16
 
@@ -19,6 +20,8 @@ struct offer {
     uint32_t kind; /* CLAN_KIND_ of its note */
     uint32_t ask_count;
     char asks[OFFERS_ASKS_MAX][PERM_WORD_MAX];
+    uint32_t setting_count;
+    struct clan_note_setting settings[CLAN_NOTE_SETTINGS_MAX]; /* as the note says them */
 };
 
 struct offers {

@@ -59,7 +59,7 @@ static clan_status check_bytes(
         return st;
     ret->ask_count = note.asks_count;
     memcpy(ret->asks, note.asks, sizeof ret->asks);
-    return CLAN_OK;
+    return note_read_settings(src, ret->file, ret->settings, &ret->setting_count, reterr);
 }
 
 static clan_status check_read(int fd, struct check_result *ret, struct clan_error *reterr)

@@ -34,8 +34,10 @@ struct check_result {
     uint16_t default_port;
     uint16_t ask_count;
     char asks[CLAN_NOTE_ASKS_MAX][48]; /* "fs.state", "net.connect:lan", "exec:lighttpd" */
-    bool release;                      /* its id and file are those of a plugin of Clan itself */
-    uint8_t hash[32];                  /* BLAKE2b-256 of the whole file */
+    uint32_t setting_count;
+    struct clan_note_setting settings[CLAN_NOTE_SETTINGS_MAX]; /* services */
+    bool release;     /* its id and file are those of a plugin of Clan itself */
+    uint8_t hash[32]; /* BLAKE2b-256 of the whole file */
     struct clan_error error;
 };
 
@@ -49,6 +51,14 @@ clan_status note_source_fd(
  * later failures *ret_note holds what was read; it is zeroed first.  (library clan_note) */
 clan_status note_read(const struct note_source *src, const char *file_name,
     struct clan_note_body *ret_note, struct clan_error *reterr);
+/* CLAN_PLUGIN_SETTINGS, which need not be there; checked like the note.  (library clan_note) */
+clan_status note_read_settings(const struct note_source *src, const char *file_name,
+    struct clan_note_setting ret_rows[CLAN_NOTE_SETTINGS_MAX], uint32_t *ret_count,
+    struct clan_error *reterr);
+/* The rules for one of them, and for an answer to it; INVAL says what was expected.  (library clan_note) */
+bool note_setting_ok(const struct clan_note_setting *s);
+clan_status note_setting_fits(
+    const struct clan_note_setting *s, const char *value, struct clan_error *reterr);
 /* The static rules for a plugin.  (library clan_note) */
 enum check_rule {
     CHECK_RULE_HARDENING, /* relro, now, no executable stack, no text relocations, W^X */

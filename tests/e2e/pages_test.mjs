@@ -236,6 +236,36 @@ const tests = {
         const rows = [...data.status, ...data.status[0].health, ...data.machines, ...data.services, ...data.invitations, FACTS];
         assert.deepEqual([...new Set(rows.flatMap(Object.keys))].filter((key) => !known.has(key)), []);
     },
+    async "a plugin's questions: presets say nothing, a bad answer goes nowhere"() {
+        const server = await serve(assets, { signer: false }), page = await visit(server), wide = 1440;
+        await to(page, "catalogue");
+        await page.locator("article button").first().click();
+        const dialog = page.locator("dialog"), command = dialog.locator(".command code");
+        const says = (text) => page.waitForFunction((x) => document.querySelector("dialog .command code").textContent === x, text);
+        await says("clan enable files --on nas");
+        await judged(page, "questions");
+        await dialog.getByLabel("What is its page called?").fill("Our photos");
+        await dialog.getByLabel("May the others only read?").check();
+        await dialog.getByLabel("How large are previews?").selectOption("large");
+        await says("clan enable files --on nas --set 'title=Our photos' --set read_only=true --set size=large");
+        await dialog.getByLabel("How many days are deleted files kept?").fill("400");
+        assert.equal(await dialog.locator("small.bad").textContent(), "a whole number from 0 to 365");
+        assert.ok(await dialog.locator("button.primary").isDisabled());
+        for (const [width, colorScheme] of [[360, "light"], [wide, "dark"]]) {
+            await page.emulateMedia({ colorScheme });
+            await page.setViewportSize({ width, height: 900 });
+            await judged(page, `questions ${width}`);
+            await page.screenshot({ path: join(shots, `questions-${width}.png`) });
+        }
+        await dialog.getByLabel("How many days are deleted files kept?").fill("30");
+        await dialog.getByLabel("What is its page called?").fill("a text that is longer");
+        assert.ok(await dialog.locator("button.primary").isDisabled());
+        await dialog.getByLabel("What is its page called?").fill("Shared files");
+        await dialog.locator("button.primary").click();
+        await page.waitForFunction(() => !document.querySelector("dialog button.primary:not(:disabled)"));
+        assert.deepEqual(server.data.proposals.at(-1).words, ["enable", "files", "--on", "nas", "--set", "read_only=true", "--set", "size=large"]);
+        await gone(server);
+    },
     async "keyboard: skip link, focus moves, Ctrl-K finds"() {
         const server = await serve(assets);
         const page = await visit(server);

@@ -17,6 +17,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             __builtin_trap();
     } else if (!e.what[0] || !e.why[0])
         __builtin_trap();
+    struct clan_note_setting rows[CLAN_NOTE_SETTINGS_MAX];
+    uint32_t count;
+    if (note_read_settings(&src, "fuzz.so", rows, &count, NULL) == CLAN_OK)
+        for (uint32_t i = 0; i < count; i++)
+            if (!memchr(rows[i].key, 0, sizeof rows[i].key) || !note_setting_ok(&rows[i]))
+                __builtin_trap();
     note_check_elf(&src, "fuzz.so", NULL);
     return 0;
 }

@@ -21,7 +21,9 @@ static void edit_services(const char *text, size_t size, const struct clan_confi
     clan_status s;
     const char *on = c->machine_count ? c->machines[0].name : "none";
 
-    s = config_edit_enable(text, size, "fuzz-service", "files", on, NULL, 0, &a, &a_size, NULL);
+    s = config_edit_enable(text, size,
+        &(struct config_service_wanted){"fuzz-service", "files", on, NULL, 0, NULL, 0}, &a, &a_size,
+        NULL);
     done(s, a, a_size);
     if (a) {
         s = config_edit_disable(a, a_size, "fuzz-service", &b, &b_size, NULL);

@@ -10,6 +10,7 @@ import time
 import pytest
 
 import lab as L
+from terminal import Terminal
 
 
 def build(lab):
@@ -41,6 +42,37 @@ def write(m, content, name="clan.yaml"):
 
 def version(m):
     return m.json("status")[-1]["config_version"]
+
+
+def test_what_a_plugin_asks(two):
+    nas, laptop = two
+    head = version(nas)
+    t = Terminal(nas, "enable", "files", "--as", "music", "--on", "nas", "--dry-run")
+    try:
+        t.until("What is its page called? [Shared files] ")
+        t.type("x" * 65)
+        t.until("at most 64 bytes was expected")
+        t.until("What is its page called? [Shared files] ")
+        t.type("Our music")
+        t.until("May the others only read? (true, false) [false] ")
+        t.type("yes")
+        t.until("settings: {title: \"Our music\", read_only: true}")
+        t.until("nothing was changed")
+    finally:
+        t.end()
+    # what is the preset anyhow is not written; nobody is asked who is not there, or says --yes
+    dry = nas.json("enable", "files", "--as", "music", "--on", "nas", "--set", "title=Shared files", "--set", "read_only=true", "--dry-run")
+    assert "settings: {read_only: true}\n" in dry[-1]["config"]
+    with pytest.raises(L.Failed, match="has no setting \"titel\"(.|\n)*it has title, read_only"):
+        nas.clan("enable", "files", "--as", "music", "--set", "titel=x", "--yes")
+    with pytest.raises(L.Failed, match="true or false was expected"):
+        nas.clan("enable", "files", "--as", "music", "--set", "read_only=perhaps", "--yes")
+    assert version(nas) == head
+    nas.clan("enable", "files", "--as", "music", "--on", "nas", "--set", "title=Größe & \"Klang\"", "--yes")
+    page = L.wait_for(lambda: laptop.curl("http://music.home.clan/.clan/settings.json", check=False).stdout, what="the page's settings")
+    assert "Größe & \\\"Klang\\\"" in page or "Gr\\u00f6\\u00dfe" in page, page
+    asks = next(p for p in nas.json("plugin", "list")[-1]["plugins"] if p["plugin"] == "files")
+    assert "it asks" not in str(asks) and "What is its page called? [Shared files]  --set title=..." in nas.clan("plugin", "show", "files").stdout
 
 
 def test_check_show_diff_log_apply(two):

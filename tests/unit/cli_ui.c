@@ -37,7 +37,7 @@ static void words_that_are_signed(void **state)
     static const char *const good[] = {"enable files", "enable files --on nas --as photos",
         "enable files --allow laptop,tag:family", "enable --on nas files", "disable files",
         "invite", "invite --for laptop --uses 3 --expires 2h", "invite withdraw q5kd7mza",
-        "remove laptop"};
+        "remove laptop", "enable files --set title=Photos --set read_only=true", "enable files --set title="};
     static const char *const bad[] = {"", "enable", "enable files photos", "enable files --on",
         "enable files --key k", "enable files --yes", "enable files -y", "enable files --dry-run",
         "enable files --plugin-dir /tmp", "enable files --forget-signed", "enable files --on=nas",
@@ -50,7 +50,8 @@ static void words_that_are_signed(void **state)
         "config apply", "config apply -", "config apply /etc/passwd", "config show", "leave",
         "down", "up", "join", "machine apply", "plugin grant files", "sign", "--yes enable files",
         "enable files --clan other", "enable files --socket-dir /tmp", "enable files --",
-        "enable -- files"};
+        "enable -- files", "enable files --set title", "enable files --set =x", "enable files --set --yes=x",
+        "enable files --set title=\033[8m", "enable files --set", "invite --set title=x"};
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         if (!may(good[i], false) || may(good[i], true))

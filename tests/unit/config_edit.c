@@ -132,7 +132,9 @@ static clan_status run(const struct edit_case *c, const char *text, size_t size,
 {
     uint8_t id[32];
     if (c->what == ENABLE)
-        return config_edit_enable(text, size, c->a, "files", c->b, NULL, 0, ret_text, ret_size, e);
+        return config_edit_enable(text, size,
+            &(struct config_service_wanted){c->a, "files", c->b, NULL, 0, NULL, 0}, ret_text,
+            ret_size, e);
     if (c->what == DISABLE)
         return config_edit_disable(text, size, c->a, ret_text, ret_size, e);
     assert_true(text_base32_decode(c->a, 52, id, 32));
@@ -204,6 +206,49 @@ static void test_refused(void **state)
     }
 }
 
+/* What people type comes back as they typed it, whatever it means in YAML. */
+static void test_settings(void **state)
+{
+    static const char *const values[] = {"Our photos", "true", "7", "007", "", "null", "- a",
+        "a: b", "\"quoted\" \\ #", "{x}", "Größe \xf0\x9f\x93\xb7", "'", "1e3", "~", "yes",
+        "&a *b !c %d @e `f", "12345678901"};
+    static const char *const bad[] = {
+        "title", "=x", "Title=x", "-a=x", "a b=x", "a=x\ny", "a=\x1b[2J", "a=\xff"};
+    const char *old = HEAD("1") BOTH, *none[] = {"a=1", "a=2"};
+    char word[64];
+    const char *words[] = {word, "n=1"};
+    (void)state;
+    for (unsigned i = 0; i < sizeof values / sizeof *values; i++) {
+        struct clan_error e = CLAN_ERROR_INIT;
+        struct clan_config *cfg = NULL;
+        struct config_problems *p = config_problems_new("clan.yaml");
+        char *got = NULL;
+        size_t size;
+        snprintf(word, sizeof word, "some_key=%s", values[i]);
+        const struct config_service_wanted w = {"files", "files", "nas", NULL, 0, words, 2};
+        clan_status st = config_edit_enable(old, strlen(old), &w, &got, &size, &e);
+        if (st != CLAN_OK || config_clan_parse(got, size, p, &cfg) != CLAN_OK)
+            fail_msg("%s: %s %s", word, e.what, e.why);
+        assert_int_equal(cfg->services[0].setting_count, 2);
+        assert_string_equal(cfg->services[0].settings[0].key, "some_key");
+        assert_string_equal(cfg->services[0].settings[0].value, values[i]);
+        config_clan_free(cfg);
+        config_problems_free(p);
+        free(got);
+    }
+    for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const struct config_service_wanted w = {"files", "files", "nas", NULL, 0, &bad[i], 1};
+        char *got = NULL;
+        size_t size;
+        if (config_edit_enable(old, strlen(old), &w, &got, &size, NULL) != CLAN_E_INVAL)
+            fail_msg("case %u was taken: %s", i, got);
+    }
+    const struct config_service_wanted twice = {"files", "files", "nas", NULL, 0, none, 2};
+    char *got = NULL;
+    size_t size;
+    assert_int_equal(config_edit_enable(old, strlen(old), &twice, &got, &size, NULL), CLAN_E_INVAL);
+}
+
 static void test_allow(void **state)
 {
     (void)state;
@@ -215,16 +260,22 @@ static void test_allow(void **state)
     char *got = NULL;
     size_t size;
     assert_int_equal(
-        config_edit_enable(old, strlen(old), "files", "files", "nas", allow, 3, &got, &size, &e),
+        config_edit_enable(old, strlen(old),
+            &(struct config_service_wanted){"files", "files", "nas", allow, 3, NULL, 0}, &got,
+            &size, &e),
         CLAN_OK);
     assert_non_null(strstr(got, "allow: [\"tag:family\", provisional, laptop]\n"));
     free(got);
     got = NULL;
     assert_int_equal(
-        config_edit_enable(old, strlen(old), "files", "files", "nas", unknown, 1, &got, &size, &e),
+        config_edit_enable(old, strlen(old),
+            &(struct config_service_wanted){"files", "files", "nas", unknown, 1, NULL, 0}, &got,
+            &size, &e),
         CLAN_E_NOENT);
     assert_int_equal(
-        config_edit_enable(old, strlen(old), "files", "files", "nas", twice, 2, &got, &size, &e),
+        config_edit_enable(old, strlen(old),
+            &(struct config_service_wanted){"files", "files", "nas", twice, 2, NULL, 0}, &got,
+            &size, &e),
         CLAN_E_INVAL);
     assert_null(got);
 }
@@ -257,8 +308,9 @@ static void test_example(void **state)
     assert_int_equal(config_generate("example-clan", out), CLAN_OK);
     fclose(out);
     assert_int_equal(config_edit_disable(text, size, "files", &less, &less_size, &e), CLAN_OK);
-    assert_int_equal(config_edit_enable(less, less_size, "files", "files", "nas", NULL, 0, &again,
-                         &again_size, &e),
+    assert_int_equal(config_edit_enable(less, less_size,
+                         &(struct config_service_wanted){"files", "files", "nas", NULL, 0, NULL, 0},
+                         &again, &again_size, &e),
         CLAN_OK);
     char *v = strstr(again, "\nversion: 9\n");
     assert_non_null(v);
@@ -299,6 +351,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_edits),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_settings),
         cmocka_unit_test(test_allow),
         cmocka_unit_test(test_version),
         cmocka_unit_test(test_example),

@@ -170,6 +170,86 @@ static void test_cases(void **state)
     }
 }
 
+/* ---- settings ---- */
+
+SPOIL(set_twice_there, m->ph[4] = m->ph[5])
+SPOIL(set_odd_size, m->settings.descsz -= 4)
+SPOIL(set_many, (m->settings.descsz = 9 * sizeof m->settings.rows[0],
+                    m->ph[5].p_filesz = 12 + 8 + m->settings.descsz))
+SPOIL(set_key_twice, strcpy(m->settings.rows[1].key, "title"))
+SPOIL(set_key_odd, strcpy(m->settings.rows[0].key, "ti tle"))
+SPOIL(set_key_empty, m->settings.rows[3].key[0] = 0)
+SPOIL(set_key_open, memset(m->settings.rows[0].key, 'a', 32))
+SPOIL(set_kind, m->settings.rows[0].kind = 5)
+SPOIL(set_kind_none, m->settings.rows[0].kind = 0)
+SPOIL(set_reserved, m->settings.rows[0].zero = 1)
+SPOIL(set_question, m->settings.rows[0].question[0] = 0)
+SPOIL(set_question_control, m->settings.rows[0].question[1] = '\x1b')
+SPOIL(set_preset_open, memset(m->settings.rows[0].preset, 'a', 64))
+SPOIL(set_preset_long, m->settings.rows[0].max = 5)
+SPOIL(set_text_long, m->settings.rows[0].max = 96)
+SPOIL(set_yes, strcpy(m->settings.rows[1].preset, "no"))
+SPOIL(set_number, strcpy(m->settings.rows[2].preset, "07"))
+SPOIL(set_number_far, strcpy(m->settings.rows[2].preset, "31"))
+SPOIL(set_limits, m->settings.rows[2].min = 40)
+SPOIL(set_choice, strcpy(m->settings.rows[3].preset, "huge"))
+SPOIL(set_choice_part, strcpy(m->settings.rows[3].preset, "small|middle"))
+SPOIL(set_choices_none, m->settings.rows[3].choices[0] = 0)
+SPOIL(set_choices_there, strcpy(m->settings.rows[1].choices, "true|false"))
+
+static void test_settings(void **state)
+{
+    static spoil_fn *const wrong[] = {set_twice_there, set_odd_size, set_many, set_key_twice,
+        set_key_odd, set_key_empty, set_key_open, set_kind, set_kind_none, set_reserved,
+        set_question, set_question_control, set_preset_open, set_preset_long, set_text_long,
+        set_yes, set_number, set_number_far, set_limits, set_choice, set_choice_part,
+        set_choices_none, set_choices_there};
+    struct clan_note_setting rows[CLAN_NOTE_SETTINGS_MAX];
+    struct made_elf m = made_elf();
+    struct note_source src = {.fd = -1, .data = (const uint8_t *)&m, .size = sizeof m};
+    struct clan_error e = CLAN_ERROR_INIT;
+    uint32_t count;
+    (void)state;
+    assert_int_equal(note_read_settings(&src, "sample.so", rows, &count, &e), CLAN_OK);
+    assert_int_equal(count, 4);
+    assert_string_equal(rows[3].choices, "small|middle|large");
+    m.ph[5].p_type = PT_NULL;
+    assert_int_equal(note_read_settings(&src, "sample.so", rows, &count, &e), CLAN_OK);
+    assert_int_equal(count, 0);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        m = made_elf();
+        wrong[i](&m);
+        clan_status st = note_read_settings(&src, "sample.so", rows, &count, &e);
+        if (st != CLAN_E_INVAL || count != 0 || !e.remedy[0])
+            fail_msg("case %zu was taken: %d", i, st);
+    }
+}
+
+static void test_answers(void **state)
+{
+    static const struct {
+        unsigned row;
+        const char *value;
+        bool fits;
+    } answers[] = {{0, "Our photos", true}, {0, "Größe", true}, {0, "", false}, {0, "a\nb", false},
+        {0, "\xff", false},
+        {0, "0123456789012345678901234567890123456789012345678901234567890123", true},
+        {0, "01234567890123456789012345678901234567890123456789012345678901234", false},
+        {1, "true", true}, {1, "false", true}, {1, "yes", false}, {1, "", false}, {2, "-3", true},
+        {2, "30", true}, {2, "31", false}, {2, "-4", false}, {2, "7 ", false}, {2, "7x", false},
+        {2, "", false}, {2, "99999999999999999999", false}, {3, "large", true}, {3, "larg", false},
+        {3, "", false}, {3, "small|middle", false}};
+    struct made_elf m = made_elf();
+    (void)state;
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        struct clan_error e = CLAN_ERROR_INIT;
+        const struct clan_note_setting *s = &m.settings.rows[answers[i].row];
+        clan_status st = note_setting_fits(s, answers[i].value, &e);
+        if ((st == CLAN_OK) != answers[i].fits || (st != CLAN_OK && !strstr(e.why, "expected")))
+            fail_msg("%s=%s: %d", s->key, answers[i].value, st);
+    }
+}
+
 static void test_abi_text(void **state)
 {
     (void)state;
@@ -363,6 +443,8 @@ int main(int argc, char **argv)
         return write_cases(argv[2]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_answers),
         cmocka_unit_test(test_abi_text),
         cmocka_unit_test(test_truncated),
         cmocka_unit_test_setup_teardown(test_directory, make_dir, remove_dir),

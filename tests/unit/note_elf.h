@@ -13,8 +13,13 @@
 /* One loaded segment from offset 0; addresses equal offsets. */
 struct made_elf {
     Elf64_Ehdr eh;
-    Elf64_Phdr ph[5]; /* LOAD, NOTE, DYNAMIC, GNU_STACK, GNU_RELRO */
+    Elf64_Phdr ph[6]; /* LOAD, NOTE, DYNAMIC, GNU_STACK, GNU_RELRO, NOTE of the settings */
     struct clan_note note;
+    struct {
+        uint32_t namesz, descsz, type;
+        char name[8];
+        struct clan_note_setting rows[4];
+    } settings;
     Elf64_Dyn dyn[ELF_DYNS];
     Elf64_Sym sym[ELF_SYMS];
     uint32_t hash[4]; /* nbucket, nchain, ... */
@@ -63,7 +68,7 @@ static inline struct made_elf made_elf(void)
     m.eh.e_phoff = offsetof(struct made_elf, ph);
     m.eh.e_ehsize = sizeof m.eh;
     m.eh.e_phentsize = sizeof(Elf64_Phdr);
-    m.eh.e_phnum = 5;
+    m.eh.e_phnum = 6;
 #define PART(field)                                                                                \
     .p_offset = offsetof(struct made_elf, field), .p_vaddr = offsetof(struct made_elf, field),     \
     .p_filesz = sizeof m.field
@@ -72,8 +77,19 @@ static inline struct made_elf made_elf(void)
     m.ph[2] = (Elf64_Phdr){.p_type = PT_DYNAMIC, .p_flags = PF_R | PF_W, PART(dyn)};
     m.ph[3] = (Elf64_Phdr){.p_type = PT_GNU_STACK, .p_flags = PF_R | PF_W};
     m.ph[4] = (Elf64_Phdr){.p_type = PT_GNU_RELRO, .p_flags = PF_R, PART(dyn)};
+    m.ph[5] = (Elf64_Phdr){.p_type = PT_NOTE, .p_flags = PF_R, PART(settings)};
 #undef PART
     made_elf_note(&m.note);
+    m.settings.namesz = 5;
+    m.settings.descsz = sizeof m.settings.rows;
+    m.settings.type = CLAN_NOTE_SETTINGS;
+    memcpy(m.settings.name, "Clan", 5);
+    const struct clan_note_setting rows[] = {
+        CLAN_ASK_TEXT("title", "What is it called?", "Sample", 64),
+        CLAN_ASK_YES_NO("read_only", "May others only read?", "false"),
+        CLAN_ASK_NUMBER("days", "How long?", "7", -3, 30),
+        CLAN_ASK_CHOICE("size", "How large?", "middle", "small|middle|large")};
+    memcpy(m.settings.rows, rows, sizeof rows);
     m.dyn[0] = (Elf64_Dyn){DT_SYMTAB, {offsetof(struct made_elf, sym)}};
     m.dyn[1] = (Elf64_Dyn){DT_STRTAB, {offsetof(struct made_elf, str)}};
     m.dyn[2] = (Elf64_Dyn){DT_STRSZ, {sizeof m.str}};

@@ -241,7 +241,7 @@ void config_preview(struct request *r)
     json_t *body = json_loadb(r->body, r->body_size, JSON_REJECT_DUPLICATES, NULL);
     json_t *words = json_object_get(body, "words");
     size_t count = json_array_size(words);
-    bool ok = count > 0 && count <= 16;
+    bool ok = count > 0 && count <= 24;
     for (size_t i = 0; i < count && ok; i++)
         ok = json_is_string(json_array_get(words, i));
     begin(r, body, ok, "{\"words\": [\"enable\", \"files\", \"--on\", \"nas\"]}", preview, true);

@@ -70,7 +70,7 @@ void proposals_post(struct request *r)
     json_decref(body);
     if (!ok) {
         http_error(r, MHD_HTTP_BAD_REQUEST, "that is no command",
-            "{\"words\": [\"enable\", \"files\"], \"text\": \"\"} was expected, at most 16 words "
+            "{\"words\": [\"enable\", \"files\"], \"text\": \"\"} was expected, at most 24 words "
             "of "
             "127 characters and 32 KiB of text",
             "");

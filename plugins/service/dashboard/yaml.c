@@ -137,13 +137,19 @@ static clan_status enable(const struct yaml_head *h, const json_t *words, char *
     size_t *ret_size, struct clan_error *e)
 {
     char copy[1024], *save = NULL;
-    const char *allow[CONFIG_ALLOW_MAX] = {"all"}, *as = option(words, "--as"),
-               *list = option(words, "--allow");
+    const char *settings[CONFIG_SETTINGS_MAX], *allow[CONFIG_ALLOW_MAX] = {"all"},
+                                               *as = option(words, "--as"),
+                                               *list = option(words, "--allow");
     struct config_service_wanted w = {.name = as ? as : word(words, 1),
         .plugin = word(words, 1),
         .on = option(words, "--on"),
         .allow = allow,
-        .allow_count = 1};
+        .allow_count = 1,
+        .settings = settings};
+    for (size_t i = 2; i + 1 < json_array_size(words) && w.setting_count < CONFIG_SETTINGS_MAX;
+         i += 2)
+        if (strcmp(word(words, i), "--set") == 0)
+            settings[w.setting_count++] = word(words, i + 1);
     if (list) {
         snprintf(copy, sizeof copy, "%s", list);
         w.allow_count = 0;

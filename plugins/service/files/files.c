@@ -196,6 +196,11 @@ static const struct clan_service files_service = {
 
 /* ---- settings ---- */
 
+#define TITLE "Shared files"
+
+CLAN_PLUGIN_SETTINGS(2, CLAN_ASK_TEXT("title", "What is its page called?", TITLE, 64),
+    CLAN_ASK_YES_NO("read_only", "May the others only read?", "false"));
+
 static bool title_ok(const char *s)
 {
     size_t n = strlen(s);
@@ -245,7 +250,7 @@ static bool path_ok(const char *path)
 
 static clan_status fill(struct files *f, const struct clan_config *c, struct clan_error *e)
 {
-    snprintf(f->title, sizeof f->title, "Shared files");
+    snprintf(f->title, sizeof f->title, TITLE);
     for (uint32_t i = 0; i < c->setting_count; i++) {
         const struct clan_setting *s = setting_at(c, i);
         clan_status st = take_setting(f, s->key, s->value, e);

@@ -14,8 +14,11 @@
 void try_static_note(struct subject *s, struct try_report *r)
 {
     struct clan_error e = CLAN_ERROR_INIT;
+    struct clan_note_setting settings[CLAN_NOTE_SETTINGS_MAX];
     struct clan_note_body note;
-    if (note_read(&s->src, s->name, &note, &e) == CLAN_OK)
+    uint32_t count;
+    if (note_read(&s->src, s->name, &note, &e) == CLAN_OK &&
+        note_read_settings(&s->src, s->name, settings, &count, &e) == CLAN_OK)
         try_pass(r);
     else
         try_error(r, &e);

@@ -89,4 +89,57 @@ struct clan_note {
     } clan_plugin_libraries = {                                                                    \
         5, (sizeof(text) + 3) & ~3u, CLAN_NOTE_LIBRARIES, CLAN_NOTE_NAME, text}
 
+/*
+ * A setting of a service, as `clan enable` and the catalogue ask for it.  What they get stands below the
+ * service in clan.yaml, and comes to create() as a clan_setting; an answer that is the preset is left out there,
+ * so the plugin does the same without it.  Strings as in the note's body.  since 0.5
+ */
+enum {
+    CLAN_SETTING_TEXT = 1,   /* of at most `max` bytes, 1 to 95; not empty, unless the preset is */
+    CLAN_SETTING_YES_NO = 2, /* "true" or "false" */
+    CLAN_SETTING_NUMBER = 3, /* whole, from `min` to `max` */
+    CLAN_SETTING_CHOICE = 4  /* one of `choices` */
+};
+struct clan_note_setting {
+    char key[32]; /* [a-z0-9][a-z0-9_-]{0,30} */
+    uint32_t kind;
+    int32_t min, max;
+    uint32_t zero;      /* 0 */
+    char preset[64];    /* what the plugin does without an answer; of a text perhaps "" */
+    char question[128]; /* for people: "What is the page called?" */
+    char choices[128];  /* "small|middle|large", else "" */
+};
+#define CLAN_NOTE_SETTINGS     0x434c4153u /* its type */
+#define CLAN_NOTE_SETTINGS_MAX 8
+
+/*
+ * Their number, then the settings, in one source file of the plugin:
+ *     CLAN_PLUGIN_SETTINGS(2, CLAN_ASK_TEXT("title", "What is the page called?", "Files", 64),
+ *         CLAN_ASK_YES_NO("read_only", "May others only read?", "false"));
+ * No passwords: every member can read clan.yaml.  since 0.5
+ */
+#define CLAN_ASK_TEXT(key, question, preset, max)                                                  \
+    {                                                                                              \
+        key, CLAN_SETTING_TEXT, 0, max, 0, preset, question, ""                                    \
+    }
+#define CLAN_ASK_YES_NO(key, question, preset)                                                     \
+    {                                                                                              \
+        key, CLAN_SETTING_YES_NO, 0, 0, 0, preset, question, ""                                    \
+    }
+#define CLAN_ASK_NUMBER(key, question, preset, min, max)                                           \
+    {                                                                                              \
+        key, CLAN_SETTING_NUMBER, min, max, 0, preset, question, ""                                \
+    }
+#define CLAN_ASK_CHOICE(key, question, preset, choices)                                            \
+    {                                                                                              \
+        key, CLAN_SETTING_CHOICE, 0, 0, 0, preset, question, choices                               \
+    }
+#define CLAN_PLUGIN_SETTINGS(count, ...)                                                           \
+    __attribute__((section(CLAN_NOTE_SECTION), used, aligned(4))) static const struct {            \
+        uint32_t namesz, descsz, type;                                                             \
+        char name[8];                                                                              \
+        struct clan_note_setting rows[count];                                                      \
+    } clan_plugin_settings = {5, (count) * sizeof(struct clan_note_setting), CLAN_NOTE_SETTINGS,   \
+        CLAN_NOTE_NAME, {__VA_ARGS__}}
+
 #endif

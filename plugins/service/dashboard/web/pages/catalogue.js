@@ -21,16 +21,36 @@ function Asks({ p }) {
         <small>${w} · ${t(granted.has(w) ? "granted" : "not.granted")}</small></span></li>`; })}</ul>`;
 }
 
+// One of the plugin's questions, as fits its kind; what is wrong is said beside it, and nothing goes out.
+const wrong = (s, v) => s.kind === "number" ? !/^(0|-?[1-9][0-9]*)$/.test(v) || v < s.min || v > s.max
+    : s.kind === "text" && (new TextEncoder().encode(v).length > s.max || (!v && !!s.preset) || /[\u0000-\u001f\u007f]/.test(v));
+
+function Question({ s, value, set }) {
+    const text = html`<span dir="auto">${s.question}</span>`;
+    if (s.kind === "yes-no")
+        return html`<label class="tick"><input type="checkbox" checked=${value === "true"} onChange=${(e) => set(String(e.target.checked))} />${text}</label>`;
+    if (s.kind === "choice")
+        return html`<label>${text}<select value=${value} onChange=${(e) => set(e.target.value)}>${s.choices.map((c) => html`<option key=${c} value=${c}>${c}</option>`)}</select></label>`;
+    const bad = wrong(s, value), hint = s.kind === "number" ? t("enable.number", { min: s.min, max: s.max }) : t("enable.text", { n: s.max });
+    return html`<label>${text}<input value=${value} inputmode=${s.kind === "number" ? "numeric" : undefined} dir="auto" placeholder=${s.preset} aria-invalid=${bad} aria-describedby=${bad ? "hint-" + s.key : undefined}
+        onInput=${(e) => set(e.target.value)} />${bad && html`<small id=${"hint-" + s.key} class="bad">${hint}</small>`}</label>`;
+}
+
 function Enable({ p, close }) {
     const [on, setOn] = useState(status.value.machine);
     const [name, setName] = useState("");
-    const words = ["enable", idOf(p), ...(name ? ["--as", name] : []), "--on", on];
+    const [answers, setAnswers] = useState({});
+    const asked = p.settings || [], said = (s) => answers[s.key] ?? s.preset;
+    const bad = asked.some((s) => wrong(s, said(s)));
+    const words = ["enable", idOf(p), ...(name ? ["--as", name] : []), "--on", on,
+        ...asked.filter((s) => said(s) !== s.preset && !wrong(s, said(s))).flatMap((s) => ["--set", `${s.key}=${said(s)}`])];
     const { value, error } = useGet(async () => has("/preview") && post("/preview", { words }), [words.join(" ")]);
     return html`<${Dialog} title=${t("enable.name", { name: p.title || idOf(p) })} close=${close} wide=${true}><form class="fields" onSubmit=${(e) => e.preventDefault()}>
         <label>${t("enable.where")}<select value=${on} onChange=${(e) => setOn(e.target.value)}>${lists.machines.value.filter((m) => !m.phone_behind).map((m) => html`<option key=${m.id} value=${m.name}>${m.name}</option>`)}</select></label>
-        <label>${t("enable.called")}<input value=${name} placeholder=${idOf(p)} maxlength="63" pattern="[a-z0-9][a-z0-9\\-]*" onInput=${(e) => setName(e.target.value)} /></label></form>
+        <label>${t("enable.called")}<input value=${name} placeholder=${idOf(p)} maxlength="63" pattern="[a-z0-9][a-z0-9\\-]*" onInput=${(e) => setName(e.target.value)} /></label>
+        ${asked.map((s) => html`<${Question} key=${s.key} s=${s} value=${said(s)} set=${(v) => setAnswers({ ...answers, [s.key]: v })} />`)}</form>
         <h3>${t("asks")}</h3><${Asks} p=${p} /><h3>${t("diff")}</h3><${Trouble} error=${error} />${value && value.diff && html`<${Diff} lines=${value.diff} />`}
-        <${Propose} words=${words} disabled=${!!error} /></${Dialog}>`;
+        <${Propose} words=${words} disabled=${!!error || bad} /></${Dialog}>`;
 }
 
 export default function Catalogue() {
