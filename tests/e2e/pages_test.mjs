@@ -7,6 +7,7 @@ import { judged, launch } from "./browser.mjs";
 import { FACTS, invented, serve } from "./fake.mjs";
 import { laterTests } from "./later.mjs";
 import { LATER, PLANNED } from "./later_data.mjs";
+import { motion } from "./motion.mjs";
 import { thousand } from "./thousand.mjs";
 
 const [assets, shots] = process.argv.slice(2);
@@ -15,13 +16,14 @@ mkdirSync(shots, { recursive: true });
 const browser = await launch();
 
 // A server knows its readers, and what their pages complained about.
-async function visit(server, options = {}) {
+async function visit(server, options = {}, before = null) {
     const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce", ...options });
     const page = await context.newPage();
     (server.readers ||= []).push(context);
     server.errors ||= [];
     page.on("pageerror", (e) => server.errors.push(e.message));
     page.on("console", (m) => m.type() === "error" && server.errors.push(m.text()));
+    page.clocked = await before?.(page);
     await page.goto(server.door);
     await page.waitForSelector("h1");
     return page;
@@ -284,6 +286,7 @@ const tests = {
 };
 
 Object.assign(tests, laterTests({ assets, browser, shots, visit, gone, to, everywhere }));
+Object.assign(tests, motion({ assets, shots, browser, visit, gone, to, PAGES }));
 
 let bad = 0;
 async function one(name) {

@@ -2,6 +2,7 @@
 // browser has six connections to a host.
 import { batch, signal } from "@preact/signals";
 import { headers, out, signedOut } from "./api.js";
+import { forget, heard, rates } from "./rates.js";
 
 const KEYS = { services: "name" };
 const WHOLE = new Set(["status", "config"]);
@@ -13,11 +14,19 @@ export const lists = Object.fromEntries(rowsOf.map((name) => [name, signal([])])
 export const loaded = signal(false);
 export const away = signal(0);      // since when the core is gone, seconds; 0: it is there
 export const now = signal(Math.floor(Date.now() / 1000));
-setInterval(() => { now.value = Math.floor(Date.now() / 1000); }, 1000);
+export const flow = signal(new Map());  // bytes a second by the machine's id: { rx, tx }
+setInterval(() => {
+    now.value = seconds();
+    const fresh = away.value ? flow.value : rates(maps.machines, clock());  // while nobody tells, nothing is known to stand still
+    const same = (r, id) => r.rx === flow.value.get(id)?.rx && r.tx === flow.value.get(id)?.tx;
+    if (fresh.size !== flow.value.size || ![...fresh].every(([id, r]) => same(r, id)))
+        flow.value = fresh;
+}, 1000);
 
 const maps = Object.fromEntries(rowsOf.map((name) => [name, new Map()]));
 const keyOf = (topic, row) => String(row[KEYS[topic] || "id"] ?? row.plugin ?? row.name ?? `${row.time ?? row.wall} ${row.what}`);
 const seconds = () => Math.floor(Date.now() / 1000);
+const clock = () => performance.now() / 1000;
 
 function show(topic) {
     if (topic === "activity" || topic === "history")
@@ -41,8 +50,11 @@ function take(kind, data) {
         return;
     if (kind === "snapshot")
         map.clear();
-    for (const row of rows)
+    for (const row of rows) {
         map.set(keyOf(topic, row), row);
+        if (topic === "machines" && !row.self)
+            heard(keyOf(topic, row), row.rx_bytes, row.tx_bytes, clock());
+    }
     for (const key of data.del || [])
         map.delete(String(key));
     if (data.order) {
@@ -63,6 +75,8 @@ function hear(kind, data) {
             away.value ||= seconds();
             return;
         }
+        if (away.value)
+            forget();       // what moved meanwhile moved over an unknown time
         away.value = 0;
         if (kind === "snapshot" || kind === "delta") {
             take(kind, data);

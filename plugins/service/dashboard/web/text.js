@@ -57,6 +57,8 @@ export function bytes(n) {
     return `${digits(x < 10 && i ? 1 : 0).format(x)} ${units[i]}`;
 }
 
+export const perSecond = (n) => `${bytes(n)}/s`;
+
 export const rtt = (us) => !us ? "" : us < 1000 ? `${us} µs`
     : `${digits(us < 10000 ? 1 : 0).format(us / 1000)} ms`;
 

@@ -3,8 +3,9 @@ import { html, useState } from "../lib.js";
 import { get, has, post } from "../api.js";
 import { lists, now } from "../store.js";
 import { link } from "../router.js";
-import { ago, bytes, rtt, span, t, when } from "../text.js";
+import { ago, rtt, span, t, when } from "../text.js";
 import { Action, Badge, Command, Empty, Facts, Head, Trouble, Words, useGet } from "../parts/basic.js";
+import { Flow } from "../parts/flow.js";
 import { Change } from "../parts/propose.js";
 import { stateOf } from "./machines.js";
 
@@ -36,7 +37,7 @@ export default function Machine({ arg }) {
     return html`<${Head} title=${m.name} sub=${html`<${Badge} state=${stateOf(m)} />`} />
         <div class="two"><section class="card"><h2>${t("machine")}</h2><${Facts} rows=${[
             [t("address"), html`<code>${m.address}</code>`], [t("path"), m.path], [t("round.trip"), rtt(m.rtt_us)],
-            [t("traffic"), m.self ? "" : `↓ ${bytes(m.rx_bytes)}  ↑ ${bytes(m.tx_bytes)}`],
+            [t("traffic"), m.self ? "" : html`<${Flow} m=${m} />`],
             [t("last.seen"), m.self ? "" : m.connected ? t("now") : ago(m.last_seen, now.value)], [t("owner"), m.person || m.owner],
             [t("tags"), (m.tags || []).join(", ")], [t("demand"), m.demand], [t("phone"), m.phone_behind],
             [t("keeper"), m.keeper ? t("yes") : ""], [t("admin"), m.admin ? t("yes") : ""], [t("page.config"), m.acked_version],

@@ -2,13 +2,21 @@
 import { html } from "../lib.js";
 import { lists } from "../store.js";
 import { link } from "../router.js";
-import { bytes, rtt, t } from "../text.js";
+import { rtt, t } from "../text.js";
 import { Badge, Command, Empty, Head } from "../parts/basic.js";
+import { Flow, flowOf } from "../parts/flow.js";
 import { Table } from "../parts/table.js";
 import { stateOf } from "./machines.js";
 
 const MOST = 120;     // more than these are dots without names
 const direct = (m) => !/tor|relay/.test(m.path || "");
+
+// How wide a line is drawn: nothing to speak of, then from 1 kB, 100 kB and 10 MB a second.
+const width = (m) => { const { rx, tx } = flowOf(m); return [1e3, 1e5, 1e7].filter((x) => rx + tx >= x).length; };
+
+function Edge({ m, x, y }) {
+    return html`<line x1="400" y1="250" x2=${x} y2=${y} class=${`${!m.connected ? "none" : direct(m) ? "direct" : "relay"} wide-${m.connected ? width(m) : 0}`} />`;
+}
 
 function place(i, n) {
     const rings = n <= 12 ? 1 : n <= 40 ? 2 : Math.ceil(Math.sqrt(n / 12));
@@ -31,7 +39,7 @@ export default function Map_() {
     return html`<${Head} title=${t("page.map")} sub=${t("map.sub")} />
         ${all.length < 2 ? html`<${Empty} icon="map" title=${t("map.none")}><a class="button" href=${link("invite")}>${t("invite.one")}</a></${Empty}>` : html`
         <section class="card map"><svg viewBox="0 0 800 500" role="img" aria-label=${t("map.label", { n: others.length })}>
-            ${drawn.map(([m, x, y]) => html`<line key=${m.id} x1="400" y1="250" x2=${x} y2=${y} class=${!m.connected ? "none" : direct(m) ? "direct" : "relay"} />`)}
+            ${drawn.map(([m, x, y]) => html`<${Edge} key=${m.id} m=${m} x=${x} y=${y} />`)}
             ${drawn.map(([m, x, y]) => html`<${Node} key=${m.id} m=${m} x=${x} y=${y} names=${names} />`)}
             ${self && html`<${Node} m=${self} x=${400} y=${250} />`}</svg>
         <p class="legend"><span><svg width="32" height="8" aria-hidden="true"><line class="direct" x1="0" y1="4" x2="32" y2="4" /></svg>${t("map.direct")}</span>
@@ -43,6 +51,6 @@ export default function Map_() {
             { name: t("state"), by: stateOf, show: (m) => html`<${Badge} state=${stateOf(m)} />` },
             { name: t("path"), kind: "mid", by: (m) => m.path || "", show: (m) => m.path },
             { name: t("round.trip"), kind: "number mid", by: (m) => m.rtt_us || 1e12, show: (m) => rtt(m.rtt_us) },
-            { name: t("traffic"), kind: "number wide", by: (m) => m.rx_bytes + m.tx_bytes, show: (m) => `↓ ${bytes(m.rx_bytes)}  ↑ ${bytes(m.tx_bytes)}` }]} />`}
+            { name: t("traffic"), kind: "number wide", by: (m) => m.rx_bytes + m.tx_bytes, show: (m) => html`<${Flow} m=${m} />` }]} />`}
         <${Command} words=${["status"]} />`;
 }
