@@ -36,7 +36,7 @@ const YAML = "version: 7\nclan: home\nadmins:\n  threshold: 1\nkeeper: [nas]\nse
 const diffOf = (text) => [...YAML.trimEnd().split("\n").map((x) => ({ op: " ", text: x })), { op: "+", text }];
 export const FACTS = { clan: "home", words: SIX, inviter: "anna", inviter_words: SIX, for_name: "laptop", uses: 1, expires: iso(now() + 3000), door: "nas", suggested_petname: "home" };
 
-export function serve(assets, { data = invented(), mode = "clan", signer = true, port = 0, role = "admin", routes = null } = {}) {
+export function serve(assets, { data = invented(), mode = "clan", signer = true, port = 0, role = "admin", routes = null, apart = 0 } = {}) {
     const streams = new Set(), seen = [];
     let question = mode === "join" ? { id: 1, step: "ask", endpoints: ["tcp-noise 203.0.113.5:7117"] } : null;
     if (question)
@@ -85,8 +85,11 @@ export function serve(assets, { data = invented(), mode = "clan", signer = true,
             return json(401, { error: { what: "not signed in" } });
         if (path === "/v1/stream") {
             r.writeHead(200, { ...base, "Content-Type": "text/event-stream" });
-            for (const topic in data)
+            for (const topic in data) {     // the plugin asks for one after the other
+                if (apart)
+                    await new Promise((done) => setTimeout(done, apart));
                 send(r, "snapshot", { topic, rows: data[topic] });
+            }
             streams.add(r);
             return r.on("close", () => streams.delete(r));
         }

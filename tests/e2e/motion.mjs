@@ -10,6 +10,16 @@ async function clocked(page) {
     return { goes: async (s) => { for (let i = 0; i < s; i++) await page.clock.runFor(1000); } };
 }
 
+// The sum of what moved under the hand since it was asked for the last time, and who moved most.
+const watchShifts = () => {
+    globalThis.shifts = [];
+    new PerformanceObserver((list) => globalThis.shifts.push(...list.getEntries())).observe({ type: "layout-shift", buffered: true });
+};
+const shifted = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => {
+    const all = globalThis.shifts.splice(0).filter((e) => !e.hadRecentInput);
+    done({ sum: all.reduce((sum, e) => sum + e.value, 0), who: all.flatMap((e) => e.sources.map((x) => `${e.value.toFixed(4)} ${x.node?.nodeName} ${x.node?.className ?? ""} ${x.node?.textContent?.slice(0, 40)}: ${Math.round(x.previousRect.y)} -> ${Math.round(x.currentRect.y)}`)) });
+}, 50))));
+
 export const motion = ({ assets, visit, gone, to }) => ({
     async "rates: a window over totals that stand still and jump, none below 0"() {
         const { heard, rates, forget } = await import(pathToFileURL(join(assets, "rates.js")));
@@ -66,6 +76,72 @@ export const motion = ({ assets, visit, gone, to }) => ({
         await tell(9e9, 9e9);       // over an unknown time
         await page.clocked.goes(2);
         assert.match(await row.textContent(), /↓ 0 B\/s/);
+        await gone(server);
+    },
+    async "live data moves nothing under the hand"() {
+        const server = await serve(assets, { apart: 40 }), { machines, services, activity, status: [status] } = server.data;
+        const machine = (i, o) => server.delta("machines", [Object.assign(machines[i], o)]);
+        const state = (o) => server.delta("status", [Object.assign(status, o)]);
+        const lines = status.health, down = { state: "down", why: "the process ended three times in a minute" };
+        const moves = {
+            "short numbers": () => machine(1, { rtt_us: 9000, rx_bytes: 9, tx_bytes: 9 }),
+            "long numbers": () => machine(1, { rtt_us: 1234000, rx_bytes: 123456789, tx_bytes: 9876543210 }),
+            "a long path": () => machine(3, { path: "tcp-noise (tor has not answered for 12 s)", rtt_us: 900 }),
+            "a machine is gone": () => machine(2, { connected: false, path: "", rtt_us: 0 }),
+            "a machine is back": () => machine(4, { connected: true, path: "wireguard", rtt_us: 12000 }),
+            "services fall": () => server.delta("services", services.map((s) => ({ ...s, ...down }))),
+            "services rise": () => server.delta("services", services),
+            "a health line less": () => state({ health: lines.slice(1) }),
+            "all is well": () => state({ health: [] }),
+            "one health line": () => state({ health: lines.slice(0, 1) }),
+            "two health lines": () => state({ health: lines }),
+            "a version": () => state({ config_version: 1234, catching_up: true }),
+            "a request": () => server.delta("proposals", [{ id: 1, words: ["enable", "photos"], state: "waiting", by: "anna", time: machines[0].last_seen }]),
+            "no request": () => server.delta("proposals", [], [1]),
+            "a machine more": () => server.delta("machines", [{ ...machines[6], id: "m9", name: "new" }]),
+            "a service more": () => server.delta("services", [{ ...services[0], name: "zebra" }]),
+            "the core is away": () => server.say("away"),
+            "the core is back": () => server.say("back"),
+            "something happens": () => server.delta("activity", [{ ...activity[1], id: 99, time: new Date().toISOString() }]),
+        };
+        for (const width of [1440, 390]) {
+            const page = await visit(server, { viewport: { width, height: 900 } });
+            await page.evaluate(watchShifts);
+            await page.waitForTimeout(500);
+            const first = await shifted(page);      // while it came
+            assert.ok(first.sum <= 0.002, `first load, ${width} px: ${first.sum}\n${first.who.join("\n")}`);
+            for (const hash of ["overview", "machines", "machine/laptop", "map", "services", "activity"]) {
+                await to(page, hash);
+                await shifted(page);
+                let all = 0, most = [];
+                for (const [name, move] of Object.entries(moves)) {
+                    move();
+                    const { sum, who } = await shifted(page);
+                    // the newest first is this list's order: what happened last is above, and nowhere else
+                    if (hash === "activity" && name === "something happens")
+                        assert.ok(sum <= 0.03, `${name}: ${sum}`);
+                    else
+                        all += sum;
+                    most = most.concat(sum > 0.0005 ? [`${name}:`, ...who] : []);
+                }
+                console.log(`  ${hash}, ${width} px: ${all.toFixed(4)}`);
+                assert.ok(all <= 0.02, `${hash}, ${width} px: ${all}\n${most.join("\n")}`);
+                server.delta("machines", [], ["m9"]);
+                server.delta("services", [], ["zebra"]);
+                server.delta("activity", [], [99]);
+            }
+        }
+        // What is wrong stands above all else, so that a line more than there ever was does push, once.
+        state({ health: [] });
+        const page = await visit(server);
+        await page.evaluate(watchShifts);
+        await page.waitForTimeout(500);
+        await shifted(page);
+        for (const [n, most] of [[1, 0.02], [2, 0.06], [1, 0], [0, 0], [2, 0]]) {
+            state({ health: lines.slice(0, n) });
+            const { sum, who } = await shifted(page);
+            assert.ok(sum <= most, `health of ${n}: ${sum}\n${who.join("\n")}`);
+        }
         await gone(server);
     },
 });

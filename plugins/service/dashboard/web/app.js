@@ -76,6 +76,7 @@ async function other() {
 const Tools = () => html`<div class="tools"><button class="ghost" onClick=${theme} aria-label=${t("theme")}><${Icon} name="theme" /></button>
     <button class="ghost" onClick=${other} lang=${language.value === "de" ? "en" : "de"}>${language.value === "de" ? "English" : "Deutsch"}</button></div>`;
 
+// Below the page, in view wherever it is scrolled: what stands above does not move when it comes.
 function Away() {
     if (!away.value)
         return null;
@@ -91,7 +92,7 @@ function Signed() {
         <div id="nav" class=${menu.value ? "open" : ""}><button class="find" onClick=${() => { finding.value = true; }}><${Icon} name="search" />${t("find")}<kbd>Ctrl K</kbd></button>
         <nav aria-label=${t("nav")}>${NAV.filter(there).map((p) => html`<a key=${p} href=${link(p)} aria-current=${p === current ? "page" : undefined}><${Icon} name=${p} />${t("page." + p)}</a>`)}</nav>
         <div class="foot"><p class="quiet"><span dir="auto">${session.value?.person || s?.machine}</span> · ${session.value?.from ? t("looks.from", { name: session.value.from }) : t("role." + (session.value?.role || "member"))}</p><${Tools} /><button class="ghost" onClick=${() => signOut().catch((e) => { failed.value = e; })}>${t("sign.out")}</button></div></div></header>
-    <main id="main" tabindex="-1" class=${away.value ? "stale" : ""}><${Away} />${!loaded.value ? html`<p class="quiet" role="status">${t("moment")}</p>` : html`<${Page} name=${name} arg=${route.value.arg} />`}</main></div>
+    <main id="main" tabindex="-1" class=${away.value ? "stale" : ""}>${!loaded.value ? html`<p class="quiet" role="status">${t("moment")}</p>` : html`<${Page} name=${name} arg=${route.value.arg} />`}<${Away} /></main></div>
     ${finding.value && html`<${Find} />`}<${Toasts} />`;
 }
 
@@ -113,7 +114,7 @@ function App() {
     if (mode.value.mode === "clan")
         return html`<${Signed} />`;
     const join = mode.value.mode === "join" || lists.questions.value.length > 0;
-    return html`<main id="main" tabindex="-1"><${Away} /><${Page} name=${join ? "join" : "first"} /></main><${Tools} /><${Toasts} />`;
+    return html`<main id="main" tabindex="-1"><${Page} name=${join ? "join" : "first"} /><${Away} /></main><${Tools} /><${Toasts} />`;
 }
 
 addEventListener("keydown", (e) => {

@@ -23,6 +23,9 @@ setInterval(() => {
         flow.value = fresh;
 }, 1000);
 
+// A page that draws lists as each comes jumps: the overview is drawn when all that it shows is there.
+const FIRST = ["status", "machines", "services", "proposals", "activity"], came = new Set();
+
 const maps = Object.fromEntries(rowsOf.map((name) => [name, new Map()]));
 const keyOf = (topic, row) => String(row[KEYS[topic] || "id"] ?? row.plugin ?? row.name ?? `${row.time ?? row.wall} ${row.what}`);
 const seconds = () => Math.floor(Date.now() / 1000);
@@ -73,6 +76,7 @@ function hear(kind, data) {
     batch(() => {
         if (kind === "away") {
             away.value ||= seconds();
+            loaded.value ||= status.value !== null;
             return;
         }
         if (away.value)
@@ -80,7 +84,8 @@ function hear(kind, data) {
         away.value = 0;
         if (kind === "snapshot" || kind === "delta") {
             take(kind, data);
-            loaded.value ||= status.value !== null || data.topic === "questions";
+            came.add(data.topic);
+            loaded.value ||= FIRST.every((topic) => came.has(topic)) || data.topic === "questions";
         }
     });
 }

@@ -1,5 +1,5 @@
 // Small pieces that every page uses: icons, badges of state, the heading, commands to copy, empty lists, errors.
-import { html, signal, useEffect, useRef, useState } from "../lib.js";
+import { html, signal, useEffect, useLayoutEffect, useRef, useState } from "../lib.js";
 import { t, word } from "../text.js";
 
 export const Icon = ({ name }) => SHAPES[name] ? html`<${SHAPES[name]} />` : html`<svg class="i" aria-hidden="true"><use href=${"/icons.svg#" + name} /></svg>`;
@@ -109,6 +109,19 @@ export const Facts = ({ rows }) => html`<dl class="facts">${rows.filter((r) => r
 
 export const Words = ({ text }) => html`<ol class="words">${String(text || "").split(/[\s-]+/).filter(Boolean).map((w, i) =>
     html`<li key=${i}>${w}</li>`)}</ol>`;
+
+// A box that does not shrink while it is looked at: what goes away pulls nothing up under the hand.
+export function useRoom(deps) {
+    const ref = useRef();
+    const keep = () => { if (ref.current) ref.current.style.minBlockSize = ref.current.offsetHeight + "px"; };
+    useLayoutEffect(keep, deps);
+    useEffect(() => {
+        const anew = () => { ref.current?.style.removeProperty("min-block-size"); keep(); };
+        addEventListener("resize", anew);
+        return () => removeEventListener("resize", anew);
+    }, []);
+    return ref;
+}
 
 // Asks the API once, again when one of deps changes.
 export function useGet(load, deps) {

@@ -10,7 +10,9 @@ export function Table({ label, columns, rows, keyOf, href, search, empty }) {
     const [filter, setFilter] = useState("");
     const [sort, setSort] = useState(null);
     const [range, setRange] = useState([0, 30]);
-    const body = useRef();
+    const body = useRef(), few = useRef();
+    if (rows.length)
+        few.current ??= rows.length <= 6;       // a field that comes with the seventh row would move the others
     const wanted = filter.trim().toLowerCase();
     let all = wanted && search ? rows.filter((r) => search(r).toLowerCase().includes(wanted)) : rows;
     if (sort) {
@@ -50,7 +52,7 @@ export function Table({ label, columns, rows, keyOf, href, search, empty }) {
     const gap = (n, key) => n > 0 && html`<tr key=${key} class="room" aria-hidden="true"><td colspan=${columns.length}><svg width="1" height=${n * tall}></svg></td></tr>`;
     const turn = (column) => setSort(sort && sort.column === column ? sort.sign > 0 ? { column, sign: -1 } : null : { column, sign: 1 });
     return html`<div class="listing">
-        ${search && (rows.length > 6 || filter) && html`<label class="filter"><${Icon} name="search" /><span class="hidden">${t("filter")}</span>
+        ${search && (few.current === false || rows.length > FEW || filter) && html`<label class="filter"><${Icon} name="search" /><span class="hidden">${t("filter")}</span>
             <input type="search" value=${filter} placeholder=${t("filter")} onInput=${(e) => setFilter(e.target.value)} />
             <span class="quiet" role="status">${t("rows", { n: all.length })}</span></label>`}
         ${!all.length ? (wanted ? html`<p class="quiet pad">${t("filter.none")}</p>` : empty) : html`
