@@ -36,7 +36,7 @@ const YAML = "version: 7\nclan: home\nadmins:\n  threshold: 1\nkeeper: [nas]\nse
 const diffOf = (text) => [...YAML.trimEnd().split("\n").map((x) => ({ op: " ", text: x })), { op: "+", text }];
 export const FACTS = { clan: "home", words: SIX, inviter: "anna", inviter_words: SIX, for_name: "laptop", uses: 1, expires: iso(now() + 3000), door: "nas", suggested_petname: "home" };
 
-export function serve(assets, { data = invented(), mode = "clan", signer = true, port = 0, role = "admin", routes = null, apart = 0 } = {}) {
+export function serve(assets, { data = invented(), mode = "clan", signer = true, port = 0, role = "admin", routes = null, apart = 0, files = {} } = {}) {
     const streams = new Set(), seen = [];
     let question = mode === "join" ? { id: 1, step: "ask", endpoints: ["tcp-noise 203.0.113.5:7117"] } : null;
     if (question)
@@ -69,6 +69,8 @@ export function serve(assets, { data = invented(), mode = "clan", signer = true,
             body += x;
         const json = (code, o) => { r.writeHead(code, { ...base, "Content-Type": "application/json" }); r.end(JSON.stringify(o)); };
         if (!path.startsWith("/v1/")) {
+            if (files[path])
+                return json(200, files[path]);
             const file = join(assets, normalize(path === "/" ? "/index.html" : path));
             if (!existsSync(file) || !statSync(file).isFile())
                 return json(404, {});

@@ -1,7 +1,9 @@
-// What moves while a person looks: rates, and nothing that jumps away under the hand.
+// What moves while a person looks: rates, and nothing that jumps away under the hand; and pages that are read from the right.
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import assert from "node:assert/strict";
+import { judged } from "./browser.mjs";
 import { invented, serve } from "./fake.mjs";
 
 // A minute of a page in a moment: its clocks go as usual, and faster when we say so; its stream is real.
@@ -20,7 +22,34 @@ const shifted = (page) => page.evaluate(() => new Promise((done) => requestAnima
     done({ sum: all.reduce((sum, e) => sum + e.value, 0), who: all.flatMap((e) => e.sources.map((x) => `${e.value.toFixed(4)} ${x.node?.nodeName} ${x.node?.className ?? ""} ${x.node?.textContent?.slice(0, 40)}: ${Math.round(x.previousRect.y)} -> ${Math.round(x.currentRect.y)}`)) });
 }, 50))));
 
-export const motion = ({ assets, visit, gone, to }) => ({
+// No language that is read from the right is translated: these few words stand for one, the others are English.
+const ARABIC = { "page.overview": "نظرة عامة", "page.services": "الخدمات", "page.machines": "الأجهزة", "page.map": "الخريطة", "page.config": "الإعدادات", "page.activity": "النشاط", "machine": "الجهاز", "service": "الخدمة",
+    "state": "الحالة", "path": "الطريق", "time": "الوقت", "overview.sub": "كما يُرى من {machine}", "remove.do": "إزالة {name}", "remove.text": "يفقد {name} مكانه: يرفضه الآخرون في الحال.", "health": "الصحة", "path.turned": "{from} ← {to}: {why}", "find": "بحث", "tile.reached": "متصل" };
+const from_right = { files: { "/strings/ar.json": ARABIC } };
+const arabic = (page) => page.addInitScript(() => localStorage.setItem("language", "ar"));
+
+// What means one side of the page, whoever reads it. An exception needs its reason here; there is none.
+const SIDES = /\b(?:(?:margin|padding|border|scroll-margin|scroll-padding)-(?:left|right)|border-(?:top|bottom)-(?:left|right)-radius)\b|(?<![\w-])(?:left|right|float|clear)\s*:|text-align\s*:\s*(?:left|right)|(?<![\w-])(?:direction\s*:\s*rtl)/g;
+const fourSided = (css) => {
+    while (/\([^()]*\)/.test(css))
+        css = css.replace(/\([^()]*\)/g, "");
+    return [...css.matchAll(/(?<![\w-])(?:margin|padding|inset|border-(?:width|style|color))\s*:\s*([^;}]+)/g)].filter(([, values]) => {
+        const v = values.trim().split(/\s+/);
+        return v.length === 4 && v[1] !== v[3];
+    }).map(([all]) => all);
+};
+
+// Texts with a mark that no element holds apart from ours.
+const loose = (mark) => {
+    const found = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    for (let x; (x = walk.nextNode());)
+        if (x.data.includes(mark) && !x.parentElement.closest("bdi, [dir=auto], code, textarea, .diff, script, style") && getComputedStyle(x.parentElement).unicodeBidi !== "plaintext"
+            && !x.data.split("\u2068").every((part, i) => !i ? !part.includes(mark) : !part.split("\u2069").slice(1).join("").includes(mark)))
+            found.push(`${x.parentElement.nodeName} ${x.parentElement.className}: ${x.data}`);
+    return found;
+};
+
+export const motion = ({ assets, shots, visit, gone, to, PAGES }) => ({
     async "rates: a window over totals that stand still and jump, none below 0"() {
         const { heard, rates, forget } = await import(pathToFileURL(join(assets, "rates.js")));
         const of = (at) => rates(new Set(["a"]), at).get("a");
@@ -141,6 +170,38 @@ export const motion = ({ assets, visit, gone, to }) => ({
             state({ health: lines.slice(0, n) });
             const { sum, who } = await shifted(page);
             assert.ok(sum <= most, `health of ${n}: ${sum}\n${who.join("\n")}`);
+        }
+        await gone(server);
+    },
+    async "read from the right: nothing lies outside, nothing means a side"() {
+        const css = readFileSync(join(assets, "app.css"), "utf8");
+        let mirrored = 0;
+        assert.deepEqual([...css.match(SIDES) || [], ...fourSided(css)], []);
+        for (const [name, pages, options] of [["", PAGES, {}], ["first", [""], { mode: "first-run", data: { questions: [] } }], ["join", [""], { mode: "join" }]]) {
+            const server = await serve(assets, { ...from_right, ...options }), page = await visit(server, {}, arabic);
+            assert.equal(await page.evaluate(() => document.dir), "rtl");
+            for (const hash of pages) {
+                if (hash)
+                    await to(page, hash);
+                for (const width of [360, 1440]) {
+                    await page.setViewportSize({ width, height: 900 });
+                    const shot = `rtl-${name}${hash.replace("/", "-")}-${width}`;
+                    await page.screenshot({ path: join(shots, shot + ".png") });
+                    await judged(page, shot);
+                    assert.ok(await page.evaluate(() => document.scrollingElement.scrollWidth <= innerWidth && document.scrollingElement.scrollLeft === 0), `${shot} scrolls sideways`);
+                    assert.deepEqual(await page.evaluate(() => [...document.querySelectorAll("use[href$='#open']")].filter((x) => getComputedStyle(x.parentNode).scale !== "-1 1").length), 0, `${shot}: an icon points the wrong way`);
+                    mirrored += await page.locator("use[href$='#open']").count();
+                }
+            }
+            await gone(server);
+        }
+        assert.ok(mirrored > 0);
+    },
+    async "read from the right: names of others turn nothing around them"() {
+        const name = "شبكة (1)", server = await serve(assets, { ...from_right, data: invented({ evil: name }) }), page = await visit(server, {}, arabic);
+        for (const hash of [...PAGES.filter((x) => !x.includes("/")), `machine/${encodeURIComponent(name)}`, `services/${encodeURIComponent(name + 0)}`]) {
+            await to(page, hash);
+            assert.deepEqual(await page.evaluate(loose, "شبكة"), [], hash);
         }
         await gone(server);
     },

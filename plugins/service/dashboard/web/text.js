@@ -33,7 +33,9 @@ export function t(key, values = {}) {
     let text = words[key] ?? english[key] ?? key;
     if (values.n !== undefined && text.includes("|"))
         text = text.split("|")[values.n === 1 ? 0 : 1];
-    return text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? "");
+    // what stands in it may be of the other direction: it turns nothing around itself
+    const [before, after] = rtl.has(language.value) ? ["\u2068", "\u2069"] : ["", ""];
+    return text.replace(/\{(\w+)\}/g, (all, name) => before + (values[name] ?? "") + after);
 }
 
 // A state's word, when it is one of ours; else as it came.

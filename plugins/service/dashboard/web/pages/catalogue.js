@@ -3,7 +3,7 @@ import { html, useState } from "../lib.js";
 import { lists, status } from "../store.js";
 import { t } from "../text.js";
 import { has, post } from "../api.js";
-import { Badge, Command, Empty, Head, Icon, Trouble, useGet } from "../parts/basic.js";
+import { Badge, Command, Empty, Head, Icon, Trouble, foreign, useGet } from "../parts/basic.js";
 import { Dialog } from "../parts/dialog.js";
 import { Diff } from "../parts/diff.js";
 import { Propose } from "../parts/propose.js";
@@ -17,8 +17,8 @@ function Asks({ p }) {
     if (!asks.length)
         return html`<p class="quiet">${t("asks.none")}</p>`;
     const granted = new Set(p.granted || []);
-    return html`<ul class="asks">${asks.map((a) => { const w = a.word || a; return html`<li key=${w}><${Icon} name=${granted.has(w) ? "good" : "off"} /><span>${a.lets || p.means?.[w] || w}
-        <small>${w} · ${t(granted.has(w) ? "granted" : "not.granted")}</small></span></li>`; })}</ul>`;
+    return html`<ul class="asks">${asks.map((a) => { const w = a.word || a; return html`<li key=${w}><${Icon} name=${granted.has(w) ? "good" : "off"} /><span>${foreign(a.lets || p.means?.[w] || w)}
+        <small><bdi>${w}</bdi> · ${t(granted.has(w) ? "granted" : "not.granted")}</small></span></li>`; })}</ul>`;
 }
 
 // One of the plugin's questions, as fits its kind; what is wrong is said beside it, and nothing goes out.
@@ -46,7 +46,7 @@ function Enable({ p, close }) {
         ...asked.filter((s) => said(s) !== s.preset && !wrong(s, said(s))).flatMap((s) => ["--set", `${s.key}=${said(s)}`])];
     const { value, error } = useGet(async () => has("/preview") && post("/preview", { words }), [words.join(" ")]);
     return html`<${Dialog} title=${t("enable.name", { name: p.title || idOf(p) })} close=${close} wide=${true}><form class="fields" onSubmit=${(e) => e.preventDefault()}>
-        <label>${t("enable.where")}<select value=${on} onChange=${(e) => setOn(e.target.value)}>${lists.machines.value.filter((m) => !m.phone_behind).map((m) => html`<option key=${m.id} value=${m.name}>${m.name}</option>`)}</select></label>
+        <label>${t("enable.where")}<select value=${on} onChange=${(e) => setOn(e.target.value)}>${lists.machines.value.filter((m) => !m.phone_behind).map((m) => html`<option key=${m.id} value=${m.name} dir="auto">${m.name}</option>`)}</select></label>
         <label>${t("enable.called")}<input value=${name} placeholder=${idOf(p)} maxlength="63" pattern="[a-z0-9][a-z0-9\\-]*" onInput=${(e) => setName(e.target.value)} /></label>
         ${asked.map((s) => html`<${Question} key=${s.key} s=${s} value=${said(s)} set=${(v) => setAnswers({ ...answers, [s.key]: v })} />`)}</form>
         <h3>${t("asks")}</h3><${Asks} p=${p} /><h3>${t("diff")}</h3><${Trouble} error=${error} />${value && value.diff && html`<${Diff} lines=${value.diff} />`}
@@ -63,9 +63,9 @@ export default function Catalogue() {
         ${lists.plugins.value.length > 6 && html`<label class="filter"><${Icon} name="search" /><span class="hidden">${t("filter")}</span><input type="search" placeholder=${t("filter")} onInput=${(e) => setFilter(e.target.value)} /></label>`}
         ${!found.length && html`<${Empty} icon="catalogue" title=${t("catalogue.none")} text=${t("catalogue.none.text")} />`}
         <div class="cards">${shown.map((p) => html`<article class="card" key=${idOf(p)}><header><h2 dir="auto">${p.title || idOf(p)}</h2><${Badge} state=${p.state} /></header>
-            ${p.description && html`<p>${p.description}</p>`}${p.why && html`<p class="quiet">${p.why}</p>`}${p.remedy && html`<p class="quiet">${p.remedy}</p>`}
+            ${p.description && html`<p>${foreign(p.description)}</p>`}${p.why && html`<p class="quiet">${foreign(p.why)}</p>`}${p.remedy && html`<p class="quiet">${foreign(p.remedy)}</p>`}
             <details><summary>${t("asks")}</summary><${Asks} p=${p} /></details>
-            <footer><span class="quiet">${idOf(p)} ${p.version}</span>${isService(p) && html`<button onClick=${() => setOpen(p)}>${t("enable")}<span class="hidden"> ${idOf(p)}</span></button>`}</footer></article>`)}</div>
+            <footer><span class="quiet"><bdi>${idOf(p)} ${p.version}</bdi></span>${isService(p) && html`<button onClick=${() => setOpen(p)}>${t("enable")}<span class="hidden" dir="auto"> ${idOf(p)}</span></button>`}</footer></article>`)}</div>
         ${shown.length < found.length && html`<button onClick=${() => setAll(true)}>${t("show.all", { n: found.length })}</button>`}
         <${Command} words=${["plugin", "list"]} />${open && html`<${Enable} p=${open} close=${() => setOpen(null)} />`}`;
 }

@@ -14,7 +14,7 @@ export function Qr({ text }) {
 }
 
 const Link = (p) => /^clan:/.test(p.result || "") ? html`<div class="link"><${Qr} text=${p.result} /><div><p>${t("invite.ready")}</p>
-    <textarea readonly rows="4" aria-label=${t("invite.link")} onFocus=${(e) => e.target.select()}>${p.result}</textarea>
+    <textarea readonly rows="4" dir="ltr" aria-label=${t("invite.link")} onFocus=${(e) => e.target.select()}>${p.result}</textarea>
     <button class="primary" onClick=${() => copy(p.result)}><${Icon} name="copy" />${t("copy.link")}</button><p class="quiet">${t("invite.secret")}</p></div></div>` : html`<p>${t("invite.made")}</p>`;
 
 const left = (i) => { const s = seconds(i.expires); return s === null ? "" : s > now.value ? span(s - now.value) : t("over"); };
@@ -25,7 +25,7 @@ export default function Invite() {
     const words = ["invite", ...(name ? ["--for", name] : []), ...(uses !== "1" ? ["--uses", uses] : []), ...(expires !== "1h" ? ["--expires", expires] : [])];
     return html`<${Head} title=${t("page.invite")} sub=${t("invite.sub")} />
         <section class="card" key=${again}><h2>${t("invite.new")}</h2><form class="fields" onSubmit=${(e) => e.preventDefault()}>
-            <label>${t("invite.for")}<input value=${name} maxlength="63" placeholder="laptop" onInput=${(e) => setName(e.target.value)} /></label>
+            <label>${t("invite.for")}<input value=${name} dir="auto" maxlength="63" placeholder="laptop" onInput=${(e) => setName(e.target.value)} /></label>
             <label>${t("invite.uses")}<input type="number" min="1" max="64" value=${uses} onInput=${(e) => setUses(e.target.value || "1")} /></label>
             <label>${t("invite.expires")}<select value=${expires} onChange=${(e) => setExpires(e.target.value)}>${["10m", "1h", "24h", "7d"].map((x) => html`<option key=${x} value=${x}>${t("for." + x)}</option>`)}</select></label></form>
             <${Propose} words=${words} label=${t("invite.make")}>${Link}</${Propose}>
@@ -38,7 +38,7 @@ export default function Invite() {
             { name: t("invite.left"), kind: "mid", by: (i) => seconds(i.expires) || 0, show: left },
             { name: t("invite.guests"), kind: "wide", show: (i) => (i.guests || []).join(", ") },
             { name: t("invite.by"), kind: "wide", show: (i) => i.by },
-            { name: t("withdraw"), kind: "end", show: (i) => i.state === "open" ? html`<button class="small" onClick=${() => setWithdraw(i)}>${t("withdraw")}<span class="hidden"> ${i.for}</span></button>` : "" }]}
+            { name: t("withdraw"), kind: "end", show: (i) => i.state === "open" ? html`<button class="small" onClick=${() => setWithdraw(i)}>${t("withdraw")}<span class="hidden" dir="auto"> ${i.for}</span></button>` : "" }]}
             empty=${html`<${Empty} icon="invite" title=${t("invite.none")} />`} /><${Command} words=${["invite", "list"]} />
         ${withdraw && html`<${Change} title=${t("withdraw.title")} words=${["invite", "withdraw", withdraw.id]} danger=${true} close=${() => setWithdraw(null)} />`}`;
 }

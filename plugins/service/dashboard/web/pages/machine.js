@@ -4,7 +4,7 @@ import { get, has, post } from "../api.js";
 import { lists, now } from "../store.js";
 import { link } from "../router.js";
 import { ago, rtt, span, t, when } from "../text.js";
-import { Action, Badge, Command, Empty, Facts, Head, Trouble, Words, useGet } from "../parts/basic.js";
+import { Action, Badge, Command, Empty, Facts, Head, Trouble, Words, foreign, useGet } from "../parts/basic.js";
 import { Flow } from "../parts/flow.js";
 import { Change } from "../parts/propose.js";
 import { stateOf } from "./machines.js";
@@ -13,10 +13,10 @@ function Paths({ m }) {
     const { value, error } = useGet(() => get(`/machines/${encodeURIComponent(m.name)}/paths`), [m.name, m.path, m.connected]);
     const paths = value?.paths || [], history = value?.history || [];
     return html`<section class="card"><h2>${t("paths")}</h2><${Trouble} error=${error} />
-        ${paths.length ? html`<ul class="rows">${paths.map((p, i) => html`<li key=${p.transport + i}><b>${p.transport}</b>
-            <span class="quiet grow">${p.barred || p.why || p.via}</span><span class="number">${rtt(p.rtt_us)}</span>
+        ${paths.length ? html`<ul class="rows">${paths.map((p, i) => html`<li key=${p.transport + i}><b>${foreign(p.transport)}</b>
+            <span class="quiet grow">${foreign(p.barred || p.why || p.via)}</span><span class="number">${foreign(rtt(p.rtt_us))}</span>
             <${Badge} state=${p.in_use ? "in use" : p.barred ? "barred" : p.connected ? "connected" : p.state} /></li>`)}</ul>` : value && html`<p class="quiet">${t("paths.none")}</p>`}
-        ${history.length > 0 && html`<h3>${t("before")}</h3><ul class="events">${history.map((e, i) => html`<li key=${i}><span>${e.from || t("nothing")} → ${e.to || t("nothing")}: ${e.why}</span><time>${when(e.time)}</time></li>`)}</ul>`}
+        ${history.length > 0 && html`<h3>${t("before")}</h3><ul class="events">${history.map((e, i) => html`<li key=${i}><span>${t("path.turned", { from: e.from || t("nothing"), to: e.to || t("nothing"), why: e.why })}</span><time>${when(e.time)}</time></li>`)}</ul>`}
         <${Command} words=${["paths", m.name]} /></section>`;
 }
 
@@ -24,7 +24,7 @@ function Ping({ m }) {
     const [r, set] = useState(null);
     return html`<section class="card"><h2>${t("ping")}</h2><p class="quiet">${t("ping.text")}</p>
         <${Action} run=${async () => set(await post(`/machines/${encodeURIComponent(m.name)}/ping`))}>${t("ping.do")}</${Action}>
-        ${r && html`<p role="status"><${Badge} state=${r.reachable ?? r.connected ? "up" : "out of reach"} /> ${rtt(r.control_rtt_us ?? r.rtt_us)} ${r.path || ""} ${r.refusal || ""}</p>`}
+        ${r && html`<p role="status"><${Badge} state=${r.reachable ?? r.connected ? "up" : "out of reach"} /> ${foreign(rtt(r.control_rtt_us ?? r.rtt_us))} ${foreign(r.path || "")} ${foreign(r.refusal || "")}</p>`}
         <${Command} words=${["ping", m.name]} /></section>`;
 }
 
@@ -44,7 +44,7 @@ export default function Machine({ arg }) {
             [t("clock"), m.clock_offset_s ? span(Math.abs(m.clock_offset_s)) : ""]]} />
             ${m.words && html`<p class="label">${t("machine.words")}</p><${Words} text=${m.words} />`}</section>
         ${m.self || !has("/machines", "/paths") ? null : html`<${Paths} m=${m} />`}
-        <section class="card"><h2>${t("page.services")}</h2>${services.length ? html`<ul class="rows">${services.map((s) => html`<li key=${s.name}><a href=${link("services", s.name)}>${s.name}</a><${Badge} state=${s.state} /></li>`)}</ul>` : html`<p class="quiet">${t("machine.no.services")}</p>`}</section>
+        <section class="card"><h2>${t("page.services")}</h2>${services.length ? html`<ul class="rows">${services.map((s) => html`<li key=${s.name}><a href=${link("services", s.name)}>${foreign(s.name)}</a><${Badge} state=${s.state} /></li>`)}</ul>` : html`<p class="quiet">${t("machine.no.services")}</p>`}</section>
         ${m.self || !has("/machines", "/ping") ? null : html`<${Ping} m=${m} />`}</div>
         ${m.self ? null : html`<section class="card danger"><h2>${t("remove")}</h2><p>${t("remove.text", { name: m.name })}</p><button class="danger" onClick=${() => setRemoving(true)}>${t("remove.do", { name: m.name })}</button></section>`}
         ${removing && html`<${Change} title=${t("remove.do", { name: m.name })} lead=${t("remove.text", { name: m.name })} words=${["remove", m.name]} danger=${true} close=${() => setRemoving(false)} />`}`;

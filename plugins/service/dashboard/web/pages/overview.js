@@ -4,7 +4,7 @@ import { lists, now, status } from "../store.js";
 import { link } from "../router.js";
 import { ago, seconds, t } from "../text.js";
 import { has, post, session } from "../api.js";
-import { Action, Badge, Command, Empty, Facts, Head, Icon, Words, tone, useRoom } from "../parts/basic.js";
+import { Action, Badge, Command, Empty, Facts, Head, Icon, Words, foreign, tone, useRoom } from "../parts/basic.js";
 
 const none = [];
 const reached = (m) => m.self || m.connected;
@@ -20,12 +20,12 @@ function Lines({ lines }) {
         return html`<div class="line good"><${Icon} name="good" /><div><strong>${t("health.good")}</strong><p>${t("health.good.text")}</p></div></div>`;
     const rank = { alarm: 0, warning: 1, note: 2 };
     return html`<ul class="lines">${[...lines].sort((a, b) => rank[a.severity] - rank[b.severity]).map((x, i) => html`
-        <li key=${x.code + i} class=${"line " + tone(x.severity)}><${Badge} state=${x.severity} /><div><strong>${x.what}</strong>${x.remedy && html`<p>${x.remedy}</p>`}</div>
+        <li key=${x.code + i} class=${"line " + tone(x.severity)}><${Badge} state=${x.severity} /><div><strong>${foreign(x.what)}</strong>${x.remedy && html`<p>${foreign(x.remedy)}</p>`}</div>
             ${x === invited && session.value?.owner && html`<div class="acts"><${Action} run=${() => post("/alarms/dismiss")}>${t("alarms.dismiss")}</${Action}></div>`}</li>`)}</ul>`;
 }
 
 export function EventRow({ e }) {
-    return html`<li><${Icon} name=${e.service ? "services" : e.machine ? "machines" : "activity"} /><span>${e.what}</span>
+    return html`<li><${Icon} name=${e.service ? "services" : e.machine ? "machines" : "activity"} /><span>${foreign(e.what)}</span>
         <time>${ago(e.wall ?? e.time, now.value)}</time></li>`;
 }
 
@@ -53,7 +53,7 @@ export default function Overview() {
         </div>
         <div class="two">
             <section class="card"><h2>${t("page.services")}</h2>
-                ${services.length ? html`<ul class="rows">${services.slice(0, 6).map((x) => html`<li key=${x.name}><a href=${link("services", x.name)}>${x.name}</a><span class="quiet">${x.host}</span><${Badge} state=${x.state} /></li>`)}</ul>`
+                ${services.length ? html`<ul class="rows">${services.slice(0, 6).map((x) => html`<li key=${x.name}><a href=${link("services", x.name)}>${foreign(x.name)}</a><span class="quiet">${foreign(x.host)}</span><${Badge} state=${x.state} /></li>`)}</ul>`
         : html`<${Empty} icon="services" title=${t("services.none")} text=${t("services.none.text")}>${has("/plugins") ? html`<a class="button" href=${link("catalogue")}>${t("page.catalogue")}</a>` : html`<${Command} words=${["plugin", "list"]} />`}</${Empty}>`}</section>
             ${has("/activity") && html`<section class="card"><h2>${t("recent")}</h2>
                 ${recent.length ? html`<ul class="events">${recent.map((e) => html`<${EventRow} key=${e.id ?? `${e.wall ?? e.time}${e.what}`} e=${e} />`)}</ul>` : html`<p class="quiet">${t("activity.none")}</p>`}</section>`}

@@ -4,14 +4,14 @@ import { has } from "../api.js";
 import { lists } from "../store.js";
 import { go, link } from "../router.js";
 import { t } from "../text.js";
-import { Badge, Command, Empty, Facts, Head, Icon } from "../parts/basic.js";
+import { Badge, Command, Empty, Facts, Head, Icon, foreign } from "../parts/basic.js";
 import { Dialog } from "../parts/dialog.js";
 import { Change } from "../parts/propose.js";
 import { Table } from "../parts/table.js";
 
 // Only an address of the web becomes a link; what a peer wrote may be anything.
 const safe = (url) => /^https?:\/\/[^\s]+$/i.test(url || "") ? url : null;
-const Open = ({ s }) => s.open_to_me !== false && safe(s.url) ? html`<a class="button small" href=${safe(s.url)} target="_blank" rel="noopener noreferrer">${t("open")}<${Icon} name="open" /><span class="hidden">${s.name}</span></a>`
+const Open = ({ s }) => s.open_to_me !== false && safe(s.url) ? html`<a class="button small" href=${safe(s.url)} target="_blank" rel="noopener noreferrer">${t("open")}<${Icon} name="open" /><span class="hidden" dir="auto">${s.name}</span></a>`
     : html`<span class="quiet">${s.open_to_me === false ? t("not.for.you") : ""}</span>`;
 
 function One({ s }) {
@@ -19,7 +19,7 @@ function One({ s }) {
     const close = () => go("services");
     if (asks)
         return html`<${Change} title=${t("disable.name", { name: s.name })} lead=${t("disable.text")} words=${["disable", s.name]} danger=${true} close=${() => { setAsks(false); close(); }} />`;
-    return html`<${Dialog} title=${s.name} close=${close}><p><${Badge} state=${s.state} /> ${s.why}</p>${s.remedy && html`<p>${s.remedy}</p>`}
+    return html`<${Dialog} title=${s.name} close=${close}><p><${Badge} state=${s.state} /> ${foreign(s.why)}</p>${s.remedy && html`<p>${foreign(s.remedy)}</p>`}
         <${Facts} rows=${[[t("runs.on"), s.host], [t("plugin"), s.plugin], [t("address"), html`<code>${s.address}</code>`], [t("port"), s.port], [t("who.may"), (s.allow || []).join(", ")], [t("url"), html`<code>${s.url}</code>`]]} />
         <div class="acts"><${Open} s=${s} />${has("/history") && html`<a class="button" href=${link("history", s.name)}><${Icon} name="history" />${t("page.history")}</a>`}<button class="danger" onClick=${() => setAsks(true)}>${t("disable")}</button></div>
         <${Command} words=${["services"]} /></${Dialog}>`;

@@ -2,7 +2,11 @@
 import { html, signal, useEffect, useLayoutEffect, useRef, useState } from "../lib.js";
 import { t, word } from "../text.js";
 
-export const Icon = ({ name }) => SHAPES[name] ? html`<${SHAPES[name]} />` : html`<svg class="i" aria-hidden="true"><use href=${"/icons.svg#" + name} /></svg>`;
+// A text of others: of whatever direction it is, what stands beside it stays in place.
+export const foreign = (x) => typeof x === "string" ? html`<bdi>${x}</bdi>` : x;
+
+const POINTS = new Set(["open"]);   // to where lines go on
+export const Icon = ({ name }) => SHAPES[name] ? html`<${SHAPES[name]} />` : html`<svg class=${POINTS.has(name) ? "i points" : "i"} aria-hidden="true"><use href=${"/icons.svg#" + name} /></svg>`;
 
 const TONES = {
     good: ["up", "ok", "online", "member", "running", "done", "admitted", "open", "joined", "loaded", "connected", "this machine", "in use"],
@@ -43,7 +47,7 @@ export function Head({ title, sub, children }) {
         if (moved.peek() > 1)
             ref.current.focus({ preventScroll: true });
     }, [title]);
-    return html`<header class="head"><div><h1 tabindex="-1" ref=${ref}>${title}</h1>${sub && html`<p>${sub}</p>`}</div>
+    return html`<header class="head"><div><h1 tabindex="-1" ref=${ref}>${foreign(title)}</h1>${sub && html`<p>${sub}</p>`}</div>
         <div class="acts">${children}</div></header>`;
 }
 
@@ -82,8 +86,8 @@ export function Trouble({ error }) {
     if (!error)
         return null;
     const what = error.what === "offline" ? t("offline") : error.what || String(error.message || error);
-    return html`<div class="line bad" role="alert"><${Icon} name="bad" /><div><strong>${what}</strong>
-        ${error.why && html`<p>${error.why}</p>`}${error.remedy && html`<p>${error.remedy}</p>`}</div></div>`;
+    return html`<div class="line bad" role="alert"><${Icon} name="bad" /><div><strong>${foreign(what)}</strong>
+        ${error.why && html`<p>${foreign(error.why)}</p>`}${error.remedy && html`<p>${foreign(error.remedy)}</p>`}</div></div>`;
 }
 
 // A button that waits for what it started, and an error that stays beside it.
@@ -105,7 +109,7 @@ export function Action({ run, kind, children, ...rest }) {
 }
 
 export const Facts = ({ rows }) => html`<dl class="facts">${rows.filter((r) => r && r[1] !== "" && r[1] != null).map(([name, value]) =>
-    html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+    html`<div key=${name}><dt>${name}</dt><dd>${foreign(value)}</dd></div>`)}</dl>`;
 
 export const Words = ({ text }) => html`<ol class="words">${String(text || "").split(/[\s-]+/).filter(Boolean).map((w, i) =>
     html`<li key=${i}>${w}</li>`)}</ol>`;

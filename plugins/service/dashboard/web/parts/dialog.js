@@ -1,7 +1,7 @@
 // A question in front of the page: the browser's own dialog, so that focus and Escape are as everywhere.
 import { html, useEffect, useRef } from "../lib.js";
 import { t } from "../text.js";
-import { Icon } from "./basic.js";
+import { Icon, foreign } from "./basic.js";
 
 export function Dialog({ title, close, wide, children }) {
     const ref = useRef();
@@ -15,7 +15,7 @@ export function Dialog({ title, close, wide, children }) {
         };
     }, []);
     return html`<dialog ref=${ref} class=${wide ? "wide" : ""} aria-labelledby="dialog-title" onCancel=${(e) => { e.preventDefault(); close(); }}>
-        <header><h2 id="dialog-title">${title}</h2>
+        <header><h2 id="dialog-title">${foreign(title)}</h2>
         <button class="ghost" onClick=${close} aria-label=${t("close")}><${Icon} name="close" /></button></header>
         <div class="inside">${children}</div></dialog>`;
 }

@@ -3,7 +3,7 @@ import { html, useState } from "../lib.js";
 import { drop, has, post, session } from "../api.js";
 import { lists } from "../store.js";
 import { t } from "../text.js";
-import { Action, Badge, Command, Icon, Trouble, useGet } from "./basic.js";
+import { Action, Badge, Command, Icon, Trouble, foreign, useGet } from "./basic.js";
 import { Dialog } from "./dialog.js";
 import { Diff } from "./diff.js";
 
@@ -14,7 +14,7 @@ export function Waiting({ id, children }) {
     if (!p)
         return html`<p class="quiet" role="status">${t("proposal.sent")}</p>`;
     const over = ["done", "refused", "failed"].includes(p.state);
-    return html`<div class="waiting" role="status"><p><${Badge} state=${over ? p.state : "waiting"} /> ${over ? p.text && p.state !== "done" ? p.text : ""
+    return html`<div class="waiting" role="status"><p><${Badge} state=${over ? p.state : "waiting"} /> ${over ? p.text && p.state !== "done" ? foreign(p.text) : ""
         : p.signer ? t("proposal.waits") : t("proposal.nobody")}</p>
         ${!over && !p.signer && html`<${Command} words=${["sign", "--watch"]} />`}
         ${!over && html`<${Action} kind="ghost" run=${() => drop("/proposals/" + encodeURIComponent(id))}>${t("proposal.drop")}</${Action}>`}

@@ -2,7 +2,7 @@
 // height; what is left out above and below is an empty picture of that height.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../lib.js";
 import { t } from "../text.js";
-import { Icon } from "./basic.js";
+import { Icon, foreign } from "./basic.js";
 
 const MARGIN = 6, FEW = 60;
 
@@ -62,6 +62,6 @@ export function Table({ label, columns, rows, keyOf, href, search, empty }) {
                 ${c.by ? html`<button class="sort" onClick=${() => turn(i)}>${c.name}<${Icon} name=${sort && sort.column === i ? (sort.sign > 0 ? "asc" : "desc") : "sort"} /></button>` : c.name}</th>`)}</tr></thead>
             <tbody ref=${body}>${gap(first, "above")}
             ${all.slice(first, last).map((r, i) => html`<tr key=${keyOf(r)} data-row aria-rowindex=${first + i + 2}>
-                ${columns.map((c, j) => html`<td key=${j} class=${c.kind || ""}>${j === 0 && href && href(r) ? html`<a href=${href(r)}>${c.show(r)}</a>` : c.show(r)}</td>`)}</tr>`)}
+                ${columns.map((c, j) => html`<td key=${j} class=${c.kind || ""}>${j === 0 && href && href(r) ? html`<a href=${href(r)}>${c.show(r)}</a>` : foreign(c.show(r))}</td>`)}</tr>`)}
             ${gap(all.length - last, "below")}</tbody></table></div>`}</div>`;
 }
