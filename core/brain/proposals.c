@@ -24,7 +24,7 @@ static const struct {
     {"invite", "withdraw", 1, false, {NULL}},
     {"invite", NULL, 0, false, {"--for", "--uses", "--expires"}},
     {"remove", NULL, 1, false, {NULL}},
-    {"config", "apply", 0, true, {NULL}},
+    {"config", "apply", 0, true, {"--from"}},
 };
 
 /* as in api.options */

@@ -56,6 +56,10 @@ static const struct cli_option enable_options[] = {
     {"plugin-dir", "DIR", "where the plugins lie", 0, false}, DRY_OPTION, KEY_OPTION, FORGET_OPTION,
     END};
 static const struct cli_option change_options[] = {DRY_OPTION, KEY_OPTION, FORGET_OPTION, END};
+static const struct cli_option config_apply_options[] = {
+    {"from", "VERSION", "the version that the text was made from; refused when another is in force",
+        0, false},
+    DRY_OPTION, KEY_OPTION, FORGET_OPTION, END};
 static const struct cli_option generate_options[] = {
     {"machine", NULL, "of machine.yaml instead of clan.yaml", 0, false}, END};
 static const struct cli_option apply_options[] = {
@@ -166,7 +170,7 @@ const struct cli_command cli_commands[] = {
     {"config check", "FILE", "every mistake in a clan.yaml", NULL, "clan config check clan.yaml\n",
         1, 1, cmd_config_check, NULL},
     {"config apply", "FILE", "sign an edited clan.yaml and send it to every machine",
-        change_options,
+        config_apply_options,
         "clan config show > clan.yaml; $EDITOR clan.yaml; clan config apply clan.yaml\n", 1, 1,
         cmd_config_apply,
         "The next version number is filled in when the text was made from the present one."},

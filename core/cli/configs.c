@@ -85,6 +85,26 @@ clan_status cmd_config_show(struct cli *c)
     return st;
 }
 
+/* A text may have the next number from whoever wrote it, and somebody else's version that number by now: the
+ * number alone does not tell what it was made from. */
+static clan_status made_from_head(struct cli *c, const struct change *ch)
+{
+    uint64_t from = 0;
+    const char *text = cli_opt(c, "from");
+    clan_status st = text ? parse_version(c, text, &from) : CLAN_OK;
+    if (!text || st != CLAN_OK || from == ch->version - 1)
+        return st;
+    err_set(&c->e, CLAN_E_CONFLICT,
+        "the text was made from version %" PRIu64 ", but version %" PRIu64 " is in force", from,
+        ch->version - 1);
+    err_why(&c->e, "it knows nothing of what changed since, and would undo it");
+    err_remedy(&c->e,
+        "make the change again, in the text of `clan config show`; `clan config diff %" PRIu64
+        " %" PRIu64 "` shows what changed meanwhile",
+        from, ch->version - 1);
+    return CLAN_E_CONFLICT;
+}
+
 /* A text made from the head gets the next number by itself; one made from an older version is
  * refused, because it would undo what happened since. */
 static clan_status take_version(struct cli *c, struct change *ch, char *text, size_t size)
@@ -116,7 +136,9 @@ clan_status cmd_config_apply(struct cli *c)
     st = change_open(c, &ch);
     if (st == CLAN_OK) {
         json_t *json = json_object();
-        st = take_version(c, &ch, text, size);
+        st = made_from_head(c, &ch);
+        if (st == CLAN_OK)
+            st = take_version(c, &ch, text, size);
         if (st == CLAN_OK)
             st = change_review(c, &ch);
         if (st == CLAN_OK && !cli_opt(c, "dry-run")) {

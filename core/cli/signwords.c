@@ -22,7 +22,7 @@ static const struct signwords rows[] = {
         "The machine is removed for good. It comes back only by a new invitation, as a new "
         "machine.",
         {NULL}},
-    {"config", "apply", 0, true, true, NULL, {NULL}},
+    {"config", "apply", 0, true, true, NULL, {"--from", NULL}},
 };
 
 /* Names, numbers, times, lists of them: nothing that begins like an option, or that a terminal shows as

@@ -38,6 +38,7 @@ export const FACTS = { clan: "home", words: SIX, inviter: "anna", inviter_words:
 
 export function serve(assets, { data = invented(), mode = "clan", signer = true, port = 0, role = "admin", routes = null, apart = 0, files = {} } = {}) {
     const streams = new Set(), seen = [];
+    let head = { version: 7, text: YAML, signers: ["anna"] };
     let question = mode === "join" ? { id: 1, step: "ask", endpoints: ["tcp-noise 203.0.113.5:7117"] } : null;
     if (question)
         data = { questions: [question, { id: 2, step: "waits" }] };
@@ -46,7 +47,7 @@ export function serve(assets, { data = invented(), mode = "clan", signer = true,
     const errors = { away: { error: { status: "away", what: "Clan does not answer", why: "", remedy: "systemctl start clan" } } };
     const answers = {
         "GET /v1/session": () => ({ person: "anna", role, owner: true, expires: iso(now() + 40000) }), "DELETE /v1/session": () => ({}),
-        "GET /v1/config": () => ({ version: 7, text: YAML, signers: ["anna"] }), "GET /v1/config/6": () => ({ version: 6, text: YAML.replace("7", "6").replace("    allow: [all]\n", "") }),
+        "GET /v1/config": () => head, "GET /v1/config/6": () => ({ version: 6, text: YAML.replace("7", "6").replace("    allow: [all]\n", "") }),
         "GET /v1/config/log": () => ({ versions: [7, 6, 5].map((v) => ({ version: v, time: iso(now() - (8 - v) * 86400), signers: ["anna"], here: v > 5, bytes: 300 })) }),
         "POST /v1/config/check": (b) => b.text.includes("bad:") ? { ok: false, problems: [{ line: b.text.split("\n").findIndex((x) => x.includes("bad:")) + 1, column: 1, text: "“bad” is no key here; expected one of: clan, admins, keeper", near: "bad: 1\n^" }], diff: [] } : { ok: true, problems: [], diff: diffOf(b.text.trimEnd().split("\n").pop()) },
         "POST /v1/preview": (b) => ({ command: "clan " + b.words.join(" "), diff: diffOf("  photos: {plugin: photos, place: {on: nas}}") }),
@@ -104,6 +105,7 @@ export function serve(assets, { data = invented(), mode = "clan", signer = true,
     });
     return new Promise((done) => server.listen(port, "127.0.0.1", () => done({
         origin: `http://127.0.0.1:${server.address().port}`, door: `http://127.0.0.1:${server.address().port}/#code=${CODE}`, seen, delta, data, streams,
+        signed: (text) => { head = { version: head.version + 1, text: text.replace(/^version:.*/m, `version: ${head.version + 1}`), signers: ["bob"] }; delta("config", [{ version: head.version }]); }, head: () => head,
         say: (kind) => streams.forEach((r) => send(r, kind)), stop: () => { streams.forEach((r) => r.destroy()); server.closeAllConnections(); server.close(); },
     })));
 }

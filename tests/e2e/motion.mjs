@@ -205,4 +205,80 @@ export const motion = ({ assets, shots, visit, gone, to, PAGES }) => ({
         }
         await gone(server);
     },
+    async "clan.yaml: somebody else's version while a text is written loses neither"() {
+        const server = await serve(assets), page = await visit(server), yaml = page.locator("#yaml"), button = (name) => page.getByRole("button", { name });
+        const text = server.head().text, mine = text + "# mine\n", theirs = text.replace("clan: home", "clan: home\n# theirs");
+        await to(page, "config");
+        await page.waitForFunction(() => document.getElementById("yaml").value.includes("version: 7"));
+        await yaml.fill(mine);
+        await button("Ask for the signature").waitFor();
+        server.signed(theirs);
+        await page.getByRole("status").getByText("Version 8 came while you were editing").first().waitFor();
+        assert.equal(await yaml.inputValue(), mine);
+        await page.locator(".diff .plus").getByText("# theirs").waitFor();
+        assert.equal(await button("Ask for the signature").count(), 0, "what would undo it cannot be asked for");
+        await judged(page, "a version came");
+        await page.screenshot({ path: join(shots, "config-came.png"), fullPage: true });
+        await to(page, "machines");     // and back
+        await to(page, "config");
+        assert.equal(await yaml.inputValue(), mine);
+        await page.reload();            // the code is gone, the session stays
+        await page.getByText("Version 8 came while you were editing").first().waitFor();
+        assert.equal(await yaml.inputValue(), mine);
+
+        await button("Take version 8").click();     // and back
+        assert.match(await yaml.inputValue(), /# theirs/);
+        await button("Bring my text back").click();
+        assert.equal(await yaml.inputValue(), mine);
+        await button("Put both together").click();
+        assert.equal(await yaml.inputValue(), `${server.head().text}# mine\n`);
+        await button("Ask for the signature").click();
+        await page.waitForSelector(".waiting");
+        assert.deepEqual(server.data.proposals.at(-1).words, ["config", "apply", "--from", "8"]);
+
+        server.signed(server.head().text.replace("# theirs", "# others"));     // the same line, and ours waits
+        await yaml.fill((await yaml.inputValue()).replace("# theirs", "# ours"));
+        await button("Put both together").click();
+        const both = await yaml.inputValue();
+        assert.match(both, /# <<< mine\n# ours\n# === Version 9\n# others\n# >>>\n/);
+        assert.match(both, /^version: 9\n[^]*# mine\n$/);
+        await page.getByText("Both changed the same lines").waitFor();
+        assert.equal(await button("Ask for the signature").count(), 0, "with marks in it");
+        await yaml.fill(both.replace(/# <<< mine\n(# ours\n)[^]*# >>>\n/, "$1"));
+        await button("Ask for the signature").click();
+        await page.waitForSelector(".waiting");
+        assert.deepEqual(server.data.proposals.at(-1).words, ["config", "apply", "--from", "9"]);
+
+        server.signed(theirs);
+        await button("Keep mine and undo version 10").click();
+        await button("Ask for the signature").click();
+        await page.waitForSelector(".waiting");
+        assert.deepEqual(server.data.proposals.at(-1).words, ["config", "apply", "--from", "10"]);
+        server.signed(await yaml.inputValue());
+        await page.getByText("Version 11 counts now").waitFor();
+        assert.equal(await page.evaluate(() => sessionStorage.getItem("draft")), null);
+        await gone(server);
+    },
+    async "two changes of one text are put together by their lines"() {
+        const { lineDiff, marked, merge } = await import(pathToFileURL(join(assets, "parts/merge.js")));
+        const base = "a\nb\nc\nd\ne\n", names = ["mine", "theirs"], both = (mine, theirs) => merge(base, mine, theirs, names);
+        for (const [mine, theirs, wanted] of [[base, "x\n", "x\n"], ["x\n", base, "x\n"], ["x\n", "x\n", "x\n"], ["", base, ""], ["1\n" + base, base + "2\n", "1\n" + base + "2\n"],
+            ["a\nc\nd\ne\n", "a\nb\nc\nD\ne\n", "a\nc\nD\ne\n"], ["a\nB\nc\nd\ne\n", "a\nb\nc\nd\n", "a\nB\nc\nd\n"]]) {
+            assert.equal(both(mine, theirs), wanted);
+            assert.equal(marked(both(mine, theirs)), false);
+        }
+        assert.equal(both("a\n1\nc\nd\ne\n", "a\n2\nc\nd\ne\n"), "a\n# <<< mine\n1\n# === theirs\n2\n# >>>\nc\nd\ne\n");
+        assert.ok(marked(both("a\n1\n", "a\n2\n")));
+        let seed = 7;
+        const random = (n) => (seed = seed * 48271 % 2147483647) % n, lines = () => Array.from({ length: random(12) }, () => "abcd"[random(4)]).join("\n");
+        for (let i = 0; i < 2000; i++) {
+            const x = lines(), y = lines(), d = lineDiff(x, y), side = (op) => d.filter((r) => r.op !== op).map((r) => r.text).join("\n");
+            assert.deepEqual([side("+"), side("-")], [x, y]);
+            assert.equal(merge(x, y, x, names), y);
+            assert.equal(merge(x, x, y, names), y);
+        }
+        const large = (mark) => Array.from({ length: 8000 }, (_, i) => mark + i).join("\n"), began = Date.now();
+        assert.equal(lineDiff(large("a"), large("b")).length, 16000);
+        assert.ok(Date.now() - began < 2000);
+    },
 });

@@ -75,6 +75,8 @@ static void only_these_words(void **state)
         {"invite withdraw q5kd7mza", "", true},
         {"remove laptop", "", true},
         {"config apply", "version: 1\n", true},
+        {"config apply --from 1", "version: 1\n", true},
+        {"config apply --from", "version: 1\n", false},
         {"", "", false},
         {"config apply", "", false},
         {"config apply /etc/shadow", "version: 1\n", false},

@@ -355,6 +355,20 @@ static void config_apply(void **state)
     fake.context.config_version = 5;
     assert_int_equal(run(words), 6);
     assert_has(said.err, "version 6 is next");
+    /* one that names the number in force knows nothing of it, when it was made from an older one */
+    snprintf(words, sizeof words, "config apply --dry-run --from 4 %s", path);
+    f = fopen(path, "w");
+    fprintf(f, "%.*s# mine\n", (int)fake.body_size, fake.body);
+    fclose(f);
+    fake.context.config_version = 2;
+    assert_int_equal(run(words), 6);
+    assert_has(said.err, "made from version 4, but version 2 is in force");
+    assert_has(said.err, "clan config diff 4 2");
+    snprintf(words, sizeof words, "config apply --dry-run --from x %s", path);
+    assert_int_equal(run(words), 2);
+    snprintf(words, sizeof words, "config apply --dry-run --from 2 %s", path);
+    assert_int_equal(run(words), 0);
+    fake.context.config_version = 5;
     f = fopen(path, "w");
     fputs("version: 3\nclan: home\nnme: x\nadmins: 3\n", f);
     fclose(f);

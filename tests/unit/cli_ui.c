@@ -60,6 +60,9 @@ static void words_that_are_signed(void **state)
         if (may(bad[i], false))
             fail_msg("taken: %s", bad[i]);
     assert_true(may("config apply", true));
+    assert_true(may("config apply --from 7", true));
+    assert_false(may("config apply --from", true));
+    assert_false(may("config apply --from 7 --yes", true));
     assert_false(may("config apply -", true));
     assert_false(may("config apply x", true));
     char longest[2600] = "enable ";

@@ -121,6 +121,7 @@ export async function signIn() {
 
 export async function signOut() {
     await drop("/session");
+    sessionStorage.clear();     // what was being typed, too
     tabs.postMessage("out");
     out();
 }

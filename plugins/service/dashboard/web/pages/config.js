@@ -5,19 +5,9 @@ import { config, lists } from "../store.js";
 import { t, when } from "../text.js";
 import { Command, Head, Trouble, toast, useGet } from "../parts/basic.js";
 import { Diff } from "../parts/diff.js";
+import { lineDiff, marked, merge } from "../parts/merge.js";
 import { Propose } from "../parts/propose.js";
 import { Table } from "../parts/table.js";
-
-function lineDiff(a, b) {
-    const x = a.split("\n"), y = b.split("\n");
-    let top = 0, end = 0;
-    while (top < x.length && top < y.length && x[top] === y[top])
-        top++;
-    while (end < x.length - top && end < y.length - top && x[x.length - 1 - end] === y[y.length - 1 - end])
-        end++;
-    const as = (op) => (text) => ({ op, text });
-    return [...x.slice(0, top).map(as(" ")), ...x.slice(top, x.length - end).map(as("-")), ...y.slice(top, y.length - end).map(as("+")), ...x.slice(x.length - end).map(as(" "))];
-}
 
 const bare = (text) => text.replace(/^version:.*$/m, "");      // who signs counts
 
@@ -29,6 +19,31 @@ function unnamed(text) {
 function naming(text, m) {
     const line = `  ${JSON.stringify(m.id)}: {name: ${JSON.stringify(m.name)}}\n`;
     return /^machines:/m.test(text) ? text.replace(/^machines:[ \t]*(\{\})?[ \t]*(#.*)?\n/m, () => "machines:\n" + line) : `${text.trimEnd()}\n\nmachines:\n${line}`;
+}
+
+const numbered = (text, version) => text.replace(/^version:.*$/m, `version: ${version}`);
+
+// What is typed outlives this page and the next load of it: { text, base: the version that it was made from }.
+function kept(key) {
+    try {
+        const value = JSON.parse(sessionStorage.getItem(key));
+        return typeof value.text === "string" && typeof value.base.text === "string" ? value : null;
+    } catch (e) {
+        return null;
+    }
+}
+function useKept(key) {
+    const [value, set] = useState(() => kept(key));
+    return [value, (next) => { set(next); next ? sessionStorage.setItem(key, JSON.stringify(next)) : sessionStorage.removeItem(key); }];
+}
+
+// Somebody else's version came: what it changed, and what becomes of the text that knows nothing of it.
+function Came({ head, edit, setEdit, drop }) {
+    const { base, text } = edit, version = head.version, on = (next) => setEdit({ base: head, text: next });
+    return html`<section class="line warn" role="status"><div><strong>${t("config.came", { version })}</strong><p>${t("config.came.text", { old: base.version })}</p>
+        <${Diff} lines=${lineDiff(base.text, head.text)} />
+        <div class="acts"><button class="primary" onClick=${() => on(merge(base.text, text, head.text, [t("config.mine"), `${t("version")} ${version}`]))}>${t("config.merge")}</button>
+        <button onClick=${drop}>${t("config.take", { version })}</button><button class="danger" onClick=${() => on(numbered(text, version))}>${t("config.keep", { version })}</button></div></div></section>`;
 }
 
 function Problems({ list, jump }) {
@@ -50,20 +65,28 @@ function History({ head }) {
 
 export default function Config() {
     const head = useGet(() => get("/config"), [config.value?.version]);
-    const [text, setText] = useState(null), [found, setFound] = useState(null), [fault, setFault] = useState(null);
-    const start = head.value?.text ?? "", shown = text ?? start, changed = text !== null && bare(text) !== bare(start);
+    const [edit, setEdit] = useKept("draft"), [dropped, setDropped] = useKept("dropped"), [found, setFound] = useState(null), [fault, setFault] = useState(null);
+    const text = edit?.text ?? null, start = head.value?.text ?? "", shown = text ?? start, changed = text !== null && bare(text) !== bare(start);
+    const old = changed && !!head.value && edit.base.version !== head.value.version, marks = changed && marked(text);
+    const setText = (next) => setEdit({ base: edit?.base ?? head.value, text: next });
+    const drop = () => { setDropped(edit); setEdit(null); };
     useEffect(() => {
-        if (!changed)
+        if (!changed || old || marks)
             return setFound(null);
         let on = true;
-        const soon = setTimeout(() => post("/config/check", { text }).then((r) => { if (on) { setFound(r); setFault(null); } }, (e) => on && setFault(e)), 300);
+        const soon = setTimeout(() => post("/config/check", { text }).then((r) => { if (on) { setFound({ ...r, of: text }); setFault(null); } }, (e) => on && setFault(e)), 300);
         return () => { on = false; clearTimeout(soon); };
     }, [text, start]);
+    useEffect(() => { if (old) toast(t("config.came", { version: head.value.version }), "warn"); }, [old && head.value.version]);
     useEffect(() => {
-        if (text === null || changed || !head.value)
+        if (!head.value || !edit || edit.base.version === head.value.version)
             return;
-        setText(null);      // what was asked for counts now
-        toast(t("config.counts", { version: head.value.version }));
+        if (bare(text) === bare(edit.base.text))
+            setEdit(null);      // nothing of one's own
+        else if (!changed) {    // what was asked for counts now
+            setEdit(null);
+            toast(t("config.counts", { version: head.value.version }));
+        }
     }, [head.value?.version]);
     const jump = (p) => {
         const box = document.getElementById("yaml"), lines = shown.split("\n");
@@ -74,10 +97,12 @@ export default function Config() {
     };
     const problems = found?.problems || [];
     return html`<${Head} title=${t("page.config")} sub=${t("config.sub")} /><${Trouble} error=${head.error || fault} />
-        <section class="card"><label class="label" for="yaml">clan.yaml${head.value ? ` · ${t("version")} ${head.value.version}` : ""}</label>
-        <textarea id="yaml" class="code" rows="22" spellcheck=${false} autocomplete="off" wrap="off" dir="ltr" value=${shown} aria-invalid=${problems.length > 0} onInput=${(e) => setText(e.target.value)}></textarea>
+        <section class="card"><label class="label" for="yaml">clan.yaml${head.value ? ` · ${t("version")} ${changed ? edit.base.version : head.value.version}` : ""}</label>
+        <textarea id="yaml" class="code" rows="22" spellcheck=${false} autocomplete="off" wrap="off" dir="ltr" value=${shown} aria-invalid=${problems.length > 0} readonly=${!head.value} onInput=${(e) => setText(e.target.value)}></textarea>
+        ${old && html`<${Came} head=${head.value} edit=${edit} setEdit=${setEdit} drop=${drop} />`}${marks && !old && html`<p class="line warn" role="status">${t("config.marks")}</p>`}
         ${problems.length > 0 && html`<${Problems} list=${problems} jump=${jump} />`}
-        ${changed && html`<div class="acts">${unnamed(shown).slice(0, 5).map((m) => html`<button key=${m.id} class="primary" onClick=${() => setText(naming(shown, m))}>${t("config.name", { name: m.name })}</button>`)}<button onClick=${() => setText(null)}>${t("config.undo")}</button></div>`}
-        ${changed && found?.ok && html`<h3>${t("diff")}</h3><${Diff} lines=${found.diff} /><${Propose} key=${text} words=${["config", "apply"]} text=${text} />`}
+        ${changed && html`<div class="acts">${!old && unnamed(shown).slice(0, 5).map((m) => html`<button key=${m.id} class="primary" onClick=${() => setText(naming(shown, m))}>${t("config.name", { name: m.name })}</button>`)}<button onClick=${drop}>${t("config.undo")}</button></div>`}
+        ${!changed && dropped && html`<div class="acts"><button onClick=${() => { setEdit(dropped); setDropped(null); }}>${t("config.back")}</button></div>`}
+        ${changed && head.value && found?.ok && html`<h3>${t("diff")}</h3><${Diff} lines=${found.diff} /><${Propose} key=${text} words=${["config", "apply", "--from", String(edit.base.version)]} text=${text} disabled=${found.of !== text} />`}
         ${!changed && html`<${Command} words=${["config", "show"]} />`}</section>${head.value && html`<${History} head=${head.value} />`}`;
 }
