@@ -24,6 +24,7 @@ static const struct {
     {"invite", "withdraw", 1, false, {NULL}},
     {"invite", NULL, 0, false, {"--for", "--uses", "--expires"}},
     {"remove", NULL, 1, false, {NULL}},
+    {"machines", "rename", 2, false, {NULL}},
     {"config", "apply", 0, true, {"--from"}},
 };
 
@@ -137,8 +138,8 @@ bool proposals_words_ok(const clan_api_Propose *m, struct clan_error *e)
         return true;
     }
     err_set(e, CLAN_E_INVAL, "that command is not signed on request");
-    err_why(e, "enable, disable, invite, invite withdraw, remove and config apply are, with the "
-               "options of a page");
+    err_why(e, "enable, disable, invite, invite withdraw, remove, machines rename and config apply "
+               "are, with the options of a page");
     err_remedy(e, "run it in a terminal");
     return false;
 }

@@ -247,8 +247,8 @@ const struct cli_command cli_commands[] = {
     {"sign", "", "sign what pages of the dashboard ask for", sign_options,
         "clan sign\nclan sign --watch\n", 0, 0, cmd_sign,
         "Each request is shown with the command that it is and what would change, and asked about. "
-        "Pages may ask for enable, disable, invite, invite withdraw, remove and config apply, and "
-        "for nothing else. --json lists the requests and signs none."},
+        "Pages may ask for enable, disable, invite, invite withdraw, remove, machines rename and "
+        "config apply, and for nothing else. --json lists the requests and signs none."},
     {"logs", "", "what the processes of Clan said", logs_options,
         "clan logs\nclan logs -f -p core\n", 0, 0, cmd_logs, NULL},
     {"down", "", "stop a clan on this machine; `clan up` starts it again", NULL, "clan down\n", 0,

@@ -22,6 +22,7 @@ static const struct signwords rows[] = {
         "The machine is removed for good. It comes back only by a new invitation, as a new "
         "machine.",
         {NULL}},
+    {"machines", "rename", 2, false, true, NULL, {NULL}},
     {"config", "apply", 0, true, true, NULL, {"--from", NULL}},
 };
 

@@ -281,4 +281,22 @@ export const motion = ({ assets, shots, visit, gone, to, PAGES }) => ({
         assert.equal(lineDiff(large("a"), large("b")).length, 16000);
         assert.ok(Date.now() - began < 2000);
     },
+    async "a machine gets another name, and its page follows it"() {
+        const server = await serve(assets), page = await visit(server);
+        await to(page, "machine/laptop");
+        await page.getByLabel("New name").fill("Not one");
+        await page.getByRole("button", { name: "Rename" }).click();
+        assert.equal(await page.locator("dialog").count(), 0, "that is no name");
+        await page.getByLabel("New name").fill("notebook");
+        await page.keyboard.press("Enter");
+        await page.waitForSelector("dialog .diff");
+        await judged(page, "rename");
+        assert.equal(await page.locator("dialog .command code").first().textContent(), "clan machines rename laptop notebook");
+        await page.getByRole("button", { name: "Ask for the signature" }).click();
+        await page.waitForSelector(".waiting");
+        assert.deepEqual(server.data.proposals.at(-1).words, ["machines", "rename", "laptop", "notebook"]);
+        server.delta("machines", [{ ...server.data.machines[1], name: "notebook" }]);
+        await page.waitForFunction(() => location.hash === "#/machine/notebook" && document.querySelector("h1").textContent === "notebook");
+        await gone(server);
+    },
 });

@@ -37,7 +37,8 @@ static void words_that_are_signed(void **state)
     static const char *const good[] = {"enable files", "enable files --on nas --as photos",
         "enable files --allow laptop,tag:family", "enable --on nas files", "disable files",
         "invite", "invite --for laptop --uses 3 --expires 2h", "invite withdraw q5kd7mza",
-        "remove laptop", "enable files --set title=Photos --set read_only=true", "enable files --set title="};
+        "remove laptop", "machines rename m-q5kd7mza laptop",
+        "enable files --set title=Photos --set read_only=true", "enable files --set title="};
     static const char *const bad[] = {"", "enable", "enable files photos", "enable files --on",
         "enable files --key k", "enable files --yes", "enable files -y", "enable files --dry-run",
         "enable files --plugin-dir /tmp", "enable files --forget-signed", "enable files --on=nas",
@@ -47,11 +48,14 @@ static void words_that_are_signed(void **state)
         "invite --phone", "invite --phone --for pixel", "invite --file /tmp/x", "invite --key k",
         "invite --for laptop --json", "invite list", "invite withdraw", "invite withdraw a b",
         "invite withdraw --key k", "remove laptop --yes", "remove", "machines remove laptop",
-        "config apply", "config apply -", "config apply /etc/passwd", "config show", "leave",
-        "down", "up", "join", "machine apply", "plugin grant files", "sign", "--yes enable files",
+        "machines", "machines rename laptop", "machines rename laptop desk --yes",
+        "machines rename laptop desk --key k", "machines rename a b c", "config apply",
+        "config apply -", "config apply /etc/passwd", "config show", "leave", "down", "up", "join",
+        "machine apply", "plugin grant files", "sign", "--yes enable files",
         "enable files --clan other", "enable files --socket-dir /tmp", "enable files --",
-        "enable -- files", "enable files --set title", "enable files --set =x", "enable files --set --yes=x",
-        "enable files --set title=\033[8m", "enable files --set", "invite --set title=x"};
+        "enable -- files", "enable files --set title", "enable files --set =x",
+        "enable files --set --yes=x", "enable files --set title=\033[8m", "enable files --set",
+        "invite --set title=x"};
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         if (!may(good[i], false) || may(good[i], true))

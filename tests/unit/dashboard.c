@@ -116,6 +116,14 @@ static void what_enable_would_change(void **state)
     json_array_set_new(words, 3, json_string("nobody"));
     assert_null(yaml_preview(&head, words, &e));
     assert_int_equal(e.status, CLAN_E_NOENT);
+    json_array_set_new(words, 0, json_string("machines"));
+    json_array_set_new(words, 1, json_string("rename"));
+    json_array_set_new(words, 2, json_string("laptop"));
+    diff = yaml_preview(&head, words, &e);
+    assert_non_null(strstr(text_of(diff, '+', 1), "{name: nobody}"));
+    json_decref(diff);
+    json_array_set_new(words, 2, json_string("desk"));
+    assert_null(yaml_preview(&head, words, &e));
     json_array_set_new(words, 0, json_string("invite")); /* which does not touch it */
     diff = yaml_preview(&head, words, &e);
     assert_int_equal(json_array_size(diff), 0);

@@ -163,14 +163,29 @@ static clan_status enable(const struct yaml_head *h, const json_t *words, char *
         h->text, h->size, h->version + 1, &w, h->machines, h->machine_count, ret_text, ret_size, e);
 }
 
+static const uint8_t *id_of(const struct yaml_head *h, const char *name, struct clan_error *e)
+{
+    for (size_t i = 0; i < h->machine_count; i++)
+        if (strcmp(h->machines[i].name, name) == 0)
+            return h->machines[i].id;
+    err_set(e, CLAN_E_NOENT, "there is no such machine");
+    return NULL;
+}
+
 static clan_status remove_machine(const struct yaml_head *h, const json_t *words, char **ret_text,
     size_t *ret_size, struct clan_error *e)
 {
-    for (size_t i = 0; i < h->machine_count; i++)
-        if (strcmp(h->machines[i].name, word(words, 1)) == 0)
-            return config_change_remove(
-                h->text, h->size, h->version + 1, h->machines[i].id, ret_text, ret_size, e);
-    return err_set(e, CLAN_E_NOENT, "there is no such machine");
+    const uint8_t *id = id_of(h, word(words, 1), e);
+    return id ? config_change_remove(h->text, h->size, h->version + 1, id, ret_text, ret_size, e)
+              : CLAN_E_NOENT;
+}
+
+static clan_status rename_machine(const struct yaml_head *h, const json_t *words, char **ret_text,
+    size_t *ret_size, struct clan_error *e)
+{
+    const uint8_t *id = id_of(h, word(words, 2), e);
+    return id ? config_edit_machine(h->text, h->size, id, word(words, 3), ret_text, ret_size, e)
+              : CLAN_E_NOENT;
 }
 
 /* Commands that do not touch clan.yaml change nothing in it. */
@@ -184,6 +199,8 @@ static clan_status change(const struct yaml_head *h, const json_t *words, char *
         return config_edit_disable(h->text, h->size, word(words, 1), ret_text, ret_size, e);
     if (strcmp(command, "remove") == 0)
         return remove_machine(h, words, ret_text, ret_size, e);
+    if (strcmp(command, "machines") == 0 && strcmp(word(words, 1), "rename") == 0)
+        return rename_machine(h, words, ret_text, ret_size, e);
     *ret_text = strndup(h->text, h->size);
     *ret_size = h->size;
     return *ret_text ? CLAN_OK : err_set(e, CLAN_E_NOMEM, "out of memory");

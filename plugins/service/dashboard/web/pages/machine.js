@@ -1,8 +1,8 @@
 // One machine: what it is, how it is reached now and before, what runs there, its key in words.
-import { html, useState } from "../lib.js";
+import { html, useEffect, useRef, useState } from "../lib.js";
 import { get, has, post } from "../api.js";
 import { lists, now } from "../store.js";
-import { link } from "../router.js";
+import { go, link } from "../router.js";
 import { ago, rtt, span, t, when } from "../text.js";
 import { Action, Badge, Command, Empty, Facts, Head, Trouble, Words, foreign, useGet } from "../parts/basic.js";
 import { Flow } from "../parts/flow.js";
@@ -28,9 +28,23 @@ function Ping({ m }) {
         <${Command} words=${["ping", m.name]} /></section>`;
 }
 
+function Rename({ m }) {
+    const [name, setName] = useState(""), [asks, setAsks] = useState(false);
+    return html`<section class="card"><h2>${t("rename")}</h2><p class="quiet">${t("rename.text")}</p>
+        <form class="acts" onSubmit=${(e) => { e.preventDefault(); setAsks(true); }}><label class="single">${t("rename.to")}<input value=${name} required dir="auto" maxlength="32" pattern="[a-z0-9]([a-z0-9\\-]*[a-z0-9])?" autocomplete="off" onInput=${(e) => setName(e.target.value)} /></label>
+        <button>${t("rename")}</button></form>
+        ${asks && html`<${Change} title=${t("rename.title", { name: m.name, to: name })} words=${["machines", "rename", m.name, name]} close=${() => { setAsks(false); setName(""); }} />`}</section>`;
+}
+
 export default function Machine({ arg }) {
-    const [removing, setRemoving] = useState(false);
-    const m = lists.machines.value.find((x) => x.name === arg);
+    const [removing, setRemoving] = useState(false), id = useRef();
+    const all = lists.machines.value, m = all.find((x) => x.name === arg), renamed = !m && all.find((x) => x.id === id.current);
+    useEffect(() => {
+        if (m)
+            id.current = m.id;
+        else if (renamed)
+            go("machine", renamed.name);    // the page follows its machine
+    }, [m?.id, renamed?.name]);
     if (!m)
         return html`<${Head} title=${arg} /><${Empty} icon="machines" title=${t("machine.gone")}><a class="button" href=${link("machines")}>${t("page.machines")}</a></${Empty}>`;
     const services = lists.services.value.filter((s) => s.host === m.name);
@@ -46,6 +60,7 @@ export default function Machine({ arg }) {
         ${m.self || !has("/machines", "/paths") ? null : html`<${Paths} m=${m} />`}
         <section class="card"><h2>${t("page.services")}</h2>${services.length ? html`<ul class="rows">${services.map((s) => html`<li key=${s.name}><a href=${link("services", s.name)}>${foreign(s.name)}</a><${Badge} state=${s.state} /></li>`)}</ul>` : html`<p class="quiet">${t("machine.no.services")}</p>`}</section>
         ${m.self || !has("/machines", "/ping") ? null : html`<${Ping} m=${m} />`}</div>
+        <${Rename} key=${m.id} m=${m} />
         ${m.self ? null : html`<section class="card danger"><h2>${t("remove")}</h2><p>${t("remove.text", { name: m.name })}</p><button class="danger" onClick=${() => setRemoving(true)}>${t("remove.do", { name: m.name })}</button></section>`}
         ${removing && html`<${Change} title=${t("remove.do", { name: m.name })} lead=${t("remove.text", { name: m.name })} words=${["remove", m.name]} danger=${true} close=${() => setRemoving(false)} />`}`;
 }
