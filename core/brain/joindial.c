@@ -5,13 +5,21 @@
 
 #include <string.h>
 
+/* What the internet does not carry (RFC 6890): of somebody's own network, a provider's, a laboratory's. */
 static bool is_private(const uint8_t a[16])
 {
     static const uint8_t v4[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    if (memcmp(a, v4, 12) != 0)
-        return (a[0] & 0xfe) == 0xfc;
-    return a[12] == 10 || (a[12] == 172 && (a[13] & 0xf0) == 16) ||
-           (a[12] == 192 && a[13] == 168) || (a[12] == 100 && (a[13] & 0xc0) == 64);
+    static const struct {
+        uint8_t address[2], mask[2];
+    } nets[] = {{{10}, {0xff}}, {{172, 16}, {0xff, 0xf0}}, {{192, 168}, {0xff, 0xff}},
+        {{100, 64}, {0xff, 0xc0}}, {{198, 18}, {0xff, 0xfe}}};
+    if (memcmp(a, v4, 12) != 0) /* fc00::/7, and fec0::/10 of old */
+        return (a[0] & 0xfe) == 0xfc || (a[0] == 0xfe && (a[1] & 0xc0) == 0xc0);
+    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++)
+        if ((a[12] & nets[i].mask[0]) == nets[i].address[0] &&
+            (a[13] & nets[i].mask[1]) == nets[i].address[1])
+            return true;
+    return a[12] == 192 && a[13] == 0 && a[14] == 0;
 }
 
 bool joindial_allowed(

@@ -270,7 +270,7 @@ static const char *refuse_v4(const uint8_t a[4])
 
 static const char *refuse_v6(const uint8_t a[16])
 {
-    static const uint8_t zero[16];
+    static const uint8_t zero[16], translated[4] = {0, 0x64, 0xff, 0x9b};
     /* a mapped address would be dialled as IPv4 */
     if (memcmp(a, mapped, sizeof mapped) == 0)
         return refuse_v4(a + 12);
@@ -282,6 +282,9 @@ static const char *refuse_v6(const uint8_t a[16])
         return "it is a link-local address";
     if (a[0] == 0xff)
         return "it is a multicast address";
+    /* RFC 6052, RFC 8215: which IPv4 address that reaches, a translator says */
+    if (memcmp(a, translated, sizeof translated) == 0)
+        return "it stands for an IPv4 address that a translator reaches (NAT64)";
     return NULL;
 }
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import ipaddress
 import json
 import os
 import re
@@ -231,11 +232,13 @@ def test_a_link_is_answered_in_the_browser(lab, shows):
     assert asks.process.wait(20) == 0
 
 
-def changed(link, address, port):
-    """The link with one endpoint of another's choice, which its author could have made just so."""
+def changed(link, address, port, *more):
+    """The link with endpoints of another's choice, which its author could have made just so."""
     raw = bytearray(base64.b32decode(link.split("/")[-1] + "=" * (-len(link.split("/")[-1]) % 8)))
     at = 1 + 32 + 16 + 4 + 16  # behind it: how many endpoints, and each
-    raw[at:-4] = bytes([1, 0, 4, *map(int, address.split("."))]) + port.to_bytes(2, "big") + b"\0"
+    both = [(address, port), *more]
+    ips = [(ipaddress.ip_address(a), p) for a, p in both]
+    raw[at:-4] = bytes([len(both)]) + b"".join(bytes([0, ip.version]) + ip.packed + p.to_bytes(2, "big") for ip, p in ips) + b"\0"
     raw[-4:] = hashlib.blake2b(bytes(raw[:-4]), digest_size=32).digest()[:4]
     return "clan://join/" + base64.b32encode(bytes(raw)).decode().rstrip("=")
 
@@ -274,6 +277,86 @@ def test_nothing_is_dialled_but_what_may_be(lab, shows):
     page.good("POST", f"/join/{q['id']}", {"act": "ask"})
     page.until("facts")
     assert packets(laptop) > 0, "what counts packets counts"
+
+
+# Whoever connects to one of these ports, at any address of the machine, is a line.
+LISTENS = r"""
+import selectors, socket, sys
+asked = selectors.DefaultSelector()
+for port in sys.argv[1:]:
+    s = socket.create_server(("::", int(port)), family=socket.AF_INET6, dualstack_ipv6=True)
+    asked.register(s, selectors.EVENT_READ)
+print("listens", flush=True)
+while True:
+    for key, _ in asked.select():
+        c, who = key.fileobj.accept()
+        print(who[0], c.getsockname()[:2], flush=True)
+        c.close()
+"""
+
+
+class Listens:
+    def __init__(self, m, *ports):
+        self.path = f"{m.dir}/heard"
+        with open(self.path, "w") as out:
+            self.process = m.popen("/usr/bin/python3", "-c", LISTENS, *ports, stdout=out)
+        L.wait_for(lambda: "listens" in open(self.path).read(), what="the listener")
+
+    def heard(self):
+        return open(self.path).read().splitlines()[1:]
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def test_nobody_hears_of_a_link_before_the_first_yes(lab, shows):
+    nas, desk, laptop = L.up(lab.machine("nas")), lab.machine("desk", start=False), granted(lab, "laptop")
+    link, six = L.invite(nas), L.words(nas)
+    laptop.sh("ip addr add fd77::7/64 dev eth0 nodad")
+    here, there = Listens(laptop, "22", "7180"), Listens(desk, "22")
+    laptop.sh("echo | timeout 2 bash -c 'cat >/dev/tcp/127.0.0.1/22'", check=False)
+    L.wait_for(here.heard, what="that a listener hears")
+    count = len(here.heard())
+
+    def joined(*endpoints):
+        """Every question is answered with yes."""
+        text = changed(link, *endpoints[0], *endpoints[1:]) + "\n"
+        return laptop.clan("join", "-", "--yes", "--fingerprint", six, input=text, check=False)
+
+    # loopback in each of its forms: by no command, and whatever is answered
+    for address in ("127.0.0.1", "127.64.117.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1", "::ffff:0.0.0.0", "::127.0.0.1"):
+        for port in (22, 7180):
+            text = changed(link, address, port) + "\n"
+            for bad in (laptop.clan("open", "--print", "-", input=text, check=False), joined((address, port))):
+                assert bad.returncode == 2 and "is refused" in bad.stderr and bad.stdout == "", (address, bad)
+    # the machine by other names; a link of two endpoints is no way to reach one of them
+    for address in (laptop.address, f"::ffff:{laptop.address}", "fd77::7"):
+        bad = joined((address, 22))
+        assert bad.returncode != 0 and "this computer itself" in bad.stderr, (address, bad)
+        assert joined(("127.0.0.1", 22), (address, 7180)).returncode != 0
+    assert here.heard()[count:] == [] and there.heard() == []
+    # a neighbour in the same network may be a door: not before the first yes, and loopback beside it never
+    asks = shows(laptop, "open", "-", input=changed(link, "127.0.0.1", 22, (desk.address, 22)) + "\n")
+    page = asks.page
+    assert page.sign_in()[0] == 200
+    q = page.until("ask")
+    assert q["endpoints"] == [f"{desk.address}:22"], q
+    assert there.heard() == []
+    page.good("POST", f"/join/{q['id']}", {"act": "ask"})
+    page.until("failed")
+    assert len(there.heard()) in range(1, 10), there.heard()
+    assert here.heard()[count:] == []
+    asks.end()
+    # what a clan reaches is no network that another clan's link may name
+    L.up(laptop, "mine")
+    own = laptop.json("status")[-1]["address"]
+    for address in (own, str(ipaddress.ip_address(own) + 1)):
+        bad = joined((address, 22))
+        assert bad.returncode != 0 and "private network" in bad.stderr, (address, bad)
+    assert here.heard()[count:] == []
+    here.close()
+    there.close()
 
 
 def test_a_link_in_a_command_line_is_wiped(lab, shows):

@@ -1,4 +1,4 @@
-foreach(part brain_alarms brain_log)
+foreach(part brain_alarms brain_joindial brain_log)
   clan_unit_test(${part}
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/${part}.c ${CMAKE_CURRENT_LIST_DIR}/member_fixture.c
     LIBS clan_brain)
