@@ -404,18 +404,27 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
 }
 
-/* Browsers and the command line do not take each other's places. */
+/* Browsers and the command line do not take each other's places.  Of the command line's, a user has no more than are
+ * left for others: the plugin sees to that for its people. */
+static bool has_room(const struct brain *b, bool plugin, uid_t uid)
+{
+    unsigned count = 0, own = 0;
+    for (const struct client *c = b->clients; c; c = c->next) {
+        count += c->plugin == plugin;
+        own += !plugin && !c->plugin && c->uid == uid;
+    }
+    return count < (plugin ? BRAIN_PLUGIN_MAX : BRAIN_CLIENTS_MAX) &&
+           (plugin || own < BRAIN_CLIENTS_MAX - count);
+}
+
 static struct client *take(struct brain *b, int fd, bool first, bool plugin, bool visits)
 {
-    unsigned count = 0;
-    for (struct client *c = b->clients; c; c = c->next)
-        count += c->plugin == plugin;
-    bool room = count < (plugin ? BRAIN_PLUGIN_MAX : BRAIN_CLIENTS_MAX);
-    struct client *c = room ? calloc(1, sizeof *c) : NULL;
     struct ucred cred = {.uid = (uid_t)-1};
     socklen_t len = sizeof cred;
-    if (!c || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0) {
-        free(c);
+    struct client *c = NULL;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && has_room(b, plugin, cred.uid))
+        c = calloc(1, sizeof *c);
+    if (!c) {
         close(fd);
         return NULL;
     }

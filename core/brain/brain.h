@@ -24,7 +24,7 @@
 #define BRAIN_BUILD         CLAN_VERSION
 #define BRAIN_SESSIONS_MAX  1300
 #define BRAIN_HOSTS_MAX     24
-#define BRAIN_CLIENTS_MAX   32  /* of the command line */
+#define BRAIN_CLIENTS_MAX   32  /* of the command line; one user has as many as are left at most */
 #define BRAIN_PLUGIN_MAX    64  /* connections of the plugin that shows the clan, beside them */
 #define BRAIN_SOFT_MAX      256 /* services that other machines told of */
 #define BRAIN_STALE_MS      30000

@@ -159,20 +159,28 @@ static bool is_over(const struct proposal *p)
     return strcmp(p->state, "waiting") != 0 && strcmp(p->state, "taken") != 0;
 }
 
-/* A free place, else that of the oldest that came to an end. */
-static struct proposal *slot(void)
+/* A free place, else that of the oldest that came to an end; of this user's where they have all that is theirs. */
+static struct proposal *slot(uint32_t uid, unsigned *ret_of_user)
 {
-    struct proposal *best = NULL;
+    struct proposal *nobodys = NULL, *oldest = NULL, *own = NULL;
+    *ret_of_user = 0;
     for (unsigned i = 0; i < PROPOSALS_MAX; i++) {
         struct proposal *p = &proposals[i];
+        bool mine = p->id && p->uid == uid;
+        *ret_of_user += mine;
         if (!p->id)
-            return p;
-        if (is_over(p) && (!best || p->id < best->id))
-            best = p;
+            nobodys = p;
+        else if (is_over(p) && (!oldest || p->id < oldest->id))
+            oldest = p;
+        if (mine && is_over(p) && (!own || p->id < own->id))
+            own = p;
     }
-    if (best)
-        forget(best);
-    return best;
+    struct proposal *p = own || *ret_of_user >= PROPOSALS_OF_MAX ? own : oldest;
+    if (nobodys && *ret_of_user < PROPOSALS_OF_MAX)
+        return nobodys;
+    if (p)
+        forget(p);
+    return p;
 }
 
 static bool is_mine(const struct proposal *p, const struct client *c)
@@ -188,10 +196,14 @@ clan_status proposals_add(struct brain *b, const struct client *c, const clan_ap
     uint8_t *body = m->text.size ? malloc(m->text.size) : NULL;
     if (m->text.size && !body)
         return err_set(e, CLAN_E_NOMEM, "there is no memory for it");
-    struct proposal *p = slot();
+    unsigned of_user;
+    struct proposal *p = slot(c->uid, &of_user);
     if (!p) {
         free(body);
-        err_set(e, CLAN_E_LIMIT, "%d requests wait for a signature already", PROPOSALS_MAX);
+        if (of_user < PROPOSALS_OF_MAX)
+            err_set(e, CLAN_E_LIMIT, "%d requests wait for a signature already", PROPOSALS_MAX);
+        else
+            err_set(e, CLAN_E_LIMIT, "%u of your requests wait for a signature already", of_user);
         err_remedy(e, "sign or refuse some: clan sign --watch; or take some back");
         return CLAN_E_LIMIT;
     }

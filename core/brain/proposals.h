@@ -4,11 +4,12 @@
 
 #include "brain/brain.h"
 
-#define PROPOSALS_MAX 32
-#define PROPOSALS_S   3600 /* then it is forgotten, whatever became of it */
+#define PROPOSALS_MAX    32
+#define PROPOSALS_OF_MAX 8    /* of one user: nobody takes the places of others */
+#define PROPOSALS_S      3600 /* then it is forgotten, whatever became of it */
 
 /* Only commands of PROPOSAL_WORDS, with the options named there; text: of "config apply", and of nothing
- * else.  *ret_id is never 0.  LIMIT: so many wait. */
+ * else.  *ret_id is never 0.  LIMIT: so many of this user wait, or of all. */
 clan_status proposals_add(struct brain *b, const struct client *c, const clan_api_Propose *m,
     uint32_t *ret_id, struct clan_error *reterr);
 /* One answer each, the oldest first.  A result goes to the session that asked, a text to sign to who signs. */

@@ -134,26 +134,52 @@ static void only_these_words(void **state)
     assert_false(proposals_words_ok(&request.m.propose, NULL));
 }
 
+static unsigned rows_of(int fd)
+{
+    assert_int_equal(client_asks(fd, clan_api_Request_proposals_tag), CLAN_OK);
+    return client_rows;
+}
+
 static void as_many_as_fit(void **state)
 {
-    int fd = client_signs_in(1000), signer = client_connects();
-    uint32_t id[PROPOSALS_MAX];
+    enum { USERS = PROPOSALS_MAX / PROPOSALS_OF_MAX };
+    int fd[USERS + 1], signer = client_connects();
+    uint32_t id[USERS][PROPOSALS_OF_MAX];
     (void)state;
-    for (unsigned i = 0; i < PROPOSALS_MAX; i++)
-        id[i] = proposes(fd, "disable files", "");
-    assert_int_equal(client_ask(fd, proposal("disable files", "")), CLAN_E_LIMIT);
-    assert_int_equal(sets(signer, id[5], "refused", ""), CLAN_OK);
-    assert_true(proposes(fd, "disable photos", "") > id[PROPOSALS_MAX - 1]); /* its place */
-    assert_int_equal(client_ask(fd, proposal("disable files", "")), CLAN_E_LIMIT);
-    assert_int_equal(client_asks(fd, clan_api_Request_proposals_tag), CLAN_OK);
-    assert_int_equal(client_rows, PROPOSALS_MAX);
+    for (unsigned u = 0; u <= USERS; u++) {
+        b->grants.users[b->grants.user_count++] = 2000 + u;
+        fd[u] = client_signs_in(2000 + u);
+    }
+    /* one user's places are that user's, also of requests that came to an end */
+    for (unsigned i = 0; i < PROPOSALS_OF_MAX; i++)
+        id[0][i] = proposes(fd[0], "disable files", "");
+    assert_int_equal(client_ask(fd[0], proposal("disable files", "")), CLAN_E_LIMIT);
+    assert_non_null(strstr(client_answer.m.error.what, "of your requests"));
+    id[1][0] = proposes(fd[1], "invite", "");
+    assert_int_equal(sets(signer, id[1][0], "done", "clan://secret"), CLAN_OK);
+    assert_int_equal(sets(signer, id[0][5], "refused", ""), CLAN_OK);
+    assert_true(proposes(fd[0], "disable photos", "") > id[1][0]); /* in place of the refused one */
+    assert_int_equal(client_ask(fd[0], proposal("disable files", "")), CLAN_E_LIMIT);
+    assert_int_equal(rows_of(fd[0]), PROPOSALS_OF_MAX + 1);
     assert_string_equal(client_row.m.proposal.words[1], "photos"); /* the newest comes last */
+    /* all are taken: what came to an end gives way, the asker's own before another's */
+    for (unsigned u = 1; u < USERS; u++)
+        for (unsigned i = u == 1; i < PROPOSALS_OF_MAX; i++)
+            id[u][i] = proposes(fd[u], "disable files", "");
+    assert_int_equal(sets(signer, id[2][3], "refused", ""), CLAN_OK);
+    id[2][3] = proposes(fd[2], "disable files", "");
+    assert_int_equal(rows_of(fd[1]), PROPOSALS_MAX);
+    proposes(fd[USERS], "disable files", ""); /* the link of the second user, which is the oldest */
+    assert_int_equal(drops(fd[1], id[1][0]), CLAN_E_NOENT);
+    assert_int_equal(client_ask(fd[USERS], proposal("disable files", "")), CLAN_E_LIMIT);
+    assert_null(strstr(client_answer.m.error.what, "of your requests"));
     now_ms += PROPOSALS_S * 1000;
     proposals_tick(b);
-    assert_int_equal(client_asks(fd, clan_api_Request_proposals_tag), CLAN_OK);
-    assert_int_equal(client_rows, 0);
-    client_hangs_up(fd);
+    assert_int_equal(rows_of(signer), 0);
+    for (unsigned u = 0; u <= USERS; u++)
+        client_hangs_up(fd[u]);
     client_hangs_up(signer);
+    b->grants.user_count -= USERS + 1;
 }
 
 /* The link of an invitation is for who asked for it. */

@@ -271,6 +271,37 @@ static void who_takes_whose_place(void **state)
     assert_null(b->clients);
 }
 
+/* Of the command line's places one user leaves half, whatever it opens; the next has half of those. */
+static void whose_command_line(void **state)
+{
+    int fd[BRAIN_CLIENTS_MAX + 1];
+    unsigned count = 0;
+    (void)state;
+    if (getuid() != 0)
+        skip(); /* only root is several users */
+    for (unsigned u = 0; u < 7; u++) {
+        unsigned got = 0;
+        assert_int_equal(seteuid(3000 + u), 0);
+        for (bool more = true; more; got += more) {
+            fd[count] = client_connects();
+            assert_int_equal(seteuid(0), 0);
+            more = recv(fd[count], &(char){0}, 1, MSG_DONTWAIT) < 0; /* 0: it was hung up on */
+            if (more)
+                count++;
+            else
+                close(fd[count]);
+            assert_int_equal(seteuid(3000 + u), 0);
+        }
+        assert_int_equal(seteuid(0), 0);
+        static const unsigned want[] = {16, 8, 4, 2, 1, 1, 0};
+        assert_int_equal(got, want[u]);
+    }
+    assert_int_equal(count, BRAIN_CLIENTS_MAX);
+    while (count)
+        client_hangs_up(fd[--count]);
+    assert_null(b->clients);
+}
+
 static void what_a_session_may_ask(void **state)
 {
     int fd;
@@ -320,6 +351,7 @@ int main(void)
         cmocka_unit_test(what_a_session_may_ask),
         cmocka_unit_test(what_a_guest_sees),
         cmocka_unit_test(who_takes_whose_place),
+        cmocka_unit_test(whose_command_line),
     };
     return cmocka_run_group_tests(tests, client_setup, client_teardown);
 }

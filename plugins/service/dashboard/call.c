@@ -15,6 +15,7 @@ static const unsigned places[CALL_KINDS] = {[CALL_ASKED] = 16, [CALL_LIST] = 8, 
 
 struct call {
     struct dashboard *d;
+    struct door *door;
     enum call_kind kind;
     int fd; /* -1: it is being opened */
     uint64_t timer;
@@ -53,6 +54,7 @@ static void call_free(struct call *c)
         close(c->fd);
     }
     c->d->calls[c->kind]--;
+    c->door->calls[c->kind]--;
     drop_request(c);
     sodium_memzero(&c->use, sizeof c->use);
     sodium_memzero(
@@ -184,10 +186,12 @@ static void on_opened(void *user, int fd, const struct clan_error *error)
         fail(c, CLAN_E_NOTRUNNING, "the clan takes no question now", "");
 }
 
-struct call *call_start(struct dashboard *d, enum call_kind kind, const clan_api_SessionUse *use,
+struct call *call_start(struct door *door, enum call_kind kind, const clan_api_SessionUse *use,
     const clan_api_Request *request, call_answer_fn *answer, call_done_fn *done, void *arg)
 {
-    struct call *c = d->calls[kind] < places[kind] ? calloc(1, sizeof *c) : NULL;
+    struct dashboard *d = door->d;
+    bool room = door->calls[kind] < places[kind] - d->calls[kind];
+    struct call *c = room ? calloc(1, sizeof *c) : NULL;
     if (!c)
         return NULL;
     c->request = malloc(sizeof *c->request);
@@ -197,6 +201,7 @@ struct call *call_start(struct dashboard *d, enum call_kind kind, const clan_api
     }
     *c->request = *request;
     c->d = d; /* one by one: what is not used is not touched, and takes no memory */
+    c->door = door;
     c->kind = kind;
     c->fd = -1;
     c->answer = answer;
@@ -207,6 +212,7 @@ struct call *call_start(struct dashboard *d, enum call_kind kind, const clan_api
     if (use)
         c->use = *use;
     d->calls[kind]++;
+    door->calls[kind]++;
     if (clan_timer_start(d->host, CALL_MS, on_timer, c, &c->timer) == CLAN_OK &&
         d->api->open(d->host->host_data, on_opened, c, NULL) == CLAN_OK)
         return c;

@@ -22,7 +22,8 @@
 struct dashboard;
 struct feed;
 
-/* Connections to the core, which has 64 for a plugin: none takes the places of the others. */
+/* Connections to the core, which has 64 for a plugin: none takes the places of the others.  One person has no more of
+ * a kind than are left for others: half of them alone. */
 enum call_kind {
     CALL_ASKED, /* a request of a page: 16 at once, the others hear 503 */
     CALL_LIST,  /* for the event streams: 8 at once, the others wait */
@@ -37,6 +38,7 @@ struct door {
     struct MHD_Daemon *http;
     int poll_fd;
     bool due; /* its server runs soon */
+    unsigned calls[CALL_KINDS];
 };
 
 struct dashboard {
@@ -62,7 +64,7 @@ typedef bool call_answer_fn(void *arg, const clan_api_Answer *a);
 /* error NULL: all answers came.  Once; never before call_start() returned.  [loop] */
 typedef void call_done_fn(void *arg, const clan_wire_Error *error);
 /* use: the session that asks, NULL: nobody (for session_open).  NULL: too many at once. */
-struct call *call_start(struct dashboard *d, enum call_kind kind, const clan_api_SessionUse *use,
+struct call *call_start(struct door *door, enum call_kind kind, const clan_api_SessionUse *use,
     const clan_api_Request *request, call_answer_fn *answer, call_done_fn *done, void *arg);
 void call_cancel(struct call *c);            /* done() is not called any more */
 void call_wait(struct call *c, uint64_t ms); /* so long instead of CALL_MS */

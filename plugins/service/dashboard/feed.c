@@ -199,7 +199,7 @@ static void turn(struct feed *f)
         ;
     f->whole = topics[f->topic].key ? NULL : json_object();
     const clan_api_Request q = {.which_m = topics[f->topic].request};
-    f->call = call_start(f->d, CALL_LIST, &f->use, &q, take, asked, f);
+    f->call = call_start(f->door, CALL_LIST, &f->use, &q, take, asked, f);
     if (f->call)
         f->due &= ~topics[f->topic].bits;
     else {
@@ -255,7 +255,7 @@ static void watch(void *user)
     struct feed *f = user;
     const clan_api_Request q = {.which_m = clan_api_Request_watch_tag};
     f->timer = 0;
-    f->watch = call_start(f->d, CALL_WATCH, &f->use, &q, changed, unwatched, f);
+    f->watch = call_start(f->door, CALL_WATCH, &f->use, &q, changed, unwatched, f);
     if (!f->watch)
         unwatched(f, NULL);
 }

@@ -25,7 +25,7 @@ static void looked(void *arg, const clan_wire_Error *error)
 void first_look(struct dashboard *d)
 {
     const clan_api_Request q = {.which_m = clan_api_Request_ui_state_tag};
-    if (!call_start(d, CALL_ASKED, NULL, &q, take_state, looked, d))
+    if (!call_start(&d->doors[0], CALL_ASKED, NULL, &q, take_state, looked, d))
         looked(d, NULL);
 }
 

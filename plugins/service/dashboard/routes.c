@@ -92,13 +92,13 @@ void route_call(
     struct request *r, const clan_api_Request *q, call_answer_fn *answer, call_done_fn *answered)
 {
     r->call =
-        call_start(r->door->d, CALL_ASKED, r->route->open ? NULL : &r->use, q, answer, answered, r);
+        call_start(r->door, CALL_ASKED, r->route->open ? NULL : &r->use, q, answer, answered, r);
     if (r->call) {
         http_wait(r);
         return;
     }
     http_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "too much is asked at once",
-        "16 questions wait for the clan's answer", "try again");
+        "your other questions still wait for the clan's answer", "try again");
 }
 
 void route_ask(struct request *r, const clan_api_Request *q, const char *list)
