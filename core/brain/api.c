@@ -22,7 +22,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define API_OUT_MAX (4u << 20) /* a client that does not read this much is hung up on */
+/* Of one client, not read yet.  MEMBER_MACHINES_MAX rows at their longest fit. */
+#define API_OUT_MAX  (8u << 20)
+#define API_LAST_MAX (FRAME_HEAD + WIRE_FRAME_MAX) /* beyond it: an answer always ends */
 
 static clan_api_Request request;
 static clan_api_Answer answer;
@@ -91,7 +93,8 @@ static void flush(struct client *c)
             break;
         sent += (size_t)n;
     }
-    memmove(c->out, c->out + sent, c->out_len - sent);
+    if (sent)
+        memmove(c->out, c->out + sent, c->out_len - sent);
     c->out_len -= sent;
     uv_poll_start(&c->poll, c->out_len ? UV_READABLE | UV_WRITABLE : UV_READABLE, on_poll);
 }
@@ -110,6 +113,37 @@ clan_api_Answer *api_blank(void)
     return &answer;
 }
 
+static bool put(struct client *c, const uint8_t *bytes, size_t size, size_t most)
+{
+    size_t need = c->out_len + size;
+    if (need > most)
+        return false;
+    if (need > c->out_cap) {
+        size_t cap = need * 2 < most ? need * 2 : most;
+        uint8_t *grown = realloc(c->out, cap);
+        if (!grown)
+            return false;
+        c->out = grown;
+        c->out_cap = cap;
+    }
+    memcpy(c->out + c->out_len, bytes, size);
+    c->out_len = need;
+    return true;
+}
+
+/* A list that lacks rows never looks whole: it ends with an error. */
+static void lacks(clan_api_Answer *a)
+{
+    struct clan_error e = CLAN_ERROR_INIT;
+    err_set(&e, CLAN_E_LIMIT, "the answer is too long");
+    err_why(&e, "at most %u MiB wait for whoever asks, and what comes after was left out",
+        API_OUT_MAX >> 20);
+    err_remedy(&e, "ask for less; if it was no long list, ask again");
+    memset(a, 0, sizeof *a);
+    a->which_m = clan_api_Answer_error_tag;
+    wire_from_error(&a->m.error, &e);
+}
+
 void api_answer(struct client *c, clan_api_Answer *a, bool last)
 {
     static uint8_t bytes[FRAME_HEAD + WIRE_FRAME_MAX];
@@ -120,23 +154,18 @@ void api_answer(struct client *c, clan_api_Answer *a, bool last)
         watch_take(a);
         return;
     }
-    if (!last && !client_sees(c, a))
+    if (!last && (c->lacks || !client_sees(c, a)))
         return;
+    if (last && c->lacks)
+        lacks(a);
     a->last = last;
+    bool fits = frame_encode(clan_api_Answer_fields, a, bytes, sizeof bytes, &size) == CLAN_OK &&
+                put(c, bytes, size, API_OUT_MAX + (last ? API_LAST_MAX : 0));
+    c->lacks = !last && !fits;
     if (last)
         c->busy = false;
-    if (frame_encode(clan_api_Answer_fields, a, bytes, sizeof bytes, &size) != CLAN_OK)
-        return;
-    if (c->out_len + size > c->out_cap) {
-        size_t cap = (c->out_len + size) * 2;
-        uint8_t *grown = cap <= API_OUT_MAX ? realloc(c->out, cap) : NULL;
-        if (!grown)
-            return;
-        c->out = grown;
-        c->out_cap = cap;
-    }
-    memcpy(c->out + c->out_len, bytes, size);
-    c->out_len += size;
+    if (last && !fits)
+        shutdown(c->fd, SHUT_RDWR); /* it is let go when it is heard of next */
     flush(c);
 }
 

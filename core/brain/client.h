@@ -20,7 +20,8 @@ struct client {
     bool signed_in; /* it asks for this session */
     clan_api_Session session;
     uint8_t session_id[16];
-    bool busy; /* a request is being answered: the next waits */
+    bool busy;  /* a request is being answered: the next waits */
+    bool lacks; /* rows of its answer found no room */
     bool closing;
     struct frame_reader reader;
     uint8_t in[FRAME_HEAD + WIRE_FRAME_MAX];

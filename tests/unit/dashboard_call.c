@@ -1,10 +1,14 @@
 /* Places for questions to the core: how many one person has, and how many are left for others. */
 #include "dashboard.h"
 
+#include "wire/frame.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -40,9 +44,30 @@ static void timer_stop(void *host_data, uint64_t timer)
     (void)host_data, (void)timer;
 }
 
+static clan_io_fn *readable;
+static void *readable_user;
+
+static clan_status io_watch(
+    void *host_data, int32_t fd, uint32_t events, clan_io_fn *fn, void *user)
+{
+    (void)host_data, (void)fd, (void)events;
+    readable = fn;
+    readable_user = user;
+    return CLAN_OK;
+}
+
+static void io_unwatch(void *host_data, int32_t fd)
+{
+    (void)host_data, (void)fd;
+    readable = NULL;
+}
+
 static const struct clan_api_host api = {.struct_size = sizeof api, .open = api_open};
-static const struct clan_host host = {
-    .size = sizeof host, .timer_start = timer_start, .timer_stop = timer_stop};
+static const struct clan_host host = {.size = sizeof host,
+    .io_watch = io_watch,
+    .io_unwatch = io_unwatch,
+    .timer_start = timer_start,
+    .timer_stop = timer_stop};
 static struct dashboard d = {.host = &host, .api = &api, .door_count = 6};
 
 static void done(void *arg, const clan_wire_Error *error)
@@ -96,8 +121,51 @@ static void nobody_takes_the_places_of_others(void **state)
     hang_up();
 }
 
+static bool take(void *arg, const clan_api_Answer *a)
+{
+    *(unsigned *)arg += a->which_m == clan_api_Answer_machine_tag;
+    return true;
+}
+
+static clan_status ended;
+
+static void end(void *arg, const clan_wire_Error *error)
+{
+    (void)arg;
+    ended = error ? (clan_status)error->status : CLAN_OK;
+}
+
+/* Never a shorter list that looks whole. */
+static void what_is_too_long_is_an_error(void **state)
+{
+    static uint8_t row[FRAME_HEAD + WIRE_FRAME_MAX];
+    static clan_api_Answer a = {.which_m = clan_api_Answer_machine_tag};
+    static const clan_api_Request machines = {.which_m = clan_api_Request_machines_tag};
+    unsigned rows = 0, sent = 0;
+    size_t size;
+    int pair[2];
+    (void)state;
+    memset(a.m.machine.path, 'x', sizeof a.m.machine.path - 1);
+    assert_int_equal(frame_encode(clan_api_Answer_fields, &a, row, sizeof row, &size), CLAN_OK);
+    d.doors[0].d = &d;
+    assert_non_null(call_start(&d.doors[0], CALL_ASKED, NULL, &machines, take, end, &rows));
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    opens[0].opened(opens[0].user, pair[0], NULL);
+    open_count = 0;
+    ended = CLAN_OK;
+    for (; readable && sent * size <= ANSWER_MAX + sizeof row; sent++) {
+        assert_int_equal(send(pair[1], row, size, MSG_NOSIGNAL), (ssize_t)size);
+        readable(readable_user, pair[0], CLAN_IO_READ);
+    }
+    assert_null(readable); /* it hung up */
+    assert_int_equal(ended, CLAN_E_LIMIT);
+    assert_true(rows >= 1000 && rows < sent);
+    close(pair[1]);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(nobody_takes_the_places_of_others)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(nobody_takes_the_places_of_others),
+        cmocka_unit_test(what_is_too_long_is_an_error)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

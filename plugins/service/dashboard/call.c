@@ -133,7 +133,11 @@ static void on_io(void *user, int32_t fd, uint32_t events)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     c->total += n > 0 ? (size_t)n : 0;
-    if (n <= 0 || (c->total > ANSWER_MAX && c->kind != CALL_WATCH)) {
+    if (c->total > ANSWER_MAX && c->kind != CALL_WATCH) {
+        fail(c, CLAN_E_LIMIT, "the answer is too long", "");
+        return;
+    }
+    if (n <= 0) {
         fail(c, CLAN_E_NOTRUNNING, "the clan hung up", "its core may have been started anew");
         return;
     }

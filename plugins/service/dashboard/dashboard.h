@@ -17,7 +17,7 @@
 #define HTTP_HEADERS_MAX     (16u << 10)
 #define HTTP_IDLE_S          30
 #define CALL_MS              10000
-#define ANSWER_MAX           (4u << 20)
+#define ANSWER_MAX           (9u << 20) /* more than a core answers */
 
 struct dashboard;
 struct feed;
