@@ -183,7 +183,8 @@ clan_status desktop_browse(const char *url, struct clan_error *e)
     if (!count) {
         err_set(e, CLAN_E_NOENT, "no browser can be opened from here");
         err_why(e, "there is no display, or neither $BROWSER nor xdg-open is a program");
-        err_remedy(e, "use --print and open the address in a browser of this computer");
+        err_remedy(e, "run `clan ui` in a terminal, or add --print where only you see what is "
+                      "printed, and open the address in a browser of this computer");
         return CLAN_E_NOENT;
     }
     clan_status st = write_page(url, path, e);

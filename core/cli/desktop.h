@@ -24,6 +24,8 @@ void desktop_check_handler(struct cli *c);
 /* dialog.c: questions by zenity or kdialog.  false: there is none. */
 bool dialog_begin(struct cli *c);
 void dialog_end(struct cli *c);
+/* Shows an error in a window, if there is a program for it. */
+void dialog_error(const struct clan_error *e);
 /* Only letters, digits and plain punctuation stay: nothing that a dialog reads as markup or an escape. */
 void dialog_safe(char *text);
 

@@ -1,4 +1,4 @@
-/* Questions in a window, by zenity or kdialog, where there is neither a browser nor a terminal. */
+/* Questions and errors in a window, by zenity or kdialog, where there is neither a browser nor a terminal. */
 #include "base/error.h"
 #include "cli/desktop.h"
 
@@ -63,6 +63,21 @@ static clan_status ask(struct cli *c, const char *question)
         return CLAN_E_NOENT;
     }
     return code == 0 ? CLAN_OK : err_set(&c->e, CLAN_E_CANCELLED, "cancelled; nothing was changed");
+}
+
+void dialog_error(const struct clan_error *e)
+{
+    char text[TEXT_MAX], option[TEXT_MAX + 8];
+    snprintf(text, sizeof text, "%s\n%s\n%s", e->what, e->why, e->remedy);
+    for (char *p = text; *p; p++)
+        if (*p == '`')
+            *p = '\'';
+    dialog_safe(text);
+    snprintf(option, sizeof option, "--text=%s", text);
+    const char *zenity[] = {"zenity", "--error", "--no-markup", "--title=Clan", option, NULL};
+    const char *kdialog[] = {"kdialog", "--title", "Clan", "--error", text, NULL};
+    if (run(zenity) == 127)
+        run(kdialog);
 }
 
 bool dialog_begin(struct cli *c)

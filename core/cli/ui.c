@@ -9,9 +9,10 @@
 #include <sodium.h>
 #include <string.h>
 
+/* What is printed signs somebody in: it goes to a terminal, or where it was asked for, never into a desktop's journal. */
 static bool wants_print(const struct cli *c)
 {
-    return c->json || cli_opt(c, "print") || !desktop_browses();
+    return c->json || cli_opt(c, "print") || (c->out_tty && !desktop_browses());
 }
 
 static clan_status take(void *arg, const clan_api_Answer *a)
@@ -87,11 +88,17 @@ clan_status cmd_ui(struct cli *c)
 {
     char names[API_CLANS_MAX][33];
     struct api_client *probe = NULL;
+    clan_status st;
     desktop_check_handler(c);
-    if (c->clan || c->args[0] || api_clans(c->run_dir, names) > 0)
-        return of_clan(c);
-    /* where cland does not run, a page could do nothing either */
-    clan_status st = api_connect(c->run_dir, NULL, &probe, &c->e);
-    api_close(probe);
-    return st == CLAN_OK ? of_no_clan(c) : st;
+    if (c->clan || c->args[0] || api_clans(c->run_dir, names) > 0) {
+        st = of_clan(c);
+    } else { /* where cland does not run, a page could do nothing either */
+        st = api_connect(c->run_dir, NULL, &probe, &c->e);
+        api_close(probe);
+        if (st == CLAN_OK)
+            st = of_no_clan(c);
+    }
+    if (st != CLAN_OK && !c->json && !c->out_tty && !c->err_tty && desktop_shows())
+        dialog_error(&c->e); /* somebody clicked and would see nothing */
+    return st;
 }

@@ -19,25 +19,45 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define START_MS 15000
-#define LOOK_MS  1000
+#define START_MS  15000
+#define LOOK_MS   1000
+#define ADDRESSES 254 /* 127.x.117.1 to .254 */
 
-/* An address of loopback that is this user's by custom: cookies go by the address, not by the port, so that
- * another user's page never sees ours. */
-static clan_status listen_here(struct uihost *h, struct clan_error *e)
+/* The kernel gives a port that nobody has there: whoever has this address in a URL comes to us. */
+static bool listen_at(struct uihost *h, const uint8_t a[4])
 {
-    uint8_t a[4] = {127, (uint8_t)(96 + getuid() % 32), 117, 1};
     struct sockaddr_in at = {.sin_family = AF_INET};
     socklen_t size = sizeof at;
-    memcpy(&at.sin_addr, a, sizeof a);
-    h->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (h->listen_fd < 0 || bind(h->listen_fd, (struct sockaddr *)&at, sizeof at) != 0 ||
-        listen(h->listen_fd, 16) != 0 ||
-        getsockname(h->listen_fd, (struct sockaddr *)&at, &size) != 0)
-        return err_errno(e, CLAN_E_IO, "the dashboard has no address of loopback");
-    snprintf(
-        h->origin, sizeof h->origin, "%u.%u.%u.%u:%u", a[0], a[1], a[2], a[3], ntohs(at.sin_port));
-    return CLAN_OK;
+    memcpy(&at.sin_addr, a, 4);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 16) == 0 &&
+        getsockname(fd, (struct sockaddr *)&at, &size) == 0) {
+        snprintf(h->origin, sizeof h->origin, "%u.%u.%u.%u:%u", a[0], a[1], a[2], a[3],
+            ntohs(at.sin_port));
+        h->listen_fd = fd;
+        return true;
+    }
+    int why = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = why;
+    return false;
+}
+
+/* An address of loopback that is this user's by custom: cookies go by the address, not by the port, so that
+ * another user's page never sees ours.  Its end is a new one each time: who sits at one did not know which. */
+static clan_status listen_here(struct uihost *h, struct clan_error *e)
+{
+    uint8_t first = (uint8_t)randombytes_uniform(ADDRESSES);
+    for (unsigned i = 0; i < ADDRESSES; i++) {
+        const uint8_t a[4] = {
+            127, (uint8_t)(96 + getuid() % 32), 117, (uint8_t)(1 + (first + i) % ADDRESSES)};
+        if (listen_at(h, a))
+            return CLAN_OK;
+    }
+    err_errno(e, CLAN_E_IO, "the dashboard has no address of loopback");
+    err_remedy(e, "see who has the ports of 127.%u.117.*: ss -ltnp", 96 + getuid() % 32);
+    return CLAN_E_IO;
 }
 
 static void on_signal(void *arg, int fd, uint32_t events)

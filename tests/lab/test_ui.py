@@ -395,6 +395,73 @@ def test_the_browser_gets_no_code_in_its_command_line(lab, shows, tmp_path):
     assert process.returncode == 0 and "code=" not in out + err, (out, err)
 
 
+def test_a_code_never_goes_into_a_journal(lab, tmp_path):
+    m, seen = granted(lab, "nas"), tmp_path / "seen"
+    (tmp_path / "zenity").write_text(ZENITY)
+    (tmp_path / "zenity").chmod(0o755)
+    for shell in ("sh", "env"):
+        (tmp_path / shell).symlink_to(f"/usr/bin/{shell}")
+
+    def clicked(path):
+        """As a desktop starts it: no terminal, and what is printed lands in a file that others collect."""
+        return m.run("env", "BROWSER=", "DISPLAY=:9", f"PATH={path}", "ANSWER=0", f"SEEN={seen}", "timeout", "20",
+                     f"{L.PREFIX}/bin/clan", "ui", check=False)
+
+    (tmp_path / "timeout").symlink_to("/usr/bin/timeout")
+    (tmp_path / "without").mkdir()
+    for tool in ("env", "timeout"):
+        (tmp_path / "without" / tool).symlink_to(f"/usr/bin/{tool}")
+    for clan in (False, True):
+        if clan:
+            L.up(m)
+            L.wait_for(lambda: m.clan("ui", "--print", check=False).returncode == 0, what="the dashboard")
+        seen.unlink(missing_ok=True)
+        for path in (tmp_path, tmp_path / "without"):
+            ui = clicked(path)
+            assert ui.returncode == 2 and ui.stdout == "" and "code=" not in ui.stderr, ui
+            assert "no browser can be opened" in ui.stderr and "in a terminal" in ui.stderr, ui.stderr
+        shown = seen.read_text()
+        assert shown.count("--error") == 1 and "'clan ui' in a terminal" in shown and "127." not in shown, shown
+
+
+# Takes every address but some, on the only port that is given out, as another user.
+SQUATS = r"""
+import os, resource, socket, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+os.setgid(4343) or os.setuid(4343)
+port, *free = map(int, sys.argv[1:])
+kept = [socket.create_server((f"127.96.117.{i}", port)) for i in range(1, 255) if i not in free]
+print("sits", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_who_sits_at_the_address_before_us(lab, shows):
+    m = granted(lab, "nas")
+
+    def squats(*port_and_free):
+        p = m.popen("/usr/bin/python3", "-c", SQUATS, *port_and_free, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert p.stdout.readline() == "sits\n"
+        return p
+
+    def ports(first, last):
+        m.sh(f"echo {first} {last} >/proc/sys/net/ipv4/ip_local_port_range")
+
+    other = squats("45000", "77")
+    ports(45000, 45000)
+    ui = shows(m, "ui")
+    ports(32768, 44999)
+    assert ui.page.origin == "http://127.96.117.77:45000" and ui.page.sign_in()[0] == 200
+    ui.end()
+    other.communicate()
+    # none is left: no address is printed that somebody else answers
+    other = squats("45001")
+    ports(45001, 45001)
+    none = m.clan("ui", "--print", check=False)
+    assert none.returncode == 1 and none.stdout == "" and "127.96.117.*" in none.stderr, none
+    other.communicate()
+
+
 def test_desktops_find_the_handler(lab):
     m = lab.machine("nas", start=False)
     share = f"{L.PREFIX}/share"
