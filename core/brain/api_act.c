@@ -14,6 +14,24 @@
 
 /* ---- statements signed by the command line ---- */
 
+/* Of two signed versions with one number both would be evidence against a key, and the clan stops: whoever was slower
+ * by a moment hears it here, before anybody else has the second one. */
+static clan_status follows_head(
+    struct brain *b, const struct stmt *st, const struct stmt_envelope *env, struct clan_error *e)
+{
+    const uint8_t *id;
+    const struct stmt_envelope *head;
+    uint64_t version = member_head(b->set, &id, &head);
+    if (env->version == version ? memcmp(st->id, id, 32) == 0
+                                : env->version > version + 1 || memcmp(env->previous, id, 32) == 0)
+        return CLAN_OK;
+    err_set(e, CLAN_E_CONFLICT, "the clan's configuration changed meanwhile");
+    err_why(e, "version %llu is in force, and what was signed does not follow it",
+        (unsigned long long)version);
+    err_remedy(e, "look at what is in force (clan config show), then run the command again");
+    return CLAN_E_CONFLICT;
+}
+
 /* An envelope is only taken with its body: nobody may advance a chain whose body nobody has. */
 static clan_status check_envelope(struct brain *b, const struct stmt *st, struct clan_error *e)
 {
@@ -24,6 +42,8 @@ static clan_status check_envelope(struct brain *b, const struct stmt *st, struct
         return CLAN_OK;
     if (stmt_get_envelope(st, &env) != CLAN_OK)
         return err_set(e, CLAN_E_INVAL, "the envelope of the configuration cannot be read");
+    if (follows_head(b, st, &env, e) != CLAN_OK)
+        return CLAN_E_CONFLICT;
     if (bodies_uploaded(env.body_hash) || bodies_get(b, env.body_hash, &data, &size))
         return bodies_keep(b, &env, e);
     err_set(e, CLAN_E_NOENT, "the text of the configuration did not come with its signature");

@@ -77,10 +77,46 @@ clan_status change_check(
     return st;
 }
 
+/* `clan sign` shows with one run of a command and signs with another: what it signs is what it showed, to the byte. */
+static struct {
+    uint8_t last[32], only[32];
+    bool is_set;
+} shown;
+
+void change_shown(uint8_t ret[32])
+{
+    memcpy(ret, shown.last, 32);
+}
+
+void change_only(const uint8_t only[32])
+{
+    shown.is_set = only != NULL;
+    if (only)
+        memcpy(shown.only, only, 32);
+}
+
+static clan_status is_what_was_shown(struct cli *c, const struct change *ch)
+{
+    crypto_generichash_state h;
+    crypto_generichash_init(&h, NULL, 0, sizeof shown.last);
+    crypto_generichash_update(&h, ch->context->clan_id, sizeof ch->context->clan_id);
+    crypto_generichash_update(&h, ch->context->config_id, sizeof ch->context->config_id);
+    crypto_generichash_update(&h, (const uint8_t *)ch->wanted, ch->wanted_size);
+    crypto_generichash_final(&h, shown.last, sizeof shown.last);
+    if (!shown.is_set || memcmp(shown.last, shown.only, sizeof shown.last) == 0)
+        return CLAN_OK;
+    err_set(&c->e, CLAN_E_CONFLICT, "it would change something else now");
+    err_why(&c->e, "the configuration changed meanwhile; nothing was signed");
+    err_remedy(&c->e, "ask for it again");
+    return CLAN_E_CONFLICT;
+}
+
 clan_status change_review(struct cli *c, struct change *ch)
 {
     struct clan_config *cfg;
-    clan_status st = change_check(c, "clan.yaml", ch->wanted, ch->wanted_size, &cfg);
+    clan_status st = is_what_was_shown(c, ch);
+    if (st == CLAN_OK)
+        st = change_check(c, "clan.yaml", ch->wanted, ch->wanted_size, &cfg);
     if (st != CLAN_OK)
         return st;
     uint64_t version = cfg->version;

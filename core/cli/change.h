@@ -21,6 +21,10 @@ void change_close(struct change *ch);
 
 /* Checks `wanted`, shows the difference, asks; OK, CANCELLED, INVAL with all problems printed. */
 clan_status change_review(struct cli *c, struct change *ch);
+/* What the last review showed: of which head, and which text would follow it. */
+void change_shown(uint8_t ret[32]);
+/* From now on a review of anything else is a CONFLICT, and nothing is signed.  NULL: any is good again. */
+void change_only(const uint8_t shown[32]);
 /* Signs and submits. */
 clan_status change_submit(struct cli *c, struct change *ch);
 /* Signs, submits, waits for acknowledgements.  json may be NULL. */

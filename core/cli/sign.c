@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/adminkey.h"
+#include "cli/change.h"
 #include "cli/out.h"
 #include "cli/session.h"
 #include "cli/signwords.h"
@@ -27,6 +28,7 @@ struct sign {
     bool goes_on, told, over;
     clan_api_Proposal *list; /* of the last look */
     unsigned count;
+    uint8_t shown[32]; /* of the request that is asked about */
 };
 
 /* ---- the list ---- */
@@ -233,6 +235,7 @@ static clan_status show(
         return CLAN_OK;
     }
     run(s, p, false, &ran);
+    change_shown(s->shown);
     clan_status st = CLAN_OK;
     sanitize_lines(ran.out);
     sanitize_lines(ran.err);
@@ -289,29 +292,16 @@ static clan_status still_there(struct sign *s, uint32_t id)
     return st;
 }
 
-/* The question may have stood for long: what was shown is what is signed. */
-static clan_status still_so(struct sign *s, const clan_api_Proposal *p, const char *diff)
-{
-    struct ran ran;
-    run(s, p, false, &ran);
-    sanitize_lines(ran.out);
-    bool same = ran.code == 0 && strcmp(ran.out, diff) == 0;
-    ran_free(&ran);
-    if (same)
-        return CLAN_OK;
-    clan_status st = give_up(s, p->id,
-        "it would change something else now: the configuration changed meanwhile; nothing was "
-        "signed\n"
-        "  do: ask for it again\n");
-    return st == CLAN_OK ? CLAN_E_CANCELLED : st;
-}
-
-static clan_status sign(struct sign *s, const clan_api_Proposal *p, const char *diff)
+/* The question may have stood for long: what was shown is what is signed, or nothing. */
+static clan_status sign(
+    struct sign *s, const clan_api_Proposal *p, const struct signwords *row, const char *diff)
 {
     struct cli *c = s->c;
     struct ran ran;
     clan_status st;
+    change_only(row->dry_run ? s->shown : NULL);
     run(s, p, true, &ran);
+    change_only(NULL);
     if (ran.code == 0) {
         json_t *link = said(ran.out, "link"), *version = said(ran.out, "config_version");
         st = tell(s, p->id, "done", diff, word_of(link, "link"));
@@ -357,9 +347,7 @@ static clan_status answer(
         return tell(s, p->id, "refused", diff, "");
     }
     yes = still_there(s, p->id);
-    if (yes == CLAN_OK && row->dry_run)
-        yes = still_so(s, p, diff);
-    return yes == CLAN_OK ? sign(s, p, diff) : yes;
+    return yes == CLAN_OK ? sign(s, p, row, diff) : yes;
 }
 
 /* *p is the caller's: the list is read anew meanwhile. */

@@ -9,7 +9,8 @@ foreach(part brain brain_bodies brain_demand brain_hosts brain_ping)
       ${CMAKE_CURRENT_LIST_DIR}/member_fixture.c
     LIBS clan_brain)
 endforeach()
-foreach(part brain_answers brain_sessions brain_visit brain_watch brain_proposals brain_events)
+foreach(part brain_answers brain_submit brain_sessions brain_visit brain_watch brain_proposals
+    brain_events)
   clan_unit_test(${part}
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/${part}.c ${CMAKE_CURRENT_LIST_DIR}/brain_client.c
       ${CMAKE_CURRENT_LIST_DIR}/brain_fixture.c ${CMAKE_CURRENT_LIST_DIR}/member_fixture.c

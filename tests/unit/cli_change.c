@@ -1,5 +1,6 @@
 /* What an admin signs with the command line: invitations, versions of clan.yaml, removals. */
 #include "base/text.h"
+#include "cli/change.h"
 #include "noise/keys.h"
 #include "statement/link.h"
 
@@ -267,6 +268,39 @@ static void enable_signs_a_version(void **state)
     assert_int_not_equal(memcmp(s.id, id, 32), 0);
 }
 
+/* `clan sign` shows with one run and signs with the next: a head that moved between them is never signed on. */
+static void only_what_was_shown_is_signed(void **state)
+{
+    (void)state;
+    struct stmt s;
+    struct stmt_envelope e;
+    uint8_t shown[32], hash[32];
+    char *wanted;
+    example_clan();
+    fake_start(&fake);
+    assert_int_equal(run("--json enable files --on nas --dry-run"), 0);
+    json_t *o = json_of(said.out);
+    wanted = strdup(json_text(o, "config", NULL));
+    json_decref(o);
+    change_shown(shown);
+    change_only(shown);
+    assert_int_equal(run("enable photos --on nas --yes"), 6); /* another text */
+    fake.context.config_id[31] ^=
+        1; /* the same text on another head, which is signed for as well */
+    assert_int_equal(run("enable files --on nas --yes"), 6);
+    assert_has(said.err, "the configuration changed meanwhile; nothing was signed");
+    assert_int_equal(fake.submitted_count, 0);
+    fake.context.config_id[31] ^= 1;
+    assert_int_equal(run("enable files --on nas --yes"), 0); /* no note of what was not signed */
+    change_only(NULL);
+    submitted(0, &s);
+    assert_int_equal(stmt_get_envelope(&s, &e), CLAN_OK);
+    assert_memory_equal(e.previous, fake.context.config_id, 32);
+    crypto_generichash(hash, 32, (const uint8_t *)wanted, strlen(wanted), NULL, 0);
+    assert_memory_equal(e.body_hash, hash, 32); /* to the byte */
+    free(wanted);
+}
+
 /* Known is what lies in the directory and what works somewhere in the clan. */
 static void enable_knows_plugins(void **state)
 {
@@ -435,6 +469,7 @@ int main(void)
         T(invite_for_a_name_that_is_taken),
         T(invite_refusals),
         T(enable_signs_a_version),
+        T(only_what_was_shown_is_signed),
         T(enable_knows_plugins),
         T(enable_learns_nothing_from_a_slip),
         T(removed_keys),
