@@ -7,6 +7,7 @@ import re
 import select
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -115,10 +116,11 @@ class Stream:
         line, self.rest = self.rest.split(b"\n", 1)
         return line.decode()
 
-    def next(self, kind, topic=None):
+    def next(self, kind, topic=None, never=None):
         """The next event of that kind, about that topic."""
         while line := self.line():
             got, _, text = line.partition(" ")
+            assert got != never, line
             data = json.loads(text)
             if got == kind and data.get("topic") == topic:
                 return data
@@ -143,9 +145,19 @@ def test_what_changes_comes_by_itself(nas, signed_in):
     events.next("back")
     while not any(r["for"] == "desk" for r in events.next("delta", "invitations")["set"]):
         pass
+    # one that hangs says nothing either: a moment is no news, a few seconds are
     core = nas.pids("^clan-core home")[0]
     os.kill(core, signal.SIGSTOP)
+    time.sleep(1.5)
+    os.kill(core, signal.SIGCONT)
+    nas.clan("invite", "--for", "shelf")
+    while not any(r["for"] == "shelf" for r in events.next("delta", "invitations", never="away")["set"]):
+        pass
+    os.kill(core, signal.SIGSTOP)
+    began = time.monotonic()
     events.next("away")
+    took = time.monotonic() - began
+    assert took < 8, took
     os.kill(core, signal.SIGCONT)
     events.next("back")
     # the session ends, and so does what it reads

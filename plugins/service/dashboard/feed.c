@@ -10,7 +10,8 @@
 
 #define AGAIN_MS  500 /* after the core went away */
 #define MINI_MS   250 /* questions are one machine's own: cheap to ask */
-#define ALIVE_S   5   /* without news, then the core is asked: one that hangs says nothing either */
+#define ALIVE_S   2   /* without news, then the core is asked: one that hangs says nothing either */
+#define DEAF_S    3   /* without a word to what it was asked, then pages show that it is away */
 #define QUIET_S   15  /* without news, then a comment shows that the page still listens */
 #define BIT(name) clan_api_Topic_TOPIC_##name
 #define ASK(name) clan_api_Request_##name##_tag
@@ -37,7 +38,7 @@ struct feed {
     struct door *door;
     clan_api_SessionUse use;
     struct listener *listeners;
-    unsigned listener_count, id, topic, quiet_s;
+    unsigned listener_count, id, topic, quiet_s, deaf_s;
     struct call *watch, *call;
     uint64_t timer;
     uint32_t due;  /* bits of topics to ask for */
@@ -110,6 +111,7 @@ static void tell(struct feed *f)
 static bool take(void *arg, const clan_api_Answer *a)
 {
     struct feed *f = arg;
+    f->deaf_s = 0;
     if (f->whole)
         return route_take(f->whole, a);
     const char *list;
@@ -200,6 +202,7 @@ static void turn(struct feed *f)
     f->whole = topics[f->topic].key ? NULL : json_object();
     const clan_api_Request q = {.which_m = topics[f->topic].request};
     f->call = call_start(f->door, CALL_LIST, &f->use, &q, take, asked, f);
+    f->deaf_s = 0;
     if (f->call)
         f->due &= ~topics[f->topic].bits;
     else {
@@ -377,6 +380,8 @@ void feed_tick(struct dashboard *d)
             f->due |= BIT(STATUS);
             turn(f);
         }
+        if (f->call && f->watch && ++f->deaf_s == DEAF_S) /* its answer may still come */
+            set_away(f, true);
         for (struct listener *l = f->listeners; l; l = l->next)
             if (listener_gone(l))
                 listener_end(l);
