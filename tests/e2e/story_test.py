@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,12 +15,8 @@ import sys
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, "../lab"))
 import lab as L  # noqa: E402
+from needs import browser, skip  # noqa: E402
 from terminal import Terminal  # noqa: E402
-
-
-def skip(why):
-    print(f"SKIP: {why}")
-    sys.exit(77)
 
 
 class Verbs:
@@ -167,10 +162,7 @@ def told(story, verbs, env, args=()):
 def main():
     if os.geteuid() != 0:
         skip("lab machines need root")
-    for program in ("node", "chromium"):
-        shutil.which(program) or skip(f"{program} is not installed: scripts/setup test")
-    modules = os.environ.get("CLAN_E2E_MODULES", "")
-    os.path.isdir(f"{modules}/playwright-core") or skip("playwright-core is not there: scripts/setup test")
+    browser()
     if not any(os.path.exists(f"{L.PREFIX}/{d}/clan/plugins-0/dashboard.so") for d in ("lib", "lib/x86_64-linux-gnu", "lib64")):
         skip("the dashboard was not built: it needs libmicrohttpd-dev, nodejs and npm")
     shots = os.environ.setdefault("CLAN_SHOTS", os.path.join(here, "../../build/pages"))
