@@ -108,7 +108,7 @@ export const laterTests = ({ assets, browser, shots, visit, gone, to, everywhere
     async "later: where nobody answers them they are nowhere"() {
         const server = await serve(assets, { data: { ...invented(), ...later() } }), page = await visit(server), asked = [];
         page.on("request", (q) => asked.push(new URL(q.url()).pathname));
-        await page.waitForResponse((r) => r.url().endsWith("/pages/netcheck.js"));     // the last of those that come by themselves
+        await page.waitForFunction(() => performance.getEntriesByType("resource").some((r) => r.name.endsWith("/pages/netcheck.js")));   // the last of those that come by themselves
         assert.equal(await page.locator("nav a").count(), 9);
         assert.equal(await page.locator("main a[href='#/requests']").count(), 0);
         for (const hash of [...LATER, "vms/web", "nonsense"]) {
