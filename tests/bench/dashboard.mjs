@@ -8,11 +8,28 @@ const part = process.argv[2], quick = !!process.env.CLAN_BENCH_QUICK;
 const measured = (metric, unit, values, limits = {}) => lab("measured", metric, unit, values, limits);
 let nas, tab;
 
+// When each part of a first load was over, since the browser began to ask for the page: by its own records.
+const over = () => {
+    const all = performance.getEntriesByType("resource"), path = (e) => new URL(e.name).pathname, last = (of) => Math.max(...of.map((e) => e.responseEnd));
+    const [page] = performance.getEntriesByType("navigation"), one = (name) => all.filter((e) => path(e) === name), tiles = performance.getEntriesByName("tiles")[0].startTime;
+    const came = all.filter((e) => e.startTime < tiles && path(e).endsWith(".js"));
+    return { html: page.responseEnd, modules: last(came.filter((e) => !path(e).startsWith("/pages/"))), words: last(all.filter((e) => path(e).startsWith("/strings/"))), signed_in: one("/v1/session")[0].responseEnd,
+        paint: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? tiles, overview: last(one("/pages/overview.js")), tiles };
+};
+
+const mark_tiles = () => new MutationObserver((_, changes) => {
+    if (!document.querySelector(".tiles"))
+        return;
+    performance.mark("tiles");
+    changes.disconnect();
+}).observe(document, { childList: true, subtree: true });
+
 // Everything that comes before the overview stands there, as it comes: compressed.
 async function first_load() {
-    const sizes = [], times = [];
+    const sizes = [], times = [], parts = {};
     for (let i = 0; i < (quick ? 2 : 20); i++) {
         const context = await nas.browser.newContext(), page = await context.newPage();
+        await page.addInitScript(mark_tiles);
         const wire = await context.newCDPSession(page);
         const asked = new Map();
         let size = 0;
@@ -23,12 +40,16 @@ async function first_load() {
         await page.goto(url);
         await page.waitForSelector(".tiles");
         times.push(performance.now() - began);
+        for (const [part, ms] of Object.entries(await page.evaluate(over)))
+            (parts[part] ||= []).push(ms);
         await page.waitForLoadState("load");
         sizes.push(size / 1024);
         await context.close();
     }
     await measured("first_load_kb", "KiB", sizes, { worst: 60 });
     await measured("first_load_ms", "ms", times);
+    for (const [part, values] of Object.entries(parts))
+        await measured(`first_load_${part}_ms`, "ms", values);
 }
 
 // When the tab has painted a list in which that text stands, or no longer stands, by the clock of this computer: the page's

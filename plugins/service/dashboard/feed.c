@@ -24,13 +24,13 @@ static const struct topic {
     {"status", NULL, ASK(status), BIT(STATUS)},
     {"machines", "id", ASK(machines), BIT(MACHINES) | BIT(TRAFFIC)},
     {"services", "name", ASK(services), BIT(SERVICES)},
+    {"proposals", "id", ASK(proposals), BIT(PROPOSALS)},
+    {"activity", "id", ASK(activity), BIT(ACTIVITY)}, /* the last that the first page waits for */
     {"invitations", "id", ASK(invitations), BIT(INVITATIONS)},
-    {"config", NULL, ASK(status), BIT(CONFIG)}, {"proposals", "id", ASK(proposals), BIT(PROPOSALS)},
-    {"plugins", "plugin", ASK(plugins), BIT(PLUGINS)},
-    {"activity", "id", ASK(activity), BIT(ACTIVITY)},
+    {"config", NULL, ASK(status), BIT(CONFIG)}, {"plugins", "plugin", ASK(plugins), BIT(PLUGINS)},
     {"questions", "id", ASK(ui_state), BIT(QUESTIONS)}, /* where there is no clan, and only there */
 };
-enum { STATUS, CONFIG = 4 };
+enum { STATUS, CONFIG = 6 };
 
 struct feed {
     struct feed *next;

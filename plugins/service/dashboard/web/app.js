@@ -107,10 +107,10 @@ const command = () => ["ui", ...mode.value?.service ? [mode.value.service] : []]
 function App() {
     if (failed.value)
         return html`<${Plain} title=${t("failed")} text=${failed.value.what === "offline" ? t("offline") : String(failed.value.message)} words=${command()} />`;
-    if (signedOut.value || (!session.value && mode.value))
-        return html`<${Plain} title=${t("signed.out")} text=${t("signed.out.text")} words=${command()} />`;
-    if (!mode.value)
+    if (!mode.value)    // nor are words there
         return html`<p class="quiet pad" role="status">${t("moment")}</p>`;
+    if (signedOut.value || !session.value)
+        return html`<${Plain} title=${t("signed.out")} text=${t("signed.out.text")} words=${command()} />`;
     if (mode.value.mode === "clan")
         return html`<${Signed} />`;
     const join = mode.value.mode === "join" || lists.questions.value.length > 0;
@@ -124,18 +124,25 @@ addEventListener("keydown", (e) => {
     }
 });
 
+// Signed in, the lists come; and the page's module meanwhile.
+async function entered() {
+    if (!await signIn().catch((e) => { if (e.http === 401 || e.http === 403) return false; throw e; }))
+        return;
+    follow();
+    if (PAGES.has(route.value.page))
+        bring(route.value.page).catch(() => {});
+}
+
 async function start() {
     const kept = localStorage.getItem("theme");
     if (kept === "light" || kept === "dark")
         document.documentElement.dataset.theme = kept;
+    const words = speak(preferred());
     try {
-        await Promise.all([speak(preferred()), learn()]);
-        const answer = await fetch("/v1/mode", { cache: "no-store" });
-        const signed = await signIn().catch((e) => { if (e.http === 401 || e.http === 403) return false; throw e; });
-        if (signed)
-            follow();
-        mode.value = await answer.json();
+        const [asked] = await Promise.all([fetch("/v1/mode", { cache: "no-store" }).then((answer) => answer.json()), entered(), words, learn()]);
+        mode.value = asked;
     } catch (e) {
+        await words.catch(() => {});
         failed.value = e;
     }
 }

@@ -41,7 +41,20 @@ function put(from, to) {
         cpSync(from, to);
 }
 
+// The modules of the first page, named in the page itself: else the browser learns of each from the one before.
+function modules(from, found = new Set()) {
+    for (const name of from)
+        if (!found.has(name)) {
+            found.add(name);
+            const text = readFileSync(join(out, name), "utf8");
+            modules([...text.matchAll(/(?:from|import)\s*"([./][^"]*)"/g)].map(([, path]) => path.startsWith("/") ? path.slice(1) : join(dirname(name), path)), found);
+        }
+    return [...found];
+}
+
 for (const name of ours)
     put(join(here, name), join(out, name));
 for (const [file, from] of Object.values(libraries))
     put(join(process.argv[3] || join(here, "node_modules"), from), join(out, file));
+const page = join(out, "index.html"), links = modules(["app.js", "pages/overview.js"]).map((name) => `<link rel="modulepreload" href="/${name}">`).join("\n");
+writeFileSync(page, readFileSync(page, "utf8").replace("<!-- modules -->", () => links));

@@ -14,9 +14,10 @@ async function load(name) {
 }
 
 export async function speak(name) {
+    const own = name !== "en" && load(name).catch(() => english);
     if (!Object.keys(english).length)
         english = await load("en");
-    words = name === "en" ? english : await load(name).catch(() => english);
+    words = await own || english;
     document.documentElement.lang = name;
     document.documentElement.dir = rtl.has(name) ? "rtl" : "ltr";
     language.value = name;
