@@ -85,6 +85,14 @@ const tests = {
         assert.ok(size.js > 10000 && size.css > 1000, "something was not counted");
         assert.ok(size.js <= 40000 && size.css <= 10000 && size.svg <= 8000 && size.html <= 2000 && all <= 60000);
     },
+    async "the other pages come by themselves, once the first is drawn"() {
+        const server = await serve(assets), page = await visit(server), asked = new Set();
+        page.on("request", (q) => asked.add(new URL(q.url()).pathname));
+        await page.waitForSelector(".tiles");
+        for (const end = Date.now() + 20000; !asked.has("/pages/map.js"); await page.waitForTimeout(50))
+            assert.ok(Date.now() < end, "the map did not come");
+        await gone(server);
+    },
     async "both languages have the same words"() {
         const [en, de] = ["en", "de"].map((x) => JSON.parse(readFileSync(join(assets, `strings/${x}.json`))));
         assert.deepEqual(Object.keys(en).filter((k) => !(k in de)), []);

@@ -14,7 +14,7 @@ const there = (page) => PAGES.has(page) && (ALWAYS.has(page) || has(page === "ca
 const mode = signal(null), failed = signal(null), finding = signal(false), menu = signal(false);
 const ready = {};
 
-// When the first page is there the others come too: then they are there when the clan is not.
+// When the first page is drawn the others come too: then they are there when the clan is not.
 let others = () => {
     others = () => {};
     setTimeout(() => [...PAGES].filter(there).forEach((name) => bring(name).catch(() => {})), 1500);
@@ -25,14 +25,12 @@ const bring = (name) => import(`./pages/${name}.js`).then((m) => { ready[name] =
 function usePage(name) {
     const [turn, again] = useState(0), found = ready[name];
     useEffect(() => {
-        const more = () => {
-            again(turn + 1);
-            if (mode.value.mode === "clan")
-                others();
-        };
-        if (!found)     // it may have come since this was drawn
+        const more = () => again(turn + 1);
+        if (found && mode.value.mode === "clan")
+            others();
+        else if (!found)    // it may have come since this was drawn
             bring(name).then(more, (e) => { if (away.value || turn < 3) setTimeout(more, 1000); else failed.value = e; });
-    }, [name, turn]);
+    }, [name, turn, !found]);
     return found;
 }
 
@@ -129,7 +127,7 @@ async function entered() {
     if (!await signIn().catch((e) => { if (e.http === 401 || e.http === 403) return false; throw e; }))
         return;
     follow();
-    if (PAGES.has(route.value.page))
+    if (ALWAYS.has(route.value.page))  // of the others it is not known yet whether they are there
         bring(route.value.page).catch(() => {});
 }
 
