@@ -422,7 +422,7 @@ void programs_died(struct brain *b, const struct ward_child_died *d);
 void ui_reconcile(struct brain *b);
 bool ui_is(const struct brain *b, const char *plugin); /* granted as one */
 bool ui_visited(const struct host *h); /* one for other machines: a service of clan.yaml */
-void ui_create(struct host *h, clan_host_Create *c);   /* whose its listeners are */
+void ui_create(struct host *h, clan_host_Create *c); /* whose its listeners are */
 void ui_connect(struct host *h, uint32_t request);
 
 /* offence.c */

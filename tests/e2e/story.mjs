@@ -181,6 +181,23 @@ const steps = {
         await page.locator("tr[data-row]").getByText("online").first().waitFor();
         await shot(page, "back");
     },
+    async "another machine is looked at over the network, where its owner allows it"() {
+        await lab("sh", "nas", "sed -i 's/dashboard: {allow: \\[api.session\\]}/dashboard: {allow: [api.session, net.service]}/' /etc/clan/machine.yaml");
+        await lab("clan", "nas", "machine", "apply", "--yes");
+        await lab("clan", "nas", "enable", "dashboard", "--as", "nas-ui", "--on", "nas", "--allow", "laptop", "--yes");
+        const look = await laptop.tab(await lab("shows", "laptop", "ui", "nas"));
+        await look.waitForSelector(".tiles");
+        assert.equal(look.url(), "http://nas-ui.home.clan/#/");
+        await look.getByText("looking from laptop, reading only").waitFor();
+        await turned(look, "Machines");
+        await look.locator("tr[data-row]").filter({ hasText: "nas" }).filter({ hasText: "this machine" }).waitFor();
+        await turned(look, "Catalogue");
+        assert.equal(await look.getByRole("button", { name: "Ask for the signature" }).count(), 0);
+        await shot(look, "looked-at-from-laptop");
+        await press(look, "Sign out");
+        await look.getByText("clan ui nas-ui").waitFor();
+        await look.close();
+    },
     async "no page complained"() {
         const own = (text) => !text.includes("net::ERR_");   // those are of the time when nothing answered
         assert.deepEqual([nas, laptop, phone].flatMap((p) => p.errors).filter(own), []);

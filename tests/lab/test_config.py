@@ -44,8 +44,8 @@ def version(m):
     return m.json("status")[-1]["config_version"]
 
 
-def test_what_a_plugin_asks(two):
-    nas, laptop = two
+def test_what_a_plugin_asks(lab):
+    nas = L.up(lab.machine("nas"))
     head = version(nas)
     t = Terminal(nas, "enable", "files", "--as", "music", "--on", "nas", "--dry-run")
     try:
@@ -69,7 +69,7 @@ def test_what_a_plugin_asks(two):
         nas.clan("enable", "files", "--as", "music", "--set", "read_only=perhaps", "--yes")
     assert version(nas) == head
     nas.clan("enable", "files", "--as", "music", "--on", "nas", "--set", "title=Größe & \"Klang\"", "--yes")
-    page = L.wait_for(lambda: laptop.curl("http://music.home.clan/.clan/settings.json", check=False).stdout, what="the page's settings")
+    page = L.wait_for(lambda: nas.curl("http://music.home.clan/.clan/settings.json", check=False).stdout, what="the page's settings")
     assert "Größe & \\\"Klang\\\"" in page or "Gr\\u00f6\\u00dfe" in page, page
     asks = next(p for p in nas.json("plugin", "list")[-1]["plugins"] if p["plugin"] == "files")
     assert "it asks" not in str(asks) and "What is its page called? [Shared files]  --set title=..." in nas.clan("plugin", "show", "files").stdout

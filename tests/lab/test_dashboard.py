@@ -210,7 +210,7 @@ def test_the_configuration_and_what_would_change_it(nas, signed_in):
     assert nas.clan("config", "show").stdout == head["text"]
     refused = signed_in.ask("POST", "/v1/preview", {"words": ["enable", "files", "--on", "nobody"]})
     assert refused.status == 404 and "nobody" in refused.json["error"]["what"]
-    for body in ({}, {"words": []}, {"words": [1]}, {"words": ["x"] * 17}):
+    for body in ({}, {"words": []}, {"words": [1]}, {"words": ["x"] * 25}):
         assert signed_in.ask("POST", "/v1/preview", body).status == 400, body
 
 

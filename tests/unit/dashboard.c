@@ -104,12 +104,13 @@ static void what_enable_would_change(void **state)
     assert_non_null(strstr(text_of(diff, '+', 0), "version: 8"));
     assert_non_null(strstr(text_of(diff, '+', 1), "laptop"));
     json_decref(diff);
-    json_t *more = json_pack("[s,s,s,s,s,s,s,s]", "enable", "files", "--set", "title=Our \"photos\"",
-        "--on", "laptop", "--set", "read_only=true");
+    json_t *more = json_pack("[s,s,s,s,s,s,s,s]", "enable", "files", "--set",
+        "title=Our \"photos\"", "--on", "laptop", "--set", "read_only=true");
     diff = yaml_preview(&head, more, &e);
     assert_non_null(diff);
     char *all = json_dumps(diff, 0);
-    assert_non_null(strstr(all, "settings: {title: \\\"Our \\\\\\\"photos\\\\\\\"\\\", read_only: true}"));
+    assert_non_null(
+        strstr(all, "settings: {title: \\\"Our \\\\\\\"photos\\\\\\\"\\\", read_only: true}"));
     free(all);
     json_decref(diff);
     json_decref(more);

@@ -88,5 +88,6 @@ static const void *dashboard_get_interface(void *instance, const char *id)
 CLAN_PLUGIN_LIBRARIES(
     "libmicrohttpd.so.12 libjansson.so.4 libsodium.so.23 libqrencode.so.4 libyaml-0.so.2");
 CLAN_PLUGIN_DEFINE(CLAN_KIND_SERVICE, "dashboard", "0.1.0", "Dashboard",
-    "Shows the clan to the people of this machine, in the browser.", 7180, CLAN_ASKS("api.session", "net.service"),
-    "Clan", "same as Clan", dashboard_create, dashboard_destroy, dashboard_get_interface)
+    "Shows the clan to the people of this machine, in the browser.", 7180,
+    CLAN_ASKS("api.session", "net.service"), "Clan", "same as Clan", dashboard_create,
+    dashboard_destroy, dashboard_get_interface)

@@ -19,7 +19,7 @@ static void add(struct MHD_Response *m, const char *name, const char *value)
 }
 
 static enum MHD_Result send_out(
-    struct MHD_Connection *c, unsigned status, struct MHD_Response *m, const char *type)
+    const struct request *r, unsigned status, struct MHD_Response *m, const char *type)
 {
     if (!m)
         return MHD_NO;
@@ -28,9 +28,11 @@ static enum MHD_Result send_out(
     add(m, "X-Content-Type-Options", "nosniff");
     add(m, "X-Frame-Options", "DENY");
     add(m, "Referrer-Policy", "no-referrer");
-    add(m, "Cross-Origin-Opener-Policy", "same-origin");
+    if (!r->door->d
+             ->visited[0]) /* browsers complain of it where the way there is not theirs to trust */
+        add(m, "Cross-Origin-Opener-Policy", "same-origin");
     add(m, "Cross-Origin-Resource-Policy", "same-origin");
-    enum MHD_Result ok = MHD_queue_response(c, status, m);
+    enum MHD_Result ok = MHD_queue_response(r->connection, status, m);
     MHD_destroy_response(m);
     return ok;
 }
@@ -47,7 +49,7 @@ static enum MHD_Result send_json(struct request *r)
     add(m, "Cache-Control", "no-store");
     if (r->cookie[0])
         add(m, "Set-Cookie", r->cookie);
-    return send_out(r->connection, r->status, m, "application/json");
+    return send_out(r, r->status, m, "application/json");
 }
 
 void http_answer(struct request *r, unsigned status, json_t *json)
@@ -127,7 +129,7 @@ static enum MHD_Result send_file(struct request *r)
         add(m, "Cache-Control", "no-cache");
         if (!same)
             add(m, "Content-Encoding", "gzip");
-        return send_out(r->connection, same ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, m, a->type);
+        return send_out(r, same ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, m, a->type);
     }
     http_error(r, MHD_HTTP_NOT_FOUND, "there is no such page", "", "begin at /");
     return send_json(r);
@@ -142,7 +144,7 @@ static enum MHD_Result send_stream(struct request *r)
         return send_json(r);
     }
     add(m, "Cache-Control", "no-store");
-    return send_out(r->connection, MHD_HTTP_OK, m, "text/event-stream");
+    return send_out(r, MHD_HTTP_OK, m, "text/event-stream");
 }
 
 /* ---- who knocks ---- */
