@@ -93,6 +93,18 @@ const tests = {
             assert.ok(Date.now() < end, "the map did not come");
         await gone(server);
     },
+    async "what does not come the first time is asked for again"() {
+        for (const path of ["/app.js", "/parts/basic.js", "/lib/preact.js", "/v1/mode", "/v1/session", "/v1/openapi.json", "/strings/en.json"]) {
+            const server = await serve(assets), context = await browser.newContext(), page = await context.newPage();
+            let lost = 0;
+            await context.route("**" + path, (r) => lost++ ? r.continue() : r.abort("internetdisconnected"));
+            await page.goto(server.door);
+            await page.waitForSelector(".tiles").catch(() => assert.fail(`without the first ${path} nothing comes`));
+            assert.ok(lost > 0 && server.streams.size === 1, `${path} ${server.streams.size}`);
+            await context.close();
+            server.stop();
+        }
+    },
     async "both languages have the same words"() {
         const [en, de] = ["en", "de"].map((x) => JSON.parse(readFileSync(join(assets, `strings/${x}.json`))));
         assert.deepEqual(Object.keys(en).filter((k) => !(k in de)), []);

@@ -99,12 +99,17 @@ export const get = (path) => call("GET", path);
 export const post = (path, body) => call("POST", path, body);
 export const drop = (path) => call("DELETE", path);
 
-// True when signed in. The code leaves the address bar before anything else happens.
+// True when signed in. The code leaves the address bar before anything else happens; it is good until somebody answers.
+let code = "";
 export async function signIn() {
-    const code = /^#code=([0-9a-f]{32})$/.exec(location.hash);
-    if (code) {
+    const found = /^#code=([0-9a-f]{32})$/.exec(location.hash);
+    if (found) {
         history.replaceState(null, "", location.pathname + "#/");
-        const s = await post("/session", { code: code[1] });
+        code = found[1];
+    }
+    if (code) {
+        const s = await post("/session", { code }).catch((e) => { if (e.http) code = ""; throw e; });
+        code = "";
         keep(s.token);
         tabs.postMessage({ token: s.token });
         session.value = s;

@@ -135,13 +135,21 @@ async function start() {
     const kept = localStorage.getItem("theme");
     if (kept === "light" || kept === "dark")
         document.documentElement.dataset.theme = kept;
-    const words = speak(preferred());
-    try {
-        const [asked] = await Promise.all([fetch("/v1/mode", { cache: "no-store" }).then((answer) => answer.json()), entered(), words, learn()]);
-        mode.value = asked;
-    } catch (e) {
-        await words.catch(() => {});
-        failed.value = e;
+    sessionStorage.removeItem("turn");  // of boot.js
+    for (let turn = 0; ; turn++) {
+        const words = speak(preferred());
+        try {
+            const [asked] = await Promise.all([fetch("/v1/mode", { cache: "no-store" }).then((answer) => answer.json()), entered(), words, learn()]);
+            mode.value = asked;
+            return;
+        } catch (e) {
+            await words.catch(() => {});
+            if (turn === 3 || !(e instanceof TypeError || e.what === "offline")) {
+                failed.value = e;
+                return;
+            }
+        }
+        await new Promise((done) => setTimeout(done, 500));
     }
 }
 

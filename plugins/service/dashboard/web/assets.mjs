@@ -17,7 +17,7 @@ const libraries = {
     "@preact/signals": ["lib/signals.js", "@preact/signals/dist/signals.mjs"],
     "htm": ["lib/htm.js", "htm/dist/htm.mjs"],
 };
-const ours = ["index.html", "app.css", "icons.svg", "app.js", "lib.js", "store.js", "rates.js", "api.js", "router.js", "text.js",
+const ours = ["index.html", "app.css", "icons.svg", "boot.js", "app.js", "lib.js", "store.js", "rates.js", "api.js", "router.js", "text.js",
     "parts", "pages", "strings"];
 
 function by_path(text) {

@@ -168,7 +168,11 @@ async function lead() {
     }
 }
 
+let follows = false;
 export function follow() {
+    if (follows)
+        return;
+    follows = true;
     tabs.postMessage("all?");
     if (navigator.locks)
         navigator.locks.request("clan-stream", lead);
