@@ -9,7 +9,7 @@ const MARGIN = 6, FEW = 60;
 export function Table({ label, columns, rows, keyOf, href, search, empty }) {
     const [filter, setFilter] = useState("");
     const [sort, setSort] = useState(null);
-    const [range, setRange] = useState([0, 30]);
+    const [range, setRange] = useState([0, Math.ceil(innerHeight / 48)]);   // at first what may be seen; more when that is drawn
     const body = useRef(), few = useRef();
     if (rows.length)
         few.current ??= rows.length <= 6;       // a field that comes with the seventh row would move the others
