@@ -6,7 +6,7 @@
 
 #define SESSIONS_CODE_S    30
 #define SESSIONS_HOURS     12
-#define SESSIONS_CODES_MAX 4 /* waiting at once, of a user; the oldest goes */
+#define SESSIONS_CODES_MAX 8 /* waiting at once, of a user; the oldest goes */
 #define SESSIONS_ENDED_MAX                                                                         \
     64 /* remembered until they would expire; more: all that are as old end too */
 
