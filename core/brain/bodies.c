@@ -132,14 +132,6 @@ bool bodies_put(void *arg, const uint8_t hash[32], const uint8_t *data, size_t s
     return true;
 }
 
-static bool named_now(const struct brain *b, const uint8_t id[32])
-{
-    for (unsigned i = 0; b->cfg && i < b->cfg->machine_count; i++)
-        if (memcmp(b->cfg->machines[i].id, id, 32) == 0)
-            return true;
-    return false;
-}
-
 /* Whom it brings back (SECURITY C4), before anybody signs it.  A machine that left and is still
  * named where nobody signed since is in nobody's way. */
 static clan_status may_return(struct brain *b, struct clan_error *e)
@@ -150,7 +142,7 @@ static clan_status may_return(struct brain *b, struct clan_error *e)
     if (config_clan_parse((const char *)upload.data, upload.total, p, &cfg) == CLAN_OK) {
         unsigned n = 0;
         for (unsigned i = 0; i < cfg->machine_count; i++)
-            if (!named_now(b, cfg->machines[i].id))
+            if (!member_row(b->cfg, cfg->machines[i].id))
                 cfg->machines[n++] = cfg->machines[i];
         cfg->machine_count = n;
         st = member_body_allowed(b->set, cfg, e);

@@ -161,7 +161,7 @@ static void fill(struct brain *b, uint32_t uid, int64_t expires, clan_api_Sessio
         [CONFIG_MEMBER] = "member", [CONFIG_GUEST] = "guest", [CONFIG_ADMIN] = "admin"};
     const struct member_machine *guest =
         ret->address.size ? member_find_address(b->set, ret->address.bytes) : NULL;
-    const struct clan_config_machine *m = visit_row(b, guest ? guest->id : b->own_id);
+    const struct clan_config_machine *m = member_row(b->cfg, guest ? guest->id : b->own_id);
     ret->uid = uid;
     ret->expires = expires;
     ret->owner = place_of(b, uid) >= 0; /* NO_UID: nobody's */

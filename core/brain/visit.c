@@ -26,14 +26,6 @@ static struct ask {
 
 /* ---- letting others look ---- */
 
-const struct clan_config_machine *visit_row(const struct brain *b, const uint8_t id[32])
-{
-    for (unsigned i = 0; b->cfg && i < b->cfg->machine_count; i++)
-        if (memcmp(b->cfg->machines[i].id, id, 32) == 0)
-            return &b->cfg->machines[i];
-    return NULL;
-}
-
 /* A service here that shows the clan, and that this machine may open.  name: that one, "": any. */
 static const struct clan_config_service *shown_to(
     struct brain *b, const struct member_machine *who, const char *name)
@@ -59,7 +51,7 @@ static clan_status refuse(struct clan_error *e, const char *why, const char *rem
 static const struct clan_config_service *may_look(
     struct brain *b, const struct member_machine *who, const char *name, struct clan_error *e)
 {
-    const struct clan_config_machine *row = who ? visit_row(b, who->id) : NULL;
+    const struct clan_config_machine *row = who ? member_row(b->cfg, who->id) : NULL;
     const struct clan_config_service *s = NULL;
     if (!who || who->standing != MEMBER_CONFIRMED || !brain_confirmed(b))
         refuse(e, "one of the two is not confirmed as a member", "see: clan machines");
@@ -107,6 +99,9 @@ void visit_asked(struct brain *b, struct session *s, const clan_peer_VisitAsk *m
         memcpy(c->machine, who->id, 32);
         c->until_ms = brain_now() + SESSIONS_CODE_S * 1000;
         snprintf(a->service, sizeof a->service, "%s", shown->name);
+        char name[33];
+        brain_name(b, who->id, name);
+        log_info("somebody on %s may look at this machine, by %s", name, shown->name);
         a->code.size = sizeof c->code;
         memcpy(a->code.bytes, c->code, sizeof c->code);
     } else {

@@ -23,8 +23,6 @@ void visit_told(struct brain *b, struct session *s, clan_peer_VisitCode *m);
 /* A member who may look at this machine now, NULL with the reason.  from: as its browser comes. */
 const struct member_machine *visit_guest(
     struct brain *b, const uint8_t from[16], struct clan_error *reterr);
-/* Whose it is and what its role, by people: in clan.yaml; NULL: clan.yaml does not name it. */
-const struct clan_config_machine *visit_row(const struct brain *b, const uint8_t id[32]);
 /* Was it this machine's code?  It is spent whatever comes of it. */
 bool visit_spend(const uint8_t code[16], const struct member_machine *from);
 

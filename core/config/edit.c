@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Settings of a command line: 32 of at most 63 and 255 bytes, each of which may need a second one. */
-#define SETTINGS_TEXT (CONFIG_SETTINGS_MAX * (63 + 2 * 255 + 8))
+#define SETTINGS_TEXT (CONFIG_SETTINGS_MAX * (63 + 2 * 255 + 8) + 4)
 #define ENTRY_MAX     (SETTINGS_TEXT + 4096)
 
 struct edit {

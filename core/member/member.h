@@ -144,6 +144,8 @@ const struct member_alarm *member_alarm_at(const struct member_set *m, size_t in
 void member_revocations_digest(
     const struct member_set *m, uint8_t ret_digest[32], uint32_t *ret_count);
 
+/* What clan.yaml says of that machine, NULL: nothing.  cfg may be NULL. */
+const struct clan_config_machine *member_row(const struct clan_config *cfg, const uint8_t id[32]);
 /* One namespace: service names > names by clan.yaml > --for of the invitation > "m-" + 8 of base32
  * of the ID; two equal claims: both get the ID form.  cfg may be NULL. */
 void member_name(const struct member_set *m, const struct clan_config *cfg, const uint8_t id[32],

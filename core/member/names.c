@@ -5,12 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *config_name(const struct clan_config *cfg, const uint8_t id[32])
+const struct clan_config_machine *member_row(const struct clan_config *cfg, const uint8_t id[32])
 {
     for (unsigned i = 0; cfg && i < cfg->machine_count; i++)
-        if (!memcmp(cfg->machines[i].id, id, 32))
-            return cfg->machines[i].name[0] ? cfg->machines[i].name : NULL;
+        if (memcmp(cfg->machines[i].id, id, 32) == 0)
+            return &cfg->machines[i];
     return NULL;
+}
+
+static const char *config_name(const struct clan_config *cfg, const uint8_t id[32])
+{
+    const struct clan_config_machine *row = member_row(cfg, id);
+    return row && row->name[0] ? row->name : NULL;
 }
 
 static const char *invite_name(const struct member_set *m, const struct machine *x)

@@ -10,18 +10,9 @@ const struct member_machine *place_holder(
     return p && p->standing == MEMBER_CONFIRMED && !p->phone ? p : NULL;
 }
 
-static const struct clan_config_machine *machine_row(
-    const struct clan_config *cfg, const uint8_t id[32])
-{
-    for (unsigned i = 0; i < cfg->machine_count; i++)
-        if (memcmp(cfg->machines[i].id, id, 32) == 0)
-            return &cfg->machines[i];
-    return NULL;
-}
-
 static bool has_tag(const struct clan_config *cfg, const uint8_t id[32], const char *tag)
 {
-    const struct clan_config_machine *row = machine_row(cfg, id);
+    const struct clan_config_machine *row = member_row(cfg, id);
     for (unsigned i = 0; row && i < row->tag_count; i++)
         if (strcmp(row->tags[i], tag) == 0)
             return true;

@@ -2,7 +2,10 @@
 
 import base64
 import json
+import os
 import subprocess
+
+import pytest
 
 import lab as L
 
@@ -74,6 +77,14 @@ class Browser:
     def close(self):
         self.process.kill()
         self.process.wait()
+
+
+def needed():
+    """What the dashboard's tests cannot do without."""
+    if os.geteuid() != 0:
+        pytest.skip("lab machines need root")
+    if not any(os.path.exists(f"{L.PREFIX}/{d}/clan/plugins-0/dashboard.so") for d in ("lib", "lib/x86_64-linux-gnu", "lib64")):
+        pytest.skip("the dashboard was not built: it needs libmicrohttpd-dev, nodejs and npm")
 
 
 def code_of(m, uid=0, *at):

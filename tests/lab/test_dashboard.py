@@ -12,7 +12,7 @@ import time
 import pytest
 
 import lab as L
-from browser import Browser, code_of
+from browser import Browser, code_of, needed
 
 OWNER, OTHER = 4242, 4343
 YAML = """version: 1
@@ -26,10 +26,7 @@ listen: {tcp-noise: ["0.0.0.0:7117"]}
 
 @pytest.fixture(scope="module")
 def nas():
-    if os.geteuid() != 0:
-        pytest.skip("lab machines need root")
-    if not any(os.path.exists(f"{L.PREFIX}/{d}/clan/plugins-0/dashboard.so") for d in ("lib", "lib/x86_64-linux-gnu", "lib64")):
-        pytest.skip("the dashboard was not built: it needs libmicrohttpd-dev, nodejs and npm")
+    needed()
     with L.Lab() as lab:
         m = lab.machine("nas", start=False)
         with open(f"{m.dir}/etc/machine.yaml", "w") as f:

@@ -12,6 +12,7 @@ import subprocess
 import pytest
 
 import lab as L
+from browser import needed
 from terminal import Terminal
 
 YAML = """version: 1
@@ -125,8 +126,7 @@ class Shown:
 
 @pytest.fixture
 def shows():
-    if not any(os.path.exists(f"{L.PREFIX}/{d}/clan/plugins-0/dashboard.so") for d in ("lib", "lib/x86_64-linux-gnu", "lib64")):
-        pytest.skip("the dashboard was not built: it needs libmicrohttpd-dev, nodejs and npm")
+    needed()
     running = []
 
     def start(*args, **kw):

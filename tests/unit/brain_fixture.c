@@ -95,3 +95,13 @@ void no_gone(void *arg)
 {
     (void)arg;
 }
+
+struct session *connected(const struct fx_machine *m)
+{
+    struct session *s = session_new(b);
+    s->purpose = clan_link_Purpose_PURPOSE_CONTROL;
+    s->has_machine = s->up = true;
+    memcpy(s->machine, m->id, 32);
+    peer_get(b, m->id)->control = s->id;
+    return s;
+}

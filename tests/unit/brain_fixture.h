@@ -16,7 +16,8 @@ int brain_teardown(void **state);
 struct brain *brain_new(void);
 void give(struct fx_stmt s);
 void admit(struct fx_machine *m, const struct fx_machine *door, bool confirmed);
-void become(const struct fx_machine *m); /* whose brain it is */
+void become(const struct fx_machine *m);               /* whose brain it is */
+struct session *connected(const struct fx_machine *m); /* a control session with it, that is up */
 
 /* of a channel that only the test reads */
 void no_chan(void *arg, const uint8_t *data, size_t size, int *fds, size_t fd_count);

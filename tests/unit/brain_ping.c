@@ -43,16 +43,6 @@ static int tear_down(void **state)
     return brain_teardown(state);
 }
 
-static struct session *connected(const struct fx_machine *m)
-{
-    struct session *s = session_new(b);
-    s->purpose = clan_link_Purpose_PURPOSE_CONTROL;
-    s->has_machine = s->up = true;
-    memcpy(s->machine, m->id, 32);
-    peer_get(b, m->id)->control = s->id;
-    return s;
-}
-
 static void ask(const char *name)
 {
     static clan_api_Request r;

@@ -67,16 +67,6 @@ static int tear_down(void **state)
     return client_teardown(state);
 }
 
-static struct session *connected(const struct fx_machine *m)
-{
-    struct session *s = session_new(b);
-    s->purpose = clan_link_Purpose_PURPOSE_CONTROL;
-    s->has_machine = s->up = true;
-    memcpy(s->machine, m->id, 32);
-    peer_get(b, m->id)->control = s->id;
-    return s;
-}
-
 /* What went out to the other machine. */
 static const clan_peer_PeerMsg *sent(void)
 {
